@@ -1,0 +1,1 @@
+"""Neural networks with an external memory."""

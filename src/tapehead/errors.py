@@ -1,0 +1,5 @@
+"""The one exception type that the command line turns into a single clear line."""
+
+
+class TapeheadError(Exception):
+    """A job cannot go on for a reason the user can act on; the message is one clear line."""
