@@ -1,0 +1,10 @@
+"""The machines, one file for each paper."""
+
+from tapehead.machines.lstm import LSTM, LSTMState
+from tapehead.machines.machine import Machine, Trace
+from tapehead.machines.ntm import NTM, NTMState
+
+MACHINES: dict[str, type[Machine]] = {"lstm": LSTM, "ntm": NTM}
+"""Every machine by its name on the command line."""
+
+__all__ = ["LSTM", "MACHINES", "NTM", "LSTMState", "Machine", "NTMState", "Trace"]

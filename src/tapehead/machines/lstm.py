@@ -1,0 +1,100 @@
+"""The baseline that memory machines are measured against: stacked LSTM layers, no memory."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tapehead.machines.machine import Machine, Trace, check_sizes, check_state
+
+
+class LSTMState(NamedTuple):
+    """Hidden and cell state of every layer."""
+
+    hidden: Float[Tensor, "batch layers hidden"]
+    cell: Float[Tensor, "batch layers hidden"]
+
+
+class LSTM(Machine):
+    """Stacked LSTM layers and a linear output, the baseline of the NTM paper (three layers).
+
+    Trace names: `hidden` (batch, time, hidden), the last layer's output.
+
+    Args:
+        input_size: numbers per input step.
+        output_size: numbers per output step.
+        hidden_size: units of each layer.
+        num_layers: stacked layers.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        hidden_size: int = 256,
+        num_layers: int = 3,
+    ):
+        super().__init__()
+        check_sizes(
+            input_size=input_size,
+            output_size=output_size,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+        )
+        self.input_size, self.output_size = input_size, output_size
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.layers = nn.LSTM(input_size, hidden_size, num_layers, batch_first=True)
+        self.output = nn.Linear(hidden_size, output_size)
+        with torch.no_grad():
+            for name, parameter in self.layers.named_parameters():
+                if name.startswith("bias"):
+                    # Both biases are summed: a forget gate that starts open at 1 wants one of them.
+                    forget = 1.0 if name.startswith("bias_ih") else 0.0
+                    parameter.zero_()[hidden_size : 2 * hidden_size] = forget
+
+    def initial_state(self, batch_size: int) -> LSTMState:
+        check_sizes(batch_size=batch_size)
+        zeros = self.output.weight.new_zeros(batch_size, self.num_layers, self.hidden_size)
+        return LSTMState(zeros, zeros.clone())
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: LSTMState | None = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Float[Tensor, "batch time output"], LSTMState]:
+        hidden, state = self._run(x, state, lengths)
+        return self.output(hidden), state
+
+    def trace(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: LSTMState | None = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> Trace:
+        hidden, state = self._run(x, state, lengths)
+        return Trace(self.output(hidden), state, {"hidden": hidden})
+
+    def _run(self, x, state, lengths):
+        self._check_input(x, lengths)
+        start = self.initial_state(x.shape[0])
+        if state is not None:
+            check_state(state, start)
+            start = state
+        inputs = x
+        if lengths is not None:
+            inputs = nn.utils.rnn.pack_padded_sequence(
+                x, lengths.cpu(), batch_first=True, enforce_sorted=False
+            )
+        hidden, (last_hidden, last_cell) = self.layers(
+            inputs, tuple(part.transpose(0, 1).contiguous() for part in start)
+        )
+        if lengths is not None:
+            hidden, _ = nn.utils.rnn.pad_packed_sequence(
+                hidden, batch_first=True, total_length=x.shape[1]
+            )
+        return hidden, LSTMState(last_hidden.transpose(0, 1), last_cell.transpose(0, 1))

@@ -1,0 +1,207 @@
+"""The Neural Turing Machine (Graves, Wayne, Danihelka, arXiv 1410.5401)."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tapehead.machines.machine import (
+    Machine,
+    Trace,
+    check_at_least,
+    check_choice,
+    check_sizes,
+    check_state,
+    glorot_,
+)
+from tapehead.ops.backends import check_backend
+from tapehead.ops.ntm import NTMSpec, NTMState, NTMWeights, implementation
+from tapehead.ops.similarity import SIMILARITIES
+
+CONTROLLERS = ("lstm", "feedforward")
+MEMORY_INITS = ("constant", "learned", "random", "uniform")
+
+
+class NTM(Machine):
+    """A controller that reads and writes a matrix of memory by attention.
+
+    Trace names, all (batch, time, ...), heads ordered reads first, then writes:
+    `hidden` (hidden), `key` (heads, word), `strength`, `gate`, `sharpening` (heads),
+    `shift` (heads, shifts), `content_weights` (heads, rows), `read_weights` (reads, rows),
+    `write_weights` (writes, rows), `erase`, `add` (writes, word), `reads` (reads, word),
+    `memory` (rows, word) after the step.
+
+    Args:
+        input_size: numbers per input step.
+        output_size: numbers per output step (logits).
+        memory_size: rows of the memory, the paper's N.
+        word_size: numbers per row, the paper's M.
+        num_reads: read heads.
+        num_writes: write heads.
+        controller: "lstm" or "feedforward".
+        hidden_size: units of each controller layer.
+        num_layers: controller layers.
+        shift_range: furthest step of a head in one time step; 1 allows -1, 0 and +1.
+        similarity: "cosine" (the paper's), "dot", "euclidean" or "manhattan".
+        read_first: read the memory before this step's write instead of after it.
+        memory_init: the memory at the start. "constant" 1e-6 everywhere; "learned" the same, but
+            trained; "random" drawn once from a normal of deviation 0.5 cut at two deviations
+            (these three after Collier & Beel 2018); "uniform" drawn once from
+            +-1/sqrt(memory_size + word_size).
+        backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        memory_size: int = 128,
+        word_size: int = 20,
+        num_reads: int = 1,
+        num_writes: int = 1,
+        controller: str = "lstm",
+        hidden_size: int = 100,
+        num_layers: int = 1,
+        shift_range: int = 1,
+        similarity: str = "cosine",
+        read_first: bool = False,
+        memory_init: str = "constant",
+        backend: str = "auto",
+    ):
+        super().__init__()
+        check_sizes(
+            input_size=input_size,
+            output_size=output_size,
+            memory_size=memory_size,
+            word_size=word_size,
+            num_reads=num_reads,
+            num_writes=num_writes,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+        )
+        check_at_least(0, shift_range=shift_range)
+        check_choice("controller", controller, CONTROLLERS)
+        check_choice("similarity", similarity, SIMILARITIES)
+        check_choice("memory_init", memory_init, MEMORY_INITS)
+        self.input_size, self.output_size = input_size, output_size
+        self.memory_size, self.word_size = memory_size, word_size
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.memory_init = memory_init
+        self.backend = check_backend(backend)
+        self.spec = NTMSpec(
+            num_reads=num_reads,
+            num_writes=num_writes,
+            word_size=word_size,
+            shift_range=shift_range,
+            controller=controller,
+            similarity=similarity,
+            read_first=read_first,
+        )
+
+        recurrent = num_layers if controller == "lstm" else 0
+        gates = 4 * hidden_size if controller == "lstm" else hidden_size
+        interface = sum(self.spec.interface_sizes)
+        read_numbers = num_reads * word_size
+        self.input = nn.Linear(input_size, gates)
+        self.read_weight = nn.Parameter(torch.empty(gates, read_numbers))
+        self.recurrent_weight = nn.Parameter(torch.empty(recurrent, gates, hidden_size))
+        self.layer_weight = nn.Parameter(torch.empty(num_layers - 1, gates, hidden_size))
+        self.layer_bias = nn.Parameter(torch.empty(num_layers - 1, gates))
+        self.interface = nn.Linear(hidden_size, interface)
+        self.output = nn.Linear(hidden_size + read_numbers, output_size)
+
+        memory = torch.full((memory_size, word_size), 1e-6)
+        if memory_init == "learned":
+            self.initial_memory = nn.Parameter(memory)
+        else:
+            self.register_buffer("initial_memory", memory)
+        self.initial_reads = nn.Parameter(torch.empty(num_reads, word_size))
+        self.initial_read_logits = nn.Parameter(torch.empty(num_reads, memory_size))
+        self.initial_write_logits = nn.Parameter(torch.empty(num_writes, memory_size))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights afresh."""
+        hidden, reads = self.hidden_size, self.read_weight.shape[1]
+        below = self.input_size + reads
+        with torch.no_grad():
+            glorot_(self.input.weight, below, hidden)
+            glorot_(self.read_weight, below, hidden)
+            glorot_(self.recurrent_weight, hidden, hidden)
+            glorot_(self.layer_weight, hidden, hidden)
+            glorot_(self.interface.weight, hidden, self.interface.out_features)
+            glorot_(self.output.weight, hidden + reads, self.output_size)
+            for bias in (self.input.bias, self.layer_bias, self.interface.bias, self.output.bias):
+                bias.zero_()
+            if self.spec.controller == "lstm":
+                # An open forget gate (Gers, Schmidhuber & Cummins 2000).
+                self.input.bias[hidden : 2 * hidden] = 1.0
+                self.layer_bias[:, hidden : 2 * hidden] = 1.0
+            if self.memory_init == "random":
+                nn.init.trunc_normal_(self.initial_memory, std=0.5, a=-1.0, b=1.0)
+            elif self.memory_init == "uniform":
+                bound = (self.memory_size + self.word_size) ** -0.5
+                self.initial_memory.uniform_(-bound, bound)
+            self.initial_reads.uniform_(-0.05, 0.05)
+            self.initial_read_logits.normal_()
+            self.initial_write_logits.normal_()
+
+    def initial_state(self, batch_size: int) -> NTMState:
+        check_sizes(batch_size=batch_size)
+
+        def repeated(tensor: Tensor) -> Tensor:
+            return tensor.expand(batch_size, *tensor.shape)
+
+        recurrent = self.recurrent_weight.shape[0]
+        zeros = self.initial_reads.new_zeros(batch_size, recurrent, self.hidden_size)
+        return NTMState(
+            memory=repeated(self.initial_memory),
+            read_weights=repeated(self.initial_read_logits.softmax(-1)),
+            write_weights=repeated(self.initial_write_logits.softmax(-1)),
+            reads=repeated(self.initial_reads),
+            hidden=zeros,
+            cell=zeros,
+        )
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: NTMState | None = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
+        projected, state, module = self._prepare(x, state, lengths)
+        features, state = module.ntm(projected, self._weights(), state, self.spec, lengths)
+        return self.output(features), state
+
+    def trace(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: NTMState | None = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> Trace:
+        projected, state, module = self._prepare(x, state, lengths)
+        features, state, inner = module.ntm_trace(
+            projected, self._weights(), state, self.spec, lengths
+        )
+        return Trace(self.output(features), state, inner)
+
+    def _prepare(self, x, state, lengths):
+        self._check_input(x, lengths)
+        start = self.initial_state(x.shape[0])
+        if state is not None:
+            check_state(state, start)
+            start = state
+        projected = self.input(x)
+        return projected, start, implementation(self.backend, projected, self.spec)
+
+    def _weights(self) -> NTMWeights:
+        return NTMWeights(
+            self.read_weight,
+            self.recurrent_weight,
+            self.layer_weight,
+            self.layer_bias,
+            self.interface.weight,
+            self.interface.bias,
+        )

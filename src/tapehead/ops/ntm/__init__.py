@@ -1,0 +1,17 @@
+"""The Neural Turing Machine over a whole sequence as one operation, and its backends."""
+
+from types import ModuleType
+
+from torch import Tensor
+
+from tapehead.ops.backends import choose
+from tapehead.ops.ntm import reference
+from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
+
+__all__ = ["NTMSpec", "NTMState", "NTMWeights", "implementation"]
+
+
+def implementation(backend: str, projected: Tensor, spec: NTMSpec) -> ModuleType:
+    """The module whose `ntm` and `ntm_trace` run here; see `reference` for their signature."""
+    name = choose("ntm", backend, {})
+    return {"reference": reference}[name]

@@ -1,0 +1,273 @@
+"""The Neural Turing Machine, step by step, in plain PyTorch and any floating dtype.
+
+This is the truth that every other backend must equal: outputs, gradients and final state.
+Source: Graves, Wayne, Danihelka, "Neural Turing Machines", arXiv 1410.5401; equation numbers are
+its own.
+
+| name | symbol | shape |
+|---|---|---|
+| memory | M | batch, rows, word |
+| key | k | batch, heads, word |
+| strength, gate, sharpening | beta, g, gamma | batch, heads |
+| shift | s | batch, heads, shifts |
+| erase, add | e, a | batch, writes, word |
+| read_weights, write_weights | w | batch, reads or writes, rows |
+| reads | r | batch, reads, word |
+| hidden, cell | h, c | batch, layers, hidden |
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import linear, softplus
+
+from tapehead.ops.addressing import circular_shift, content_weighting, interpolate, sharpen
+from tapehead.ops.memory import add, erase, read
+from tapehead.ops.similarity import SIMILARITIES
+
+
+class NTMState(NamedTuple):
+    """All that a Neural Turing Machine carries from one step to the next, batch first.
+
+    `hidden` and `cell` hold one entry a layer of an LSTM controller; a feed-forward controller
+    has no memory of its own, and its two tensors have zero layers.
+    """
+
+    memory: Float[Tensor, "batch rows word"]
+    read_weights: Float[Tensor, "batch reads rows"]
+    write_weights: Float[Tensor, "batch writes rows"]
+    reads: Float[Tensor, "batch reads word"]
+    hidden: Float[Tensor, "batch layers hidden"]
+    cell: Float[Tensor, "batch layers hidden"]
+
+
+class NTMWeights(NamedTuple):
+    """The weights inside the time loop. `gates` is 4 hidden (order: input, forget, cell, output)
+    for an LSTM controller and hidden for a feed-forward one; its first layer's input weights and
+    bias act before the loop and are not here.
+    """
+
+    read_weight: Float[Tensor, "gates reads_times_word"]
+    recurrent_weight: Float[Tensor, "recurrent_layers gates hidden"]
+    layer_weight: Float[Tensor, "upper_layers gates hidden"]
+    layer_bias: Float[Tensor, "upper_layers gates"]
+    interface_weight: Float[Tensor, "interface hidden"]
+    interface_bias: Float[Tensor, " interface"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NTMSpec:
+    """What is fixed about a Neural Turing Machine besides its weights.
+
+    `read_first`: read heads act on M_{t-1}, before this step's write, not on M_t as in eq. 2.
+    """
+
+    num_reads: int
+    num_writes: int
+    word_size: int
+    shift_range: int
+    controller: str
+    similarity: str
+    read_first: bool
+
+    @property
+    def num_heads(self) -> int:
+        return self.num_reads + self.num_writes
+
+    @property
+    def num_shifts(self) -> int:
+        return 2 * self.shift_range + 1
+
+    @property
+    def interface_sizes(self) -> list[int]:
+        """Lengths of the pieces of the interface vector: key, strength, gate, shift and sharpening
+        of all heads (reads first, then writes), then erase and add of the write heads."""
+        heads, writes, word = self.num_heads, self.num_writes, self.word_size
+        return [
+            heads * word,
+            heads,
+            heads,
+            heads * self.num_shifts,
+            heads,
+            writes * word,
+            writes * word,
+        ]
+
+
+class HeadParameters(NamedTuple):
+    """The interface vector of one step, split and brought into range. Heads: reads, then writes."""
+
+    key: Float[Tensor, "batch heads word"]
+    strength: Float[Tensor, "batch heads"]
+    gate: Float[Tensor, "batch heads"]
+    shift: Float[Tensor, "batch heads shifts"]
+    sharpening: Float[Tensor, "batch heads"]
+    erase: Float[Tensor, "batch writes word"]
+    add: Float[Tensor, "batch writes word"]
+
+
+def head_parameters(interface: Float[Tensor, "batch interface"], spec: NTMSpec) -> HeadParameters:
+    """The paper gives the ranges (section 3.3) but not the functions; these are listed in
+    docs/departures.md: key and add tanh, gate and erase logistic, strength softplus, shift softmax,
+    sharpening 1 + softplus."""
+    key, strength, gate, shift, sharpening, erase, add = interface.split(
+        spec.interface_sizes, dim=-1
+    )
+    return HeadParameters(
+        key=key.unflatten(-1, (spec.num_heads, spec.word_size)).tanh(),
+        strength=softplus(strength),
+        gate=gate.sigmoid(),
+        shift=shift.unflatten(-1, (spec.num_heads, spec.num_shifts)).softmax(-1),
+        sharpening=1 + softplus(sharpening),
+        erase=erase.unflatten(-1, (spec.num_writes, spec.word_size)).sigmoid(),
+        add=add.unflatten(-1, (spec.num_writes, spec.word_size)).tanh(),
+    )
+
+
+def address(
+    memory: Float[Tensor, "batch rows word"],
+    previous: Float[Tensor, "batch heads rows"],
+    chosen: slice,
+    heads: HeadParameters,
+    similarity: str,
+) -> tuple[Float[Tensor, "batch heads rows"], Float[Tensor, "batch heads rows"]]:
+    """Figure 2 of the paper, for the `chosen` heads: their weightings and content weightings."""
+    scores = SIMILARITIES[similarity](heads.key[:, chosen], memory)
+    content = content_weighting(scores, heads.strength[:, chosen])
+    gated = interpolate(content, previous, heads.gate[:, chosen])
+    shifted = circular_shift(gated, heads.shift[:, chosen])
+    return sharpen(shifted, heads.sharpening[:, chosen]), content
+
+
+def lstm_cell(
+    gates: Float[Tensor, "batch gates"], cell: Float[Tensor, "batch hidden"]
+) -> tuple[Float[Tensor, "batch hidden"], Float[Tensor, "batch hidden"]]:
+    """Hidden and cell state from the summed inputs of the gates (input, forget, cell, output)."""
+    enter, keep, candidate, leave = gates.chunk(4, dim=-1)
+    cell = keep.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
+    return leave.sigmoid() * cell.tanh(), cell
+
+
+def controller_step(
+    projected: Float[Tensor, "batch gates"], weights: NTMWeights, state: NTMState, spec: NTMSpec
+) -> tuple[
+    Float[Tensor, "batch hidden"],
+    Float[Tensor, "batch layers hidden"],
+    Float[Tensor, "batch layers hidden"],
+]:
+    """The controller's output, and its new hidden and cell states of all layers.
+
+    The first layer sees the input and the previous reads, each further one the layer below.
+    """
+    below = projected + linear(state.reads.flatten(1), weights.read_weight)
+    hiddens, cells = [], []
+    for layer in range(weights.layer_weight.shape[0] + 1):
+        if layer > 0:
+            below = linear(below, weights.layer_weight[layer - 1], weights.layer_bias[layer - 1])
+        if spec.controller == "lstm":
+            gates = below + linear(state.hidden[:, layer], weights.recurrent_weight[layer])
+            below, cell = lstm_cell(gates, state.cell[:, layer])
+            hiddens.append(below)
+            cells.append(cell)
+        else:
+            below = below.tanh()
+    if spec.controller == "lstm":
+        return below, torch.stack(hiddens, 1), torch.stack(cells, 1)
+    return below, state.hidden, state.cell
+
+
+def ntm_step(
+    projected: Float[Tensor, "batch gates"], weights: NTMWeights, state: NTMState, spec: NTMSpec
+) -> tuple[Float[Tensor, "batch features"], NTMState, dict[str, Tensor]]:
+    """One step: features [h; r], the new state, and every inner tensor by name."""
+    output, hidden, cell = controller_step(projected, weights, state, spec)
+    heads = head_parameters(linear(output, weights.interface_weight, weights.interface_bias), spec)
+    reading, writing = slice(None, spec.num_reads), slice(spec.num_reads, None)
+
+    write_weights, write_content = address(
+        state.memory, state.write_weights, writing, heads, spec.similarity
+    )
+    memory = add(erase(state.memory, write_weights, heads.erase), write_weights, heads.add)
+    read_from = state.memory if spec.read_first else memory
+    read_weights, read_content = address(
+        read_from, state.read_weights, reading, heads, spec.similarity
+    )
+    reads = read(read_from, read_weights)
+
+    inner = {
+        **heads._asdict(),
+        "content_weights": torch.cat([read_content, write_content], 1),
+        "read_weights": read_weights,
+        "write_weights": write_weights,
+        "reads": reads,
+        "memory": memory,
+        "hidden": output,
+    }
+    features = torch.cat([output, reads.flatten(1)], -1)
+    return features, NTMState(memory, read_weights, write_weights, reads, hidden, cell), inner
+
+
+def ntm(
+    projected: Float[Tensor, "batch time gates"],
+    weights: NTMWeights,
+    state: NTMState,
+    spec: NTMSpec,
+    lengths: Int[Tensor, " batch"] | None = None,
+) -> tuple[Float[Tensor, "batch time features"], NTMState]:
+    """A whole sequence: features [h_t; r_t] of every step and the state after the last.
+
+    Args:
+        projected: the input of the controller's first layer, W x_t + b.
+        lengths: steps of each sequence; from step `lengths[b]` on, sequence b keeps its state and
+            its features are zero. None: all steps of all sequences.
+    """
+    features, state, _ = _unroll(projected, weights, state, spec, lengths, keep=False)
+    return features, state
+
+
+def ntm_trace(
+    projected: Float[Tensor, "batch time gates"],
+    weights: NTMWeights,
+    state: NTMState,
+    spec: NTMSpec,
+    lengths: Int[Tensor, " batch"] | None = None,
+) -> tuple[Float[Tensor, "batch time features"], NTMState, dict[str, Tensor]]:
+    """As `ntm`, with every inner tensor of every step, stacked as (batch, time, ...).
+
+    Past a sequence's length the weightings, memory and reads are those that it keeps; the head
+    parameters there are what the machine would have done and mean nothing.
+    """
+    return _unroll(projected, weights, state, spec, lengths, keep=True)
+
+
+def _unroll(projected, weights, state, spec, lengths, *, keep):
+    outputs, history = [], []
+    for time in range(projected.shape[1]):
+        features, after, inner = ntm_step(projected[:, time], weights, state, spec)
+        if lengths is not None:
+            active = time < lengths
+            after = NTMState(
+                *(_where(active, new, old) for new, old in zip(after, state, strict=True))
+            )
+            features = _where(active, features, torch.zeros_like(features))
+            inner |= {
+                name: getattr(after, name)
+                for name in ("memory", "reads", "read_weights", "write_weights")
+            }
+        state = after
+        outputs.append(features)
+        if keep:
+            history.append(inner)
+    trace = (
+        {name: torch.stack([step[name] for step in history], 1) for name in history[0]}
+        if keep
+        else {}
+    )
+    return torch.stack(outputs, 1), state, trace
+
+
+def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    return torch.where(active.view(-1, *[1] * (new.dim() - 1)), new, old)
