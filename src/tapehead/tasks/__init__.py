@@ -1,0 +1,26 @@
+"""Tasks: data, loss, scores and an exact oracle, one file per task."""
+
+from dataclasses import fields
+
+from tapehead.tasks.copy import Copy
+from tapehead.tasks.task import Batch, Task
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Copy,)}
+
+
+def make_task(name: str, **options: object) -> Task:
+    """A task by its command-line name.
+
+    Raises ValueError for an unknown task (listing the known ones) or an impossible value, and
+    TypeError for an option that the task does not have (listing those it has).
+    """
+    if name not in TASKS:
+        raise ValueError(f"task = {name!r}; allowed: {', '.join(TASKS)}")
+    known = [field.name for field in fields(TASKS[name])]
+    for option in options:
+        if option not in known:
+            raise TypeError(f"{name} has no option {option!r}; its options: {', '.join(known)}")
+    return TASKS[name](**options)
+
+
+__all__ = ["TASKS", "Batch", "Copy", "Task", "make_task"]

@@ -1,0 +1,101 @@
+"""The copy task: repeat a sequence of random bit vectors after it has ended."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tapehead.tasks.task import (
+    Batch,
+    Task,
+    certain_logits,
+    check_flag,
+    check_integer,
+    random_bits,
+    random_integers,
+    take_steps,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy(Task):
+    """L random vectors, a delimiter, then L steps without input in which to say them again.
+
+    T = 2L + 1 steps. Input channels: the bits, then the delimiter. Outputs: the bits.
+
+    num_bits: bits of each vector.
+    min_length, max_length: range of L, uniform, both ends included.
+    mixed_lengths: a length for each sequence of a batch; if false, one length for each batch.
+    """
+
+    name: ClassVar[str] = "copy"
+    title: ClassVar[str] = "Copy"
+    source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.1"
+
+    num_bits: int = 8
+    min_length: int = 1
+    max_length: int = 20
+    mixed_lengths: bool = True
+
+    def __post_init__(self) -> None:
+        check_integer(self.name, "num_bits", self.num_bits, minimum=1)
+        check_integer(self.name, "min_length", self.min_length, minimum=1)
+        check_integer(self.name, "max_length", self.max_length, minimum=self.min_length)
+        check_flag(self.name, "mixed_lengths", self.mixed_lengths)
+
+    @property
+    def input_size(self) -> int:
+        return self.num_bits + 1
+
+    @property
+    def output_size(self) -> int:
+        return self.num_bits
+
+    @property
+    def channel_names(self) -> list[str]:
+        return [*self.output_names, "delimiter"]
+
+    @property
+    def output_names(self) -> list[str]:
+        return [f"bit {number}" for number in range(1, self.num_bits + 1)]
+
+    @property
+    def pass_mark(self) -> tuple[str, float]:
+        return ("bit_errors", 0.1)
+
+    @property
+    def max_difficulty(self) -> int:
+        return self.max_length - self.min_length + 1
+
+    def _at_level(self, level: int) -> Self:
+        return replace(self, max_length=self.min_length + level - 1)
+
+    def test_settings(self) -> dict[str, Task]:
+        lengths = (10, 20, 30, 50, 120)
+        return {str(n): replace(self, min_length=n, max_length=n) for n in lengths}
+
+    def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
+        lengths = random_integers(
+            generator, self.min_length, self.max_length, batch_size, mixed=self.mixed_lengths
+        )
+        longest = int(lengths.max())
+        vectors = random_bits(generator, batch_size, longest, self.num_bits)
+
+        since_delimiter = torch.arange(2 * longest + 1, device=generator.device) - lengths[:, None]
+        mask = (since_delimiter > 0) & (since_delimiter <= lengths[:, None])
+        inputs = vectors.new_zeros(batch_size, 2 * longest + 1, self.input_size)
+        shown = (since_delimiter[:, :longest] < 0).unsqueeze(-1)
+        torch.mul(vectors, shown, out=inputs[:, :longest, : self.num_bits])
+        inputs[:, :, self.num_bits] = since_delimiter == 0
+        targets = take_steps(vectors, since_delimiter - 1, mask)
+        return Batch(inputs, targets, mask, 2 * lengths + 1)
+
+    def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
+        delimiter = batch.inputs[:, :, self.num_bits].argmax(dim=1, keepdim=True)
+        steps = torch.arange(batch.inputs.shape[1], device=batch.inputs.device)
+        since_delimiter = steps - delimiter
+        answering = (since_delimiter > 0) & (since_delimiter <= delimiter)
+        answer = take_steps(batch.inputs[:, :, : self.num_bits], since_delimiter - 1, answering)
+        return certain_logits(answer)
