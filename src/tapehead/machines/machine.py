@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -19,7 +19,7 @@ class Trace:
     """
 
     y: Float[Tensor, "batch time output"]
-    state: NamedTuple
+    state: tuple[Tensor, ...]
     tensors: Mapping[str, Tensor]
 
     def __getattr__(self, name: str) -> Tensor:
@@ -91,11 +91,21 @@ class Machine(nn.Module, ABC):
                 f"x must be (batch, time, {self.input_size}) with at least one of each, "
                 f"got shape {tuple(x.shape)}"
             )
-        if lengths is not None and lengths.shape != x.shape[:1]:
+        if lengths is None:
+            return
+        if lengths.shape != x.shape[:1]:
             raise ValueError(
                 f"lengths must hold one number for each of {x.shape[0]} sequences, "
                 f"got shape {tuple(lengths.shape)}"
             )
+        # Values cannot be looked at while a graph is captured.
+        if not torch.compiler.is_compiling():
+            shortest, longest = (int(end) for end in lengths.aminmax())
+            if shortest < 1 or longest > x.shape[1]:
+                raise ValueError(
+                    f"lengths must lie between 1 and {x.shape[1]}, the steps of x, "
+                    f"got {shortest} to {longest}"
+                )
 
 
 def check_sizes(**sizes: int) -> None:
@@ -117,7 +127,7 @@ def check_choice(option: str, value: str, allowed: tuple[str, ...] | Mapping[str
         raise ValueError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
 
 
-def check_state(state: NamedTuple, expected: NamedTuple) -> None:
+def check_state(state: Any, expected: Any) -> None:
     """Raise a ValueError that names the first tensor of a given state that does not fit."""
     if type(state) is not type(expected):
         raise TypeError(

@@ -104,9 +104,9 @@ class NTM(Machine):
         read_numbers = num_reads * word_size
         self.input = nn.Linear(input_size, gates)
         self.read_weight = nn.Parameter(torch.empty(gates, read_numbers))
-        self.recurrent_weight = nn.Parameter(torch.empty(recurrent, gates, hidden_size))
-        self.layer_weight = nn.Parameter(torch.empty(num_layers - 1, gates, hidden_size))
-        self.layer_bias = nn.Parameter(torch.empty(num_layers - 1, gates))
+        self._weight_of_layers("recurrent_weight", recurrent, gates, hidden_size)
+        self._weight_of_layers("layer_weight", num_layers - 1, gates, hidden_size)
+        self._weight_of_layers("layer_bias", num_layers - 1, gates)
         self.interface = nn.Linear(hidden_size, interface)
         self.output = nn.Linear(hidden_size + read_numbers, output_size)
 
@@ -195,6 +195,15 @@ class NTM(Machine):
             start = state
         projected = self.input(x)
         return projected, start, implementation(self.backend, projected, self.spec)
+
+    def _weight_of_layers(self, name: str, layers: int, *shape: int) -> None:
+        """A parameter, or with no such layer an empty constant: an optimiser or a data-parallel
+        wrapper that waits for its gradient would wait for ever."""
+        weight = torch.empty(layers, *shape)
+        if layers:
+            self.register_parameter(name, nn.Parameter(weight))
+        else:
+            self.register_buffer(name, weight, persistent=False)
 
     def _weights(self) -> NTMWeights:
         return NTMWeights(

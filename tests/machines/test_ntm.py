@@ -1,0 +1,394 @@
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tapehead import NTM
+from tapehead.machines.machine import check_state
+from tapehead.ops.ntm import NTMState
+from tapehead.ops.similarity import SIMILARITIES
+
+VARIANTS = [
+    {},
+    {"controller": "feedforward"},
+    {"num_layers": 2, "num_reads": 2, "num_writes": 3, "shift_range": 2},
+    {"read_first": True, "similarity": "euclidean", "num_writes": 2},
+    {"controller": "feedforward", "num_layers": 2, "similarity": "manhattan"},
+    {"similarity": "dot", "memory_init": "learned"},
+]
+
+
+def small(dtype=torch.float64, **options):
+    defaults = {"memory_size": 7, "word_size": 4, "hidden_size": 5, "memory_init": "uniform"}
+    return NTM(3, 2, **{**defaults, "backend": "reference", **options}).to(dtype)
+
+
+def inputs(batch=3, time=6, dtype=torch.float64):
+    return torch.randn(batch, time, 3, dtype=dtype)
+
+
+def paper_step(machine, x, memory, read_w, write_w, reads, hidden, cell):
+    """One step of the paper for one sequence and one head of each kind, in scalars and loops."""
+    n_rows, n_word = memory.shape
+
+    def dot(a, b):
+        return sum(p * q for p, q in zip(a, b, strict=True))
+
+    def matvec(weight, vector):
+        return [dot(row, vector) for row in weight.tolist()]
+
+    def sigmoid(v):
+        return 1 / (1 + math.exp(-v))
+
+    def softplus(v):
+        return math.log1p(math.exp(v))
+
+    gates = [
+        a + b + c + d
+        for a, b, c, d in zip(
+            matvec(machine.input.weight, x),
+            machine.input.bias.tolist(),
+            matvec(machine.read_weight, reads),
+            matvec(machine.recurrent_weight[0], hidden),
+            strict=True,
+        )
+    ]
+    size = machine.hidden_size
+    cell = [
+        sigmoid(gates[size + j]) * cell[j] + sigmoid(gates[j]) * math.tanh(gates[2 * size + j])
+        for j in range(size)
+    ]
+    hidden = [sigmoid(gates[3 * size + j]) * math.tanh(cell[j]) for j in range(size)]
+    raw = [
+        a + b
+        for a, b in zip(
+            matvec(machine.interface.weight, hidden), machine.interface.bias.tolist(), strict=True
+        )
+    ]
+    position = 0
+
+    def take(count):
+        nonlocal position
+        position += count
+        return raw[position - count : position]
+
+    keys = [take(n_word), take(n_word)]
+    strengths, gates_, shifts, sharpenings = take(2), take(2), [take(3), take(3)], take(2)
+    erase, add = take(n_word), take(n_word)
+
+    def address(head, memory, previous):
+        key = [math.tanh(v) for v in keys[head]]
+
+        def cosine(row):
+            epsilon = 1e-6
+            return dot(key, row) / math.sqrt((dot(key, key) + epsilon) * (dot(row, row) + epsilon))
+
+        scores = [math.exp(softplus(strengths[head]) * cosine(row)) for row in memory.tolist()]
+        content = [s / sum(scores) for s in scores]
+        g = sigmoid(gates_[head])
+        gated = [g * c + (1 - g) * p for c, p in zip(content, previous, strict=True)]
+        moves = [math.exp(v) for v in shifts[head]]
+        moves = [m / sum(moves) for m in moves]
+        shifted = [
+            sum(gated[(i - offset) % n_rows] * moves[offset + 1] for offset in (-1, 0, 1))
+            for i in range(n_rows)
+        ]
+        power = [v ** (1 + softplus(sharpenings[head])) for v in shifted]
+        return [p / sum(power) for p in power]
+
+    write_w = address(1, memory, write_w)
+    memory = torch.tensor(
+        [
+            [
+                memory[i, j].item() * (1 - write_w[i] * sigmoid(erase[j]))
+                + write_w[i] * math.tanh(add[j])
+                for j in range(n_word)
+            ]
+            for i in range(n_rows)
+        ],
+        dtype=torch.float64,
+    )
+    read_w = address(0, memory, read_w)
+    reads = [dot(read_w, memory[:, j].tolist()) for j in range(n_word)]
+    y = [
+        a + b
+        for a, b in zip(
+            matvec(machine.output.weight, hidden + reads),
+            machine.output.bias.tolist(),
+            strict=True,
+        )
+    ]
+    return y, memory, read_w, write_w, reads, hidden, cell
+
+
+def test_reference_is_the_paper_written_out_in_scalars():
+    machine, x = small(), inputs(batch=1, time=4)
+    for parameter in machine.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    y, state = machine(x)
+    start = machine.initial_state(1)
+    now = (
+        start.memory[0],
+        start.read_weights[0, 0].tolist(),
+        start.write_weights[0, 0].tolist(),
+        start.reads[0, 0].tolist(),
+        start.hidden[0, 0].tolist(),
+        start.cell[0, 0].tolist(),
+    )
+    for time in range(4):
+        expected, *now = paper_step(machine, x[0, time].tolist(), *now)
+        torch.testing.assert_close(y[0, time].tolist(), expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(state.memory[0], now[0], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(state.read_weights[0, 0].tolist(), now[1], rtol=1e-9, atol=1e-9)
+
+
+def test_the_controller_is_a_torch_lstm_when_the_reads_are_cut():
+    machine = small(num_layers=2)
+    lstm = nn.LSTM(3, 5, 2, batch_first=True).double()
+    with torch.no_grad():
+        machine.read_weight.zero_()
+        lstm.weight_ih_l0.copy_(machine.input.weight)
+        lstm.bias_ih_l0.copy_(machine.input.bias)
+        lstm.weight_hh_l0.copy_(machine.recurrent_weight[0])
+        lstm.weight_ih_l1.copy_(machine.layer_weight[0])
+        lstm.bias_ih_l1.copy_(machine.layer_bias[0])
+        lstm.weight_hh_l1.copy_(machine.recurrent_weight[1])
+        lstm.bias_hh_l0.zero_()
+        lstm.bias_hh_l1.zero_()
+    x = inputs()
+    torch.testing.assert_close(machine.trace(x).hidden, lstm(x)[0])
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_gradients_of_everything_by_finite_differences(options):
+    machine = small(memory_size=3, word_size=2, hidden_size=2, **options)
+    x = inputs(batch=2, time=2).requires_grad_()
+    names, values = zip(*machine.named_parameters(), strict=True)
+
+    def run(x, *values):
+        parameters = dict(zip(names, values, strict=True))
+        y, state = torch.func.functional_call(machine, parameters, (x,))
+        return (y, *state)
+
+    assert torch.autograd.gradcheck(run, (x, *values), fast_mode=True)
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_pieces_equal_the_whole_in_outputs_state_and_gradients(options):
+    """Forty steps in one call, and in three calls joined by their state."""
+    machine, x = small(**options), inputs(time=40)
+
+    def gradients(y):
+        machine.zero_grad()
+        (y * torch.linspace(-1, 1, 40, dtype=torch.float64)[:, None]).sum().backward()
+        return {name: p.grad.clone() for name, p in machine.named_parameters()}
+
+    whole, end = machine(x)
+    whole_gradients = gradients(whole)
+    state, pieces = None, []
+    for piece in x.split([1, 22, 17], dim=1):
+        y, state = machine(piece, state)
+        pieces.append(y)
+    joined = torch.cat(pieces, 1)
+    torch.testing.assert_close(joined, whole)
+    torch.testing.assert_close(state, end)
+    torch.testing.assert_close(gradients(joined), whole_gradients)
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_steps_equal_the_whole(options):
+    machine, x = small(**options), inputs()
+    state, steps = machine.initial_state(3), []
+    for time in range(x.shape[1]):
+        y, state = machine.step(x[:, time], state)
+        steps.append(y)
+    whole, end = machine(x)
+    torch.testing.assert_close(torch.stack(steps, 1), whole)
+    torch.testing.assert_close(state, end)
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_a_sequence_in_a_padded_batch_is_as_if_it_were_alone(options):
+    machine, x = small(**options), inputs()
+    lengths = torch.tensor([4, 6, 1])
+    y, state = machine(x, lengths=lengths)
+    for b, length in enumerate(lengths.tolist()):
+        alone, end = machine(x[b : b + 1, :length])
+        torch.testing.assert_close(y[b : b + 1, :length], alone)
+        torch.testing.assert_close(NTMState(*(part[b : b + 1] for part in state)), end)
+    x.requires_grad_()
+    y, state = machine(x, lengths=lengths)
+    sum(part.sum() for part in state).backward(retain_graph=True)
+    assert (x.grad[0, 4:] == 0).all()
+    assert (x.grad[2, 1:] == 0).all()
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_trace_is_the_run_itself(options):
+    machine, x = small(**options), inputs()
+    y, state = machine(x)
+    trace = machine.trace(x)
+    torch.testing.assert_close(trace.y, y)
+    torch.testing.assert_close(trace.state, state)
+    torch.testing.assert_close(trace.memory[:, -1], state.memory)
+    torch.testing.assert_close(trace.write_weights[:, -1], state.write_weights)
+    read_from = torch.cat([machine.initial_state(3).memory[:, None], trace.memory], 1)
+    read_from = read_from[:, :-1] if machine.spec.read_first else read_from[:, 1:]
+    torch.testing.assert_close(
+        trace.reads, torch.einsum("btrn,btnw->btrw", trace.read_weights, read_from)
+    )
+    heads = machine.spec.num_heads
+    for name in ("key", "strength", "gate", "shift", "sharpening", "content_weights"):
+        assert getattr(trace, name).shape[:3] == (3, 6, heads)
+    with pytest.raises(AttributeError, match="read_weights"):
+        _ = trace.read_w
+
+
+def test_the_reads_feed_the_controller():
+    """The mistake of a well-known package: what was read never reaches the next step."""
+    machine, x = small(), inputs(time=2)
+    before = machine.trace(x).hidden
+    with torch.no_grad():
+        machine.read_weight.add_(1)
+    assert (machine.trace(x).hidden - before).abs().amax() > 1e-3
+
+
+@pytest.mark.parametrize("read_first", [False, True])
+def test_a_read_sees_this_steps_write_unless_it_comes_first(read_first):
+    machine = small(read_first=read_first, memory_init="constant")
+    with torch.no_grad():
+        for layer in (machine.interface.weight, machine.interface.bias):
+            layer.zero_()
+        # Gates shut, shifts to stay, weights sharp on row 0; then add alone writes tanh(1).
+        sizes = machine.spec.interface_sizes
+        bias = machine.interface.bias.split(sizes)
+        bias[2].fill_(-30)
+        bias[3].view(2, 3)[:, 1] = 30
+        bias[6].fill_(1)
+        for logits in (machine.initial_read_logits, machine.initial_write_logits):
+            logits.copy_(torch.tensor([[30.0, 0, 0, 0, 0, 0, 0]]))
+    reads = machine.trace(inputs(time=1)).reads
+    expected = 1e-6 if read_first else math.tanh(1)
+    torch.testing.assert_close(reads, torch.full_like(reads, expected), rtol=1e-4, atol=1e-6)
+
+
+def test_each_head_has_parameters_of_its_own():
+    machine = small(num_reads=2, num_writes=2)
+    trace = machine.trace(inputs())
+    for name in ("key", "gate", "shift", "read_weights", "write_weights", "erase"):
+        tensor = getattr(trace, name)
+        assert not torch.allclose(tensor[:, :, 0], tensor[:, :, 1]), name
+
+
+def test_initial_weightings_are_distributions_and_learned():
+    machine, x = small(num_reads=2), inputs()
+    state = machine.initial_state(3)
+    for weights in (state.read_weights, state.write_weights):
+        torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))
+    machine(x)[0].sum().backward()
+    for name in ("initial_reads", "initial_read_logits", "initial_write_logits"):
+        assert getattr(machine, name).grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("init", ["constant", "learned", "random", "uniform"])
+def test_memory_starts_as_its_scheme_says(init):
+    machine = NTM(3, 2, memory_init=init)
+    memory = machine.initial_memory
+    assert memory.requires_grad == (init == "learned")
+    assert ("initial_memory" in dict(machine.named_buffers())) == (init != "learned")
+    if init in ("constant", "learned"):
+        assert (memory == 1e-6).all()
+    else:
+        bound, deviation = {"random": (1.0, 0.44), "uniform": (148**-0.5, 148**-0.5 / 3**0.5)}[init]
+        assert memory.abs().max() <= bound
+        assert memory.std().item() == pytest.approx(deviation, rel=0.05)
+    assert torch.equal(machine.initial_state(2).memory[0], machine.initial_state(2).memory[1])
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_are_finite_from_an_all_zero_memory_and_at_sizes_of_one(options, dtype):
+    machine = small(dtype, memory_size=1, **options)
+    x = inputs(batch=1, time=1, dtype=dtype)
+    state = machine.initial_state(1)
+    state = state._replace(memory=torch.zeros_like(state.memory).requires_grad_())
+    y, end = machine(x, state)
+    (y.sum() + sum(part.sum() for part in end)).backward()
+    for name, parameter in machine.named_parameters():
+        if parameter.grad is not None:
+            assert parameter.grad.isfinite().all(), name
+    assert state.memory.grad.isfinite().all()
+
+
+@pytest.mark.slow
+def test_gradients_are_finite_over_ten_thousand_steps():
+    machine = small(torch.float32, memory_init="constant", backend="auto")
+    with torch.no_grad():
+        machine.interface.weight.mul_(20)
+    y, _ = machine(inputs(batch=1, time=10_000, dtype=torch.float32))
+    y.square().mean().backward()
+    for name, parameter in machine.named_parameters():
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_same_input_same_output_and_nothing_hides_in_the_module():
+    machine, x = small().eval(), inputs()
+    first, state = machine(x)
+    kept = [part.clone() for part in state]
+    machine(inputs())
+    assert torch.equal(machine(x)[0], first)
+    assert all(torch.equal(a, b) for a, b in zip(state, kept, strict=True))
+    twin = copy.deepcopy(machine)
+    twin.load_state_dict(machine.state_dict())
+    assert torch.equal(twin(x)[0], first)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"memory_size": 0}, "memory_size must be a whole number of at least 1, got 0"),
+        ({"num_reads": -2}, "num_reads must be a whole number of at least 1, got -2"),
+        ({"shift_range": -1}, "shift_range must be a whole number of at least 0, got -1"),
+        ({"controller": "gru"}, "controller must be one of lstm, feedforward, got 'gru'"),
+        ({"similarity": "cos"}, "similarity must be one of cosine, dot, euclidean, manhattan"),
+        ({"memory_init": "zero"}, "memory_init must be one of constant, learned, random, uniform"),
+        ({"backend": "gpu"}, "backend must be one of auto, reference, cpu, cuda, got 'gpu'"),
+    ],
+)
+def test_an_impossible_option_is_named_with_its_value_and_what_it_may_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        NTM(3, 2, **options)
+
+
+def test_an_unknown_option_is_a_type_error():
+    with pytest.raises(TypeError, match="heads"):
+        NTM(3, 2, heads=4)
+
+
+def test_inputs_and_states_that_do_not_fit_are_named():
+    machine = small()
+    with pytest.raises(ValueError, match=r"x must be \(batch, time, 3\)"):
+        machine(torch.zeros(2, 5, 4, dtype=torch.float64))
+    with pytest.raises(ValueError, match="at least one of each"):
+        machine(torch.zeros(2, 0, 3, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"state.memory must have shape \(3, 7, 4\)"):
+        machine(inputs(), machine.initial_state(2))
+    with pytest.raises(TypeError, match="state must be NTMState"):
+        check_state((torch.zeros(3),), machine.initial_state(3))
+    with pytest.raises(ValueError, match="lengths must hold one number for each of 3"):
+        machine._check_input(inputs(), torch.tensor([1, 2]))
+    for wrong in (0, 7):
+        with pytest.raises(ValueError, match="lengths must lie between 1 and 6"):
+            machine(inputs(), lengths=torch.tensor([1, 2, wrong]))
+
+
+def test_reference_accepts_every_similarity_it_lists():
+    outputs = {name: small(similarity=name) for name in SIMILARITIES}
+    x = inputs()
+    weights = outputs["cosine"].state_dict()
+    for machine in outputs.values():
+        machine.load_state_dict(weights)
+    results = [machine(x)[0] for machine in outputs.values()]
+    assert not any(torch.allclose(results[0], other) for other in results[1:])
