@@ -2,10 +2,16 @@
 
 from dataclasses import fields
 
+from tapehead.tasks.associative_recall import AssociativeRecall
 from tapehead.tasks.copy import Copy
+from tapehead.tasks.ngrams import NGrams
+from tapehead.tasks.priority_sort import PrioritySort
+from tapehead.tasks.repeat_copy import RepeatCopy
 from tapehead.tasks.task import Batch, Task
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Copy,)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Copy, RepeatCopy, AssociativeRecall, NGrams, PrioritySort)
+}
 
 
 def make_task(name: str, **options: object) -> Task:
@@ -23,4 +29,14 @@ def make_task(name: str, **options: object) -> Task:
     return TASKS[name](**options)
 
 
-__all__ = ["TASKS", "Batch", "Copy", "Task", "make_task"]
+__all__ = [
+    "TASKS",
+    "AssociativeRecall",
+    "Batch",
+    "Copy",
+    "NGrams",
+    "PrioritySort",
+    "RepeatCopy",
+    "Task",
+    "make_task",
+]

@@ -10,6 +10,7 @@ from torch import Tensor
 from tapehead.tasks.task import (
     Batch,
     Task,
+    bit_names,
     certain_logits,
     check_flag,
     check_integer,
@@ -59,7 +60,7 @@ class Copy(Task):
 
     @property
     def output_names(self) -> list[str]:
-        return [f"bit {number}" for number in range(1, self.num_bits + 1)]
+        return bit_names(self.num_bits)
 
     @property
     def pass_mark(self) -> tuple[str, float]:

@@ -172,6 +172,11 @@ def certain_logits(bits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return (2 * bits - 1) * CERTAIN_LOGIT
 
 
+def bit_names(count: int) -> list[str]:
+    """Names of `count` channels that hold one bit each."""
+    return [f"bit {number}" for number in range(1, count + 1)]
+
+
 def random_integers(
     generator: torch.Generator, minimum: int, maximum: int, batch_size: int, *, mixed: bool
 ) -> Int64[Tensor, " batch"]:

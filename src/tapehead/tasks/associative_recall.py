@@ -1,0 +1,139 @@
+"""The associative-recall task: shown one item of a list again, say the item that followed it."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from tapehead.tasks.task import (
+    Batch,
+    Task,
+    bit_names,
+    certain_logits,
+    check_flag,
+    check_integer,
+    random_bits,
+    random_integers,
+    take_steps,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociativeRecall(Task):
+    """n items of k random vectors, then one of them again; the answer is the item after it.
+
+    T = (k + 1) n + 2k + 2 steps: an item delimiter before each item, a query delimiter before and
+    after the query, then k steps without input to answer in. Input channels: the bits, the item
+    delimiter, the query delimiter. Outputs: the bits.
+
+    The query is any item but the last. Where several items are equal, the query means the first.
+
+    num_bits: bits of each vector.
+    item_length: k, vectors of each item.
+    min_items, max_items: range of n, uniform, both ends included.
+    mixed_lengths: n for each sequence of a batch; if false, one n for each batch.
+    """
+
+    name: ClassVar[str] = "associative-recall"
+    title: ClassVar[str] = "Associative recall"
+    source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.3"
+
+    num_bits: int = 6
+    item_length: int = 3
+    min_items: int = 2
+    max_items: int = 6
+    mixed_lengths: bool = True
+
+    def __post_init__(self) -> None:
+        check_integer(self.name, "num_bits", self.num_bits, minimum=1)
+        check_integer(self.name, "item_length", self.item_length, minimum=1)
+        check_integer(self.name, "min_items", self.min_items, minimum=2)
+        check_integer(self.name, "max_items", self.max_items, minimum=self.min_items)
+        check_flag(self.name, "mixed_lengths", self.mixed_lengths)
+
+    @property
+    def input_size(self) -> int:
+        return self.num_bits + 2
+
+    @property
+    def output_size(self) -> int:
+        return self.num_bits
+
+    @property
+    def channel_names(self) -> list[str]:
+        return [*bit_names(self.num_bits), "item", "query"]
+
+    @property
+    def output_names(self) -> list[str]:
+        return bit_names(self.num_bits)
+
+    @property
+    def pass_mark(self) -> tuple[str, float]:
+        return ("bit_errors", 0.1)
+
+    @property
+    def max_difficulty(self) -> int:
+        return self.max_items - self.min_items + 1
+
+    def _at_level(self, level: int) -> Self:
+        return replace(self, max_items=self.min_items + level - 1)
+
+    def test_settings(self) -> dict[str, Task]:
+        counts = (6, 8, 10, 12, 15, 20)
+        return {str(n): replace(self, min_items=n, max_items=n) for n in counts}
+
+    def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
+        size = self.item_length
+        counts = random_integers(
+            generator, self.min_items, self.max_items, batch_size, mixed=self.mixed_lengths
+        )
+        most = int(counts.max())
+        vectors = random_bits(generator, batch_size, most * size, self.num_bits)
+        draws = random_integers(generator, 0, 2**31 - 1, batch_size, mixed=True)
+        queries = (draws % (counts - 1)).unsqueeze(-1)
+        items = vectors.view(batch_size, most, size * self.num_bits)
+        answers = first_match(items, take_steps(items, queries, queries >= 0)) + 1
+
+        steps = torch.arange((size + 1) * most + 2 * size + 2, device=generator.device)
+        since_query = steps - (size + 1) * counts[:, None]
+        listing = since_query < 0
+        at_item = steps % (size + 1) == 0
+        querying = (since_query > 0) & (since_query <= size)
+        query_delimiter = (since_query == 0) | (since_query == size + 1)
+        answering = (since_query > size + 1) & (since_query <= 2 * size + 1)
+
+        listed = steps - steps // (size + 1) - 1
+        asked = queries * size + since_query - 1
+        shown = take_steps(
+            vectors, torch.where(listing, listed, asked), (listing & ~at_item) | querying
+        )
+        delimiters = torch.stack([listing & at_item, query_delimiter], dim=-1)
+        inputs = torch.cat([shown, delimiters], dim=-1)
+        targets = take_steps(vectors, answers * size + since_query - size - 2, answering)
+        return Batch(inputs, targets, answering, (size + 1) * counts + 2 * size + 2)
+
+    def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
+        size = self.item_length
+        vectors = batch.inputs[:, :, : self.num_bits]
+        query_start = batch.inputs[:, :, self.num_bits + 1].argmax(dim=1, keepdim=True)
+        steps = torch.arange(batch.inputs.shape[1], device=batch.inputs.device)
+
+        places = query_start + 1 + torch.arange(size, device=steps.device)
+        query = take_steps(vectors, places, places > 0).flatten(1).unsqueeze(1)
+        # What follows a shorter list is no item, but it comes after the match that is sought.
+        slots = int(query_start.max()) // (size + 1)
+        items = vectors[:, : slots * (size + 1)].unflatten(1, (slots, size + 1))[:, :, 1:]
+        answers = first_match(items.flatten(2), query) + 1
+
+        answered = steps - query_start - size - 2
+        answering = (answered >= 0) & (answered < size)
+        return certain_logits(take_steps(vectors, (size + 1) * answers + 1 + answered, answering))
+
+
+def first_match(
+    items: Float[Tensor, "batch items width"], query: Float[Tensor, "batch 1 width"]
+) -> Int64[Tensor, "batch 1"]:
+    """Position of the first item equal to the query."""
+    return (items == query).all(dim=-1).int().argmax(dim=1, keepdim=True)

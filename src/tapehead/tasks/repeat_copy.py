@@ -1,0 +1,189 @@
+"""The repeat-copy task: say a sequence of random bit vectors a given number of times, then stop."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tapehead.tasks.task import (
+    Batch,
+    Task,
+    bit_names,
+    certain_logits,
+    check_flag,
+    check_integer,
+    random_bits,
+    random_integers,
+    take_steps,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatCopy(Task):
+    """L random vectors between two delimiters, the second with the number R of copies asked for.
+
+    T = L (R + 1) + 3 steps: a delimiter, L vectors, the delimiter with the number, then without
+    input R copies of the vectors and one end marker. Input channels: the bits, the delimiter, the
+    number, normalised. Outputs: the bits, the end marker.
+
+    num_bits: bits of each vector.
+    min_length, max_length: range of L, uniform, both ends included.
+    min_repeats, max_repeats: range of R, uniform, both ends included.
+    trained_min_repeats, trained_max_repeats: the range over which the number on the input is
+        normalised to mean 0 and variance 1. None: the range of R. A task that tests a trained
+        machine must name the range of its training: more repeats than it then give a number that
+        the machine has never seen, as in the paper.
+    mixed_lengths: L and R for each sequence of a batch; if false, one L and one R for each batch.
+    """
+
+    name: ClassVar[str] = "repeat-copy"
+    title: ClassVar[str] = "Repeat copy"
+    source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.2"
+
+    num_bits: int = 8
+    min_length: int = 1
+    max_length: int = 10
+    min_repeats: int = 1
+    max_repeats: int = 10
+    trained_min_repeats: int | None = None
+    trained_max_repeats: int | None = None
+    mixed_lengths: bool = True
+
+    def __post_init__(self) -> None:
+        check_integer(self.name, "num_bits", self.num_bits, minimum=1)
+        check_integer(self.name, "min_length", self.min_length, minimum=1)
+        check_integer(self.name, "max_length", self.max_length, minimum=self.min_length)
+        check_integer(self.name, "min_repeats", self.min_repeats, minimum=1)
+        check_integer(self.name, "max_repeats", self.max_repeats, minimum=self.min_repeats)
+        if self.trained_min_repeats is not None:
+            check_integer(self.name, "trained_min_repeats", self.trained_min_repeats, minimum=1)
+        if self.trained_max_repeats is not None:
+            least = self.trained_range[0]
+            check_integer(self.name, "trained_max_repeats", self.trained_max_repeats, minimum=least)
+        check_integer(
+            self.name,
+            "max_repeats",
+            self.trained_range[1],
+            minimum=self.trained_range[0],
+        )
+        check_flag(self.name, "mixed_lengths", self.mixed_lengths)
+
+    @property
+    def input_size(self) -> int:
+        return self.num_bits + 2
+
+    @property
+    def output_size(self) -> int:
+        return self.num_bits + 1
+
+    @property
+    def channel_names(self) -> list[str]:
+        return [*bit_names(self.num_bits), "delimiter", "repeats"]
+
+    @property
+    def output_names(self) -> list[str]:
+        return [*bit_names(self.num_bits), "end"]
+
+    @property
+    def pass_mark(self) -> tuple[str, float]:
+        return ("bit_errors", 0.1)
+
+    @property
+    def trained_range(self) -> tuple[int, int]:
+        """The range of repeats over which the number on the input is normalised."""
+        least, most = self.trained_min_repeats, self.trained_max_repeats
+        return (
+            self.min_repeats if least is None else least,
+            self.max_repeats if most is None else most,
+        )
+
+    @property
+    def normalisation(self) -> tuple[float, float]:
+        """Mean and standard deviation of the number of repeats in training (1 if it is fixed)."""
+        least, most = self.trained_range
+        variance = ((most - least + 1) ** 2 - 1) / 12
+        return (least + most) / 2, variance**0.5 or 1.0
+
+    @property
+    def max_difficulty(self) -> int:
+        lengths = self.max_length - self.min_length
+        repeats = self.max_repeats - self.min_repeats
+        return max(lengths, repeats) + 1
+
+    def _at_level(self, level: int) -> Self:
+        return self._in_trained_range(
+            max_length=min(self.max_length, self.min_length + level - 1),
+            max_repeats=min(self.max_repeats, self.min_repeats + level - 1),
+        )
+
+    def test_settings(self) -> dict[str, Task]:
+        sizes = ((10, 10), (20, 10), (10, 20))
+        return {
+            f"length {length}, repeats {repeats}": self._in_trained_range(
+                min_length=length,
+                max_length=length,
+                min_repeats=repeats,
+                max_repeats=repeats,
+            )
+            for length, repeats in sizes
+        }
+
+    def _in_trained_range(self, **sizes: int) -> Self:
+        """This task at other sizes, the number of repeats still normalised as it is here."""
+        least, most = self.trained_range
+        return replace(self, trained_min_repeats=least, trained_max_repeats=most, **sizes)
+
+    def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
+        mixed = self.mixed_lengths
+        lengths = random_integers(
+            generator, self.min_length, self.max_length, batch_size, mixed=mixed
+        )
+        repeats = random_integers(
+            generator, self.min_repeats, self.max_repeats, batch_size, mixed=mixed
+        )
+        vectors = random_bits(generator, batch_size, int(lengths.max()), self.num_bits)
+
+        spoken = lengths * repeats
+        total = lengths + spoken + 3
+        steps = torch.arange(int(total.max()), device=generator.device)
+        length = lengths[:, None]
+        since_number = steps - length - 1
+        shown = (steps > 0) & (since_number < 0)
+        speaking = (since_number > 0) & (since_number <= spoken[:, None])
+        ending = since_number == spoken[:, None] + 1
+
+        mean, deviation = self.normalisation
+        number = ((repeats - mean) / deviation).unsqueeze(-1)
+        at_number = since_number == 0
+        inputs = torch.cat(
+            [
+                take_steps(vectors, (steps - 1).expand_as(shown), shown),
+                ((steps == 0) | at_number).unsqueeze(-1),
+                (at_number * number).unsqueeze(-1),
+            ],
+            dim=-1,
+        )
+        targets = torch.cat(
+            [
+                take_steps(vectors, (since_number - 1) % length, speaking),
+                ending.unsqueeze(-1),
+            ],
+            dim=-1,
+        )
+        return Batch(inputs, targets, speaking | ending, total)
+
+    def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
+        vectors = batch.inputs[:, 1:, : self.num_bits]
+        delimiters = batch.inputs[:, 1:, self.num_bits]
+        length = delimiters.argmax(dim=1, keepdim=True)
+        number = batch.inputs[:, :, self.num_bits + 1].sum(dim=1, keepdim=True)
+        mean, deviation = self.normalisation
+        spoken = length * (number * deviation + mean).round().long()
+
+        steps = torch.arange(batch.inputs.shape[1], device=batch.inputs.device)
+        answered = steps - length - 2
+        copies = take_steps(vectors, answered % length, (answered >= 0) & (answered < spoken))
+        end = (answered == spoken).unsqueeze(-1)
+        return certain_logits(torch.cat([copies, end], dim=-1))
