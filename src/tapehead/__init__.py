@@ -1,6 +1,21 @@
 """Neural networks with an external memory: the Neural Turing Machine and its family."""
 
-from tapehead.machines import LSTM, NTM, Machine, Trace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tapehead.machines import LSTM, NTM, Machine, Trace
 
 __all__ = ["LSTM", "NTM", "Machine", "Trace"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Importing torch takes seconds, and `tapehead --help` has no use for it.
+    if name in __all__:
+        return getattr(import_module("tapehead.machines"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

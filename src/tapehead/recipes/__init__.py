@@ -1,0 +1,36 @@
+"""Known-good settings: the experiments of each paper, ready to run again."""
+
+from tapehead.recipes import ntm
+from tapehead.recipes.experiment import SETTINGS, Experiment, Published
+from tapehead.training.config import TrainConfig
+
+EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in ntm.EXPERIMENTS}
+"""Every experiment by its name on the command line."""
+
+
+def recipe(task: str, machine: str, setting: str = "fast") -> TrainConfig:
+    """Known-good settings of a machine on a task.
+
+    Args:
+        task: name of the task.
+        machine: a contestant: "ntm-lstm", "ntm-feedforward", "lstm"; "ntm" means "ntm-lstm".
+        setting: "fast" (ours, found by search) or "paper" (the paper's optimiser and rates).
+
+    Raises:
+        ValueError: there is no such recipe; says which there are.
+    """
+    contestant = "ntm-lstm" if machine == "ntm" else machine
+    if setting not in SETTINGS:
+        raise ValueError(f"setting must be one of {', '.join(SETTINGS)}, got {setting!r}")
+    experiments = [other for other in EXPERIMENTS.values() if other.task == task]
+    if not experiments:
+        known = dict.fromkeys(experiment.task for experiment in EXPERIMENTS.values())
+        raise ValueError(f"no recipe for task {task!r}; there are some for {', '.join(known)}")
+    for experiment in experiments:
+        if contestant in experiment.contestants:
+            return experiment.recipe(task, contestant, setting)
+    known = [name for experiment in experiments for name in experiment.contestants]
+    raise ValueError(f"no recipe for {machine!r} on {task}; there are some for {', '.join(known)}")
+
+
+__all__ = ["EXPERIMENTS", "SETTINGS", "Experiment", "Published", "TrainConfig", "recipe"]

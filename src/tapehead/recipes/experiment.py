@@ -1,0 +1,46 @@
+"""What an experiment is: a task, the machines that meet on it, and what was published of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tapehead.training.config import TrainConfig
+
+SETTINGS = ("fast", "paper")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a paper reports of one contestant on one task, in the experiment's unit."""
+
+    value: float | None
+    """After training, at the training sizes."""
+    source: str
+    """Where it stands."""
+    tests: Mapping[str, float] = field(default_factory=dict)
+    """By the label of the task's test setting."""
+    tests_source: str = ""
+    """Where those stand."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A published experiment that `tapehead reproduce` runs again."""
+
+    name: str
+    """Paper and task, as on the command line: "ntm/copy"."""
+    source: str
+    """The paper and section that describe it."""
+    task: str
+    """Name of its task."""
+    contestants: tuple[str, ...]
+    """The machines that are compared, by name: "ntm-lstm", "ntm-feedforward", "lstm"."""
+    recipe: Callable[[str, str, str], TrainConfig]
+    """(task, contestant, setting) -> the settings of a run, but for its seed."""
+    metric: str = "bits"
+    """The score that the paper reports."""
+    unit: str = "bits per sequence"
+    """What that is counted in."""
+    published: Mapping[str, Published] = field(default_factory=dict)
+    """By contestant."""
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    """The parameter count that the paper gives, by contestant."""

@@ -1,0 +1,208 @@
+"""The experiments of the Neural Turing Machine paper (Graves, Wayne, Danihelka, arXiv 1410.5401).
+
+Five tasks, three contestants each. The `paper` setting has the sizes, optimiser and rates of its
+tables 1-3; the `fast` setting has the same sizes and our own optimiser and rates.
+"""
+
+from typing import Any, NamedTuple
+
+from tapehead.recipes.experiment import Experiment, Published
+from tapehead.training.config import TrainConfig
+
+PAPER = "Graves, Wayne & Danihelka 2014"
+
+
+class Size(NamedTuple):
+    """A row of the paper's tables 1-3."""
+
+    heads: int | None
+    hidden_size: int
+    num_layers: int
+    learning_rate: float
+    parameters: int
+
+
+SIZES: dict[str, dict[str, Size]] = {
+    # Table 1: NTM with feedforward controller.
+    "ntm-feedforward": {
+        "copy": Size(1, 100, 1, 1e-4, 17_162),
+        "repeat-copy": Size(1, 100, 1, 1e-4, 16_712),
+        "associative-recall": Size(4, 256, 1, 1e-4, 146_845),
+        "ngrams": Size(1, 100, 1, 3e-5, 14_656),
+        "priority-sort": Size(8, 512, 1, 3e-5, 508_305),
+    },
+    # Table 2: NTM with LSTM controller.
+    "ntm-lstm": {
+        "copy": Size(1, 100, 1, 1e-4, 67_561),
+        "repeat-copy": Size(1, 100, 1, 1e-4, 66_111),
+        "associative-recall": Size(1, 100, 1, 1e-4, 70_330),
+        "ngrams": Size(1, 100, 1, 3e-5, 61_749),
+        "priority-sort": Size(5, 100, 2, 3e-5, 269_038),
+    },
+    # Table 3: LSTM.
+    "lstm": {
+        "copy": Size(None, 256, 3, 3e-5, 1_352_969),
+        "repeat-copy": Size(None, 512, 3, 3e-5, 5_312_007),
+        "associative-recall": Size(None, 256, 3, 1e-4, 1_344_518),
+        "ngrams": Size(None, 128, 3, 1e-4, 331_905),
+        "priority-sort": Size(None, 128, 3, 3e-5, 384_424),
+    },
+}
+
+CONTESTANTS = ("ntm-lstm", "ntm-feedforward", "lstm")
+
+PAPER_SEQUENCES = {
+    # The horizontal axes of the paper's learning curves.
+    "copy": 1_000_000,
+    "repeat-copy": 500_000,
+    "associative-recall": 1_000_000,
+    "ngrams": 1_000_000,
+    "priority-sort": 1_000_000,
+}
+
+# Section 4.6 and Graves 2013 (arXiv 1308.0850), equations 38-45. The paper names no batch size.
+PAPER_TRAINING: dict[str, Any] = {
+    "optimiser": "graves-rmsprop",
+    "momentum": 0.9,
+    "decay": 0.95,
+    "epsilon": 1e-4,
+    "clip_value": 10.0,
+    "batch_size": 1,
+}
+
+# ----------------------------------------------------------------------------------------------
+# The fast setting: options of TrainConfig, then of the machine under "machine_options".
+# ----------------------------------------------------------------------------------------------
+FAST: dict[str, Any] = {
+    "optimiser": "rmsprop",
+    "learning_rate": 4e-4,
+    "momentum": 0.9,
+    "decay": 0.95,
+    "clip_value": 10.0,
+    "batch_size": 16,
+}
+UNIFORM = {"memory_init": "uniform"}
+FAST_BY_TASK: dict[str, dict[str, dict[str, Any]]] = {
+    "copy": {
+        "ntm-lstm": {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "ntm-feedforward": {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "lstm": {"max_sequences": 200_000},
+    },
+    "repeat-copy": {
+        "ntm-lstm": {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "ntm-feedforward": {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "lstm": {"max_sequences": 200_000},
+    },
+    "associative-recall": {
+        "ntm-lstm": {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "ntm-feedforward": {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "lstm": {"max_sequences": 200_000},
+    },
+    "ngrams": {
+        "ntm-lstm": {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "ntm-feedforward": {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "lstm": {"max_sequences": 200_000},
+    },
+    "priority-sort": {
+        "ntm-lstm": {"max_sequences": 400_000, "machine_options": UNIFORM},
+        "ntm-feedforward": {"max_sequences": 400_000, "machine_options": UNIFORM},
+        "lstm": {"max_sequences": 400_000},
+    },
+}
+# ----------------------------------------------------------------------------------------------
+
+PUBLISHED: dict[str, dict[str, Published]] = {
+    # Bits per sequence at the end of the learning curves, read off the figures to about the width
+    # of a line; then the generalisation of Figure 11.
+    "copy": {
+        "ntm-lstm": Published(0.1, f"{PAPER}, Figure 3, read off at 100,000 sequences"),
+        "ntm-feedforward": Published(0.1, f"{PAPER}, Figure 3, read off at 100,000 sequences"),
+        "lstm": Published(0.5, f"{PAPER}, Figure 3, read off at 1,000,000 sequences"),
+    },
+    "repeat-copy": {
+        "ntm-lstm": Published(0.0, f"{PAPER}, Figure 7, read off: near 0 from 200,000 sequences"),
+        "ntm-feedforward": Published(
+            0.0, f"{PAPER}, Figure 7, read off: near 0 from 200,000 sequences"
+        ),
+        "lstm": Published(0.0, f"{PAPER}, Figure 7, read off: near 0 from 200,000 sequences"),
+    },
+    "associative-recall": {
+        "ntm-lstm": Published(
+            0.5,
+            f"{PAPER}, Figure 10, read off at 100,000 sequences",
+            tests={"6": 0.0, "10": 1.8, "15": 4.8, "20": 7.0},
+            tests_source=f"{PAPER}, Figure 11, read off",
+        ),
+        "ntm-feedforward": Published(
+            0.0,
+            f"{PAPER}, Figure 10, read off at 100,000 sequences",
+            tests={"6": 0.0, "10": 0.0, "15": 1.5, "20": 8.0},
+            tests_source=f"{PAPER}, Figure 11, read off; the text says below 1 at 15 items",
+        ),
+        "lstm": Published(
+            0.5,
+            f"{PAPER}, Figure 10, read off at 1,000,000 sequences",
+            tests={"6": 2.0, "10": 36.5, "15": 40.0, "20": 38.5},
+            tests_source=f"{PAPER}, Figure 11, read off",
+        ),
+    },
+    "ngrams": {
+        "ntm-lstm": Published(133.5, f"{PAPER}, Figure 13, read off at 1,000,000 sequences"),
+        "ntm-feedforward": Published(134.0, f"{PAPER}, Figure 13, read off at 1,000,000 sequences"),
+        "lstm": Published(136.0, f"{PAPER}, Figure 13, read off at 1,000,000 sequences"),
+    },
+    "priority-sort": {
+        "ntm-lstm": Published(18.0, f"{PAPER}, Figure 18, read off at 1,000,000 sequences"),
+        "ntm-feedforward": Published(20.0, f"{PAPER}, Figure 18, read off at 1,000,000 sequences"),
+        "lstm": Published(58.0, f"{PAPER}, Figure 18, read off at 1,000,000 sequences"),
+    },
+}
+
+
+def recipe(task: str, contestant: str, setting: str) -> TrainConfig:
+    """The settings of one contestant on one task, `fast` or `paper`."""
+    size = SIZES[contestant][task]
+    machine: dict[str, Any] = {"hidden_size": size.hidden_size, "num_layers": size.num_layers}
+    if size.heads is not None:
+        machine |= {
+            "memory_size": 128,
+            "word_size": 20,
+            "num_reads": size.heads,
+            "num_writes": size.heads,
+            "controller": contestant.removeprefix("ntm-"),
+        }
+    if setting == "paper":
+        training = PAPER_TRAINING | {
+            "learning_rate": size.learning_rate,
+            "max_sequences": PAPER_SEQUENCES[task],
+        }
+    else:
+        training = FAST | FAST_BY_TASK[task][contestant]
+    training = {"test_sequences": 512} | training
+    machine |= training.pop("machine_options", {})
+    return TrainConfig(
+        task=task,
+        machine="lstm" if size.heads is None else "ntm",
+        machine_options=machine,
+        **training,
+    )
+
+
+EXPERIMENTS = tuple(
+    Experiment(
+        name=f"ntm/{task}",
+        source=f"{PAPER}, {section}",
+        task=task,
+        contestants=CONTESTANTS,
+        recipe=recipe,
+        published=PUBLISHED[task],
+        parameters={name: SIZES[name][task].parameters for name in CONTESTANTS},
+    )
+    for task, section in {
+        "copy": "section 4.1",
+        "repeat-copy": "section 4.2",
+        "associative-recall": "section 4.3",
+        "ngrams": "section 4.4",
+        "priority-sort": "section 4.5",
+    }.items()
+)
