@@ -217,6 +217,7 @@ def test_a_sequence_in_a_padded_batch_is_as_if_it_were_alone(options):
     for b, length in enumerate(lengths.tolist()):
         alone, end = machine(x[b : b + 1, :length])
         torch.testing.assert_close(y[b : b + 1, :length], alone)
+        assert (y[b, length:] == machine.output.bias).all()
         torch.testing.assert_close(NTMState(*(part[b : b + 1] for part in state)), end)
     x.requires_grad_()
     y, state = machine(x, lengths=lengths)
