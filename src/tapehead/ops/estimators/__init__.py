@@ -1,0 +1,43 @@
+"""Gradients through discrete choices: REINFORCE, REBAR, RELAX and the biased straight-through."""
+
+from tapehead.ops.estimators.draws import (
+    BERNOULLI,
+    CATEGORICAL,
+    Bernoulli,
+    Categorical,
+    Draw,
+    Family,
+    gumbel,
+)
+from tapehead.ops.estimators.single import (
+    UNBIASED,
+    Estimate,
+    leave_one_out,
+    moving_average,
+    rebar,
+    reinforce,
+    relax,
+    straight_through,
+    straight_through_gumbel,
+    train_control,
+)
+
+__all__ = [
+    "BERNOULLI",
+    "CATEGORICAL",
+    "UNBIASED",
+    "Bernoulli",
+    "Categorical",
+    "Draw",
+    "Estimate",
+    "Family",
+    "gumbel",
+    "leave_one_out",
+    "moving_average",
+    "rebar",
+    "reinforce",
+    "relax",
+    "straight_through",
+    "straight_through_gumbel",
+    "train_control",
+]

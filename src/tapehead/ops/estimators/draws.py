@@ -1,0 +1,159 @@
+"""A discrete choice, the continuous variable behind it, and that variable given the choice.
+
+Both families write a choice as b = H(z), where z is a reparameterised continuous variable: a
+logit plus noise. Given b, the same z can be drawn again, as z~ ~ p(z | b), by a formula that is
+differentiable in the logits. REBAR and RELAX need all three.
+
+Source: Tucker et al., "REBAR", arXiv 1703.07370, section 3 and appendix C; Grathwohl et al.,
+"Backpropagation through the Void", arXiv 1711.00123, appendix B.
+
+| name | symbol | Bernoulli | categorical |
+|---|---|---|---|
+| logits | theta | ..., variables | ..., variables, categories |
+| choice | b | 0 or 1, as logits | one-hot, as logits |
+| relaxed | z | as logits | as logits |
+| conditional | z~ | as logits | as logits |
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import logsigmoid, one_hot, softplus
+
+TINY = 1e-20
+"""The least uniform number used: its double logarithm is finite in float32."""
+
+
+class Draw(NamedTuple):
+    """One sample of a batch of discrete variables. All tensors have the shape of `logits`.
+
+    `leaf` is a detached copy of the logits, of which `relaxed` and `conditional` are functions:
+    whatever is differentiated through these two stops there and never reaches the model.
+    """
+
+    family: "Family"
+    logits: Float[Tensor, "..."]
+    leaf: Float[Tensor, "..."]
+    choice: Float[Tensor, "..."]
+    relaxed: Float[Tensor, "..."]
+    conditional: Float[Tensor, "..."]
+
+
+class Family(ABC):
+    """A kind of discrete variable."""
+
+    @abstractmethod
+    def noise(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The noise of z = logits + noise."""
+
+    @abstractmethod
+    def harden(self, z: Tensor) -> Tensor:
+        """b = H(z)."""
+
+    @abstractmethod
+    def conditional(
+        self, logits: Tensor, choice: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """z~ ~ p(z | b), differentiable in the logits."""
+
+    @abstractmethod
+    def relax(self, z: Tensor, temperature: Tensor | float) -> Tensor:
+        """sigma(z / temperature): near b as the temperature goes to 0."""
+
+    @abstractmethod
+    def mean(self, logits: Tensor) -> Tensor:
+        """E[b], of the shape of the logits."""
+
+    @abstractmethod
+    def log_prob(self, logits: Tensor, choice: Tensor) -> Tensor:
+        """log p(b) of each variable."""
+
+    def score(self, logits: Tensor, choice: Tensor) -> Tensor:
+        """The gradient of log p(b) with respect to the logits: b - E[b] in both families."""
+        return choice - self.mean(logits)
+
+    def draw(self, logits: Tensor, generator: torch.Generator | None = None) -> Draw:
+        """Sample; the noise of z and that of z~ are independent given the choice."""
+        with torch.enable_grad():
+            leaf = logits.detach().requires_grad_()
+            z = leaf + self.noise(leaf, generator)
+            choice = self.harden(z.detach())
+            return Draw(self, logits, leaf, choice, z, self.conditional(leaf, choice, generator))
+
+
+class Bernoulli(Family):
+    """Independent 0/1 variables: P(b = 1) = sigmoid(logit)."""
+
+    def noise(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return uniform(like, generator).logit()
+
+    def harden(self, z: Tensor) -> Tensor:
+        return (z > 0).to(z.dtype)
+
+    def conditional(
+        self, logits: Tensor, choice: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        # log(v / ((1 - v)(1 - theta)) + 1) for b = 1, and its mirror image for b = 0, kept in
+        # log space: neither a saturated theta nor an extreme v overflows.
+        noise = uniform(logits, generator).logit()
+        above = softplus(noise + softplus(logits))
+        below = -softplus(noise + softplus(-logits))
+        return torch.where(choice > 0.5, above, below)
+
+    def relax(self, z: Tensor, temperature: Tensor | float) -> Tensor:
+        return (z / temperature).sigmoid()
+
+    def mean(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
+
+    def log_prob(self, logits: Tensor, choice: Tensor) -> Tensor:
+        return torch.where(choice > 0.5, logsigmoid(logits), logsigmoid(-logits))
+
+
+class Categorical(Family):
+    """Independent one-of-K variables, one-hot over the last axis: P(b = k) = softmax(logits)_k."""
+
+    def noise(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return gumbel(like, generator)
+
+    def harden(self, z: Tensor) -> Tensor:
+        return one_hot(z.argmax(-1), z.shape[-1]).to(z.dtype)
+
+    def conditional(
+        self, logits: Tensor, choice: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        log_probs = logits.log_softmax(-1)
+        # E_k = -log v_k are exponential; the least of E_k / p_k wins, and it is exponential of
+        # rate 1 whichever it is. The others are what is left of theirs beyond the winner's.
+        log_exponential = uniform(logits, generator).log().neg().log()
+        winner = (log_exponential * choice).sum(-1, keepdim=True)
+        others = torch.logaddexp(log_exponential - log_probs, winner)
+        conditional = -torch.where(choice > 0.5, winner, others)
+        # z = logits + noise, not log p + noise: add the normaliser that log_softmax took away.
+        return conditional + logits.logsumexp(-1, keepdim=True)
+
+    def relax(self, z: Tensor, temperature: Tensor | float) -> Tensor:
+        return (z / temperature).softmax(-1)
+
+    def mean(self, logits: Tensor) -> Tensor:
+        return logits.softmax(-1)
+
+    def log_prob(self, logits: Tensor, choice: Tensor) -> Tensor:
+        return (logits.log_softmax(-1) * choice).sum(-1)
+
+
+BERNOULLI, CATEGORICAL = Bernoulli(), Categorical()
+
+
+def uniform(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Uniform noise strictly inside (0, 1), of the shape, type and device of `like`."""
+    noise = torch.rand(like.shape, dtype=like.dtype, device=like.device, generator=generator)
+    return noise.clamp(TINY, 1 - torch.finfo(like.dtype).eps)
+
+
+def gumbel(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Standard Gumbel noise, of the shape, type and device of `like`."""
+    return uniform(like, generator).log().neg().log().neg()

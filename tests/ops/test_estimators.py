@@ -1,0 +1,236 @@
+"""Each estimator against the gradient summed over every choice, with a confidence interval."""
+
+import itertools
+
+import pytest
+import torch
+
+from tapehead.ops.estimators import (
+    BERNOULLI,
+    CATEGORICAL,
+    UNBIASED,
+    leave_one_out,
+    moving_average,
+    rebar,
+    reinforce,
+    relax,
+    straight_through,
+    straight_through_gumbel,
+    train_control,
+)
+
+SAMPLES = 40_000
+CERTAIN = 5.0  # standard errors: by chance once in two million
+
+LOGITS = {
+    BERNOULLI: torch.tensor([0.3, -1.2, 0.8], dtype=torch.float64),
+    CATEGORICAL: torch.tensor([[0.3, -1.2, 0.8], [1.5, 0.1, -0.4]], dtype=torch.float64),
+}
+FAMILIES = pytest.mark.parametrize("family", LOGITS, ids=["bernoulli", "categorical"])
+
+
+def cost(choice):
+    """Not linear in any variable, and no two choices cost the same."""
+    weights = torch.linspace(-1.0, 1.5, choice[0].numel(), dtype=choice.dtype)
+    total = choice.flatten(1) @ weights
+    return (total - 0.3).square() + total.sin() + 3.0
+
+
+def choices(family):
+    """Every value that the variables can take together."""
+    logits = LOGITS[family]
+    if family is BERNOULLI:
+        return torch.tensor(
+            list(itertools.product([0.0, 1.0], repeat=len(logits))), dtype=logits.dtype
+        )
+    one_hot = torch.eye(logits.shape[1], dtype=logits.dtype)
+    rows = itertools.product(one_hot, repeat=logits.shape[0])
+    return torch.stack([torch.stack(row) for row in rows])
+
+
+def exact_gradient(family):
+    logits = LOGITS[family].clone().requires_grad_()
+    every = choices(family)
+    log_probs = family.log_prob(logits.expand(every.shape), every).sum(-1)
+    (log_probs.exp() * cost(every)).sum().backward()
+    return logits.grad
+
+
+def control(z):
+    """A poor control variate, of z itself and asymmetric: unbiased estimates must not care."""
+    return 2.0 + z.flatten(1).tanh().sum(-1) + 0.3 * z.flatten(1).square().sum(-1)
+
+
+ESTIMATORS = {
+    "reinforce": lambda draw: reinforce(draw, cost),
+    "reinforce, constant baseline": lambda draw: reinforce(draw, cost, 3.0),
+    "reinforce, leave one out": lambda draw: reinforce(
+        draw, cost, lambda costs: leave_one_out(costs.view(2, -1)).flatten()
+    ),
+    "rebar": lambda draw: rebar(draw, cost, temperature=0.7, scale=0.8),
+    "relax": lambda draw: relax(draw, cost, control),
+    "straight-through": lambda draw: straight_through(draw, cost),
+    "straight-through-gumbel": lambda draw: straight_through_gumbel(draw, cost, temperature=0.7),
+}
+
+
+def drawn(family, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = LOGITS[family].expand(SAMPLES, *LOGITS[family].shape).clone().requires_grad_()
+    return family.draw(logits, generator)
+
+
+def errors(gradient, exact):
+    """How many standard errors the mean lies from the exact gradient, at each logit."""
+    mean, spread = gradient.mean(0), gradient.std(0)
+    return (mean - exact).abs() / (spread / len(gradient) ** 0.5)
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_mean_is_the_exact_gradient_unless_labelled_biased(family, name):
+    estimate = ESTIMATORS[name](drawn(family))
+    worst = errors(estimate.gradient.detach(), exact_gradient(family)).max()
+    if UNBIASED[name.split(",")[0]]:
+        assert worst < CERTAIN
+    else:
+        assert worst > 2 * CERTAIN
+
+
+def own_cost_in_the_baseline(draw):
+    return reinforce(draw, cost, 0.5 * cost(draw.choice))
+
+
+def unconditional_z(draw):
+    fresh = draw.family.draw(draw.logits)
+    return relax(draw._replace(conditional=draw.leaf + (fresh.relaxed - fresh.leaf)), cost, control)
+
+
+def conditional_noise_cut(draw):
+    cut = draw.leaf + (draw.conditional - draw.leaf).detach()
+    return relax(draw._replace(conditional=cut), cost, control)
+
+
+@FAMILIES
+@pytest.mark.parametrize(
+    "biased", [own_cost_in_the_baseline, unconditional_z, conditional_noise_cut]
+)
+def test_a_planted_bias_is_seen(family, biased):
+    gradient = biased(drawn(family)).gradient.detach()
+    assert errors(gradient, exact_gradient(family)).max() > 2 * CERTAIN
+
+
+@FAMILIES
+def test_the_conditional_variable_has_the_law_of_the_free_one_and_keeps_the_choice(family):
+    draw = drawn(family)
+    free, given = draw.relaxed.detach(), draw.conditional.detach()
+    assert torch.equal(family.harden(given), draw.choice)
+    for moment in (1, 2, 3):
+        difference = free**moment - given**moment
+        assert (difference.mean(0).abs() / difference.std(0) * SAMPLES**0.5).max() < CERTAIN
+    frequency = draw.choice - family.mean(LOGITS[family])
+    assert (frequency.mean(0).abs() / frequency.std(0) * SAMPLES**0.5).max() < CERTAIN
+    # Two draws that agree only in the choice: given it, z and z~ are independent.
+    chosen = (draw.choice == draw.choice[0]).flatten(1).all(1)
+    for one, other in zip(free[chosen].flatten(1).T, given[chosen].flatten(1).T, strict=True):
+        correlation = torch.corrcoef(torch.stack([one, other]))[0, 1]
+        assert correlation.abs() * int(chosen.sum()) ** 0.5 < CERTAIN
+
+
+@FAMILIES
+def test_conditional_variable_is_finite_for_saturated_logits(family):
+    logits = (100 * LOGITS[family]).float().expand(1000, *LOGITS[family].shape)
+    draw = family.draw(logits)
+    (slope,) = torch.autograd.grad(draw.conditional.sum(), draw.leaf)
+    assert draw.conditional.isfinite().all()
+    assert slope.isfinite().all()
+    assert torch.equal(family.harden(draw.conditional), draw.choice)
+
+
+@FAMILIES
+def test_surrogate_has_the_cost_for_value_and_the_estimate_for_gradient(family):
+    weight = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    base = LOGITS[family].expand(5, *LOGITS[family].shape).clone().requires_grad_()
+    draw = family.draw(3 * base)
+    estimate = relax(draw, lambda choice: weight.square() * cost(choice), control)
+    torch.testing.assert_close(estimate.surrogate, 4 * cost(draw.choice))
+    estimate.surrogate.sum().backward()
+    torch.testing.assert_close(base.grad, 3 * estimate.gradient.detach())
+    torch.testing.assert_close(weight.grad, 4 * cost(draw.choice).sum())
+
+
+@FAMILIES
+def test_nothing_leaks_between_the_model_and_its_control_variate(family):
+    """The control variate is built from the model's own cost, the way REBAR's is."""
+    weight = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    scale = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    logits = LOGITS[family].expand(50, *LOGITS[family].shape).clone().requires_grad_()
+    draw = family.draw(logits)
+    estimate = rebar(draw, lambda choice: weight * cost(choice), temperature=0.5, scale=scale)
+    train_control(estimate, [scale])
+    assert weight.grad is None
+    assert logits.grad is None
+    trained = scale.grad.clone()
+    estimate.surrogate.sum().backward()
+    torch.testing.assert_close(scale.grad, trained)
+    torch.testing.assert_close(weight.grad, cost(draw.choice).sum())
+
+
+@FAMILIES
+def test_control_gradient_is_the_slope_of_the_variance(family):
+    draw = drawn(family)
+
+    def moment(value):
+        gradient = rebar(draw, cost, temperature=0.7, scale=value).gradient
+        return gradient.square().sum() / SAMPLES
+
+    scale = torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+    returned = train_control(rebar(draw, cost, temperature=0.7, scale=scale), [scale])
+    torch.testing.assert_close(returned, moment(0.4).detach())
+    slope = (moment(0.4 + 1e-5) - moment(0.4 - 1e-5)) / 2e-5
+    torch.testing.assert_close(scale.grad, slope.detach(), rtol=1e-6, atol=0)
+
+
+@FAMILIES
+def test_variance_falls_from_reinforce_to_a_baseline_to_a_tuned_control_variate(family):
+    draw = drawn(family)
+
+    def variance(estimate):
+        return estimate.gradient.detach().var(0).sum()
+
+    plain = variance(reinforce(draw, cost))
+    centred = variance(reinforce(draw, cost, exact_mean(family)))
+    tuned = min(
+        variance(rebar(draw, lambda choice: cost(choice) - mean, temperature=heat, scale=scale))
+        for mean in [exact_mean(family)]
+        for heat in (0.3, 0.6, 1.2)
+        for scale in (0.3, 0.6, 0.9)
+    )
+    assert plain > 2 * centred > 2.4 * tuned
+
+
+def exact_mean(family):
+    every = choices(family)
+    log_probs = family.log_prob(LOGITS[family].expand(every.shape), every).sum(-1)
+    return (log_probs.exp() * cost(every)).sum()
+
+
+def test_baselines():
+    costs = torch.tensor([[1.0], [2.0], [6.0]])
+    torch.testing.assert_close(leave_one_out(costs), torch.tensor([[4.0], [3.5], [1.5]]))
+    with pytest.raises(ValueError, match="at least 2 samples, got 1"):
+        leave_one_out(costs[:1])
+    torch.testing.assert_close(
+        moving_average(torch.tensor(2.0), costs, decay=0.9), torch.tensor(2.1)
+    )
+
+
+def test_relaxation_tends_to_the_choice():
+    for family in (BERNOULLI, CATEGORICAL):
+        draw = drawn(family)
+        soft = family.relax(draw.relaxed, 1e-3).detach()
+        # Draws within 0.05 of a tie are left out: they need a lower temperature.
+        z = draw.relaxed.detach()
+        top = z.abs() if family is BERNOULLI else z.topk(2, dim=-1).values.diff(dim=-1).abs()
+        clear = (top > 0.05).expand_as(soft)
+        assert (soft - draw.choice)[clear].abs().max() < 1e-9
