@@ -7,6 +7,7 @@ from torch import nn
 
 from tapehead import NTM
 from tapehead.machines.machine import check_state
+from tapehead.machines.ntm import HEAD_INITS
 from tapehead.ops.ntm import NTMState
 from tapehead.ops.similarity import SIMILARITIES
 
@@ -291,6 +292,13 @@ def test_initial_weightings_are_distributions_and_learned():
     machine(x)[0].sum().backward()
     for name in ("initial_reads", "initial_read_logits", "initial_write_logits"):
         assert getattr(machine, name).grad.abs().sum() > 0, name
+
+
+def test_heads_start_on_the_first_row_or_anywhere():
+    focused, anywhere = (NTM(3, 2, head_init=init).initial_state(1) for init in HEAD_INITS)
+    assert focused.read_weights[0, 0, 0] > 0.8
+    assert focused.write_weights[0, 0, 0] > 0.8
+    assert anywhere.read_weights.max() < 0.2
 
 
 @pytest.mark.parametrize("init", ["constant", "learned", "random", "uniform"])
