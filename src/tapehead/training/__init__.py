@@ -1,0 +1,36 @@
+"""From a config to a trained machine in a run directory."""
+
+from tapehead.training.config import TrainConfig
+from tapehead.training.evaluation import evaluate, evaluate_settings
+from tapehead.training.failures import NonFiniteError, Stopped, read_batch
+from tapehead.training.loading import load_run
+from tapehead.training.loop import train
+from tapehead.training.reporting import (
+    JsonReporter,
+    LineReporter,
+    QuietReporter,
+    Reporter,
+    RunInfo,
+)
+from tapehead.training.result import Result
+from tapehead.training.run import read_config, read_metrics, read_result
+
+__all__ = [
+    "JsonReporter",
+    "LineReporter",
+    "NonFiniteError",
+    "QuietReporter",
+    "Reporter",
+    "Result",
+    "RunInfo",
+    "Stopped",
+    "TrainConfig",
+    "evaluate",
+    "evaluate_settings",
+    "load_run",
+    "read_batch",
+    "read_config",
+    "read_metrics",
+    "read_result",
+    "train",
+]

@@ -1,0 +1,73 @@
+"""How difficult the training sequences are, from step to step."""
+
+import random
+from collections.abc import Mapping
+
+from tapehead.tasks import Task
+from tapehead.training.config import TrainConfig
+from tapehead.training.randomness import Stream, derived_seed
+
+LOOK_BACK = 0.1
+"""Share of batches from earlier levels under the look-back curriculum."""
+
+
+class CurriculumSchedule:
+    """Which level of difficulty each step trains at.
+
+    - none: the task as it is.
+    - linear: from `curriculum_start` to the full difficulty, evenly over `curriculum_sequences`.
+    - naive: one level up whenever the scores of a report meet the task's pass mark.
+    - look-back: as naive, but a tenth of the batches comes from an earlier level, drawn evenly,
+      so that what was learned is kept (after Zaremba & Sutskever 2014, section 4).
+
+    `level` is all there is to save: the choice of earlier levels depends on seed and step alone.
+
+    Raises:
+        ValueError: the first level lies beyond the task's last.
+    """
+
+    def __init__(self, config: TrainConfig, task: Task):
+        self._kind, self._seed = config.curriculum, config.seed
+        self._first, self._last = config.curriculum_start, task.max_difficulty
+        self._length = config.curriculum_sequences or max(config.max_sequences // 2, 1)
+        if self._kind == "none":
+            self._first = self._last
+        elif self._first > self._last:
+            raise ValueError(
+                f"curriculum_start must be at most {self._last}, the last level of "
+                f"{task.name}, got {self._first}"
+            )
+        self._tasks = {self._last: task}
+        self._task = task
+        self.level = self._first
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has arrived at the task itself."""
+        return self.level == self._last
+
+    def task_for(self, step: int, sequences: int) -> Task:
+        """The task to draw step number `step` from, after so many sequences."""
+        if self._kind == "none":
+            return self._task
+        if self._kind == "linear":
+            climbed = (self._last - self._first + 1) * sequences // self._length
+            self.level = min(self._first + climbed, self._last)
+        return self._at(self._level_of(step))
+
+    def reported(self, means: Mapping[str, float]) -> None:
+        """Take note of the mean scores of a report."""
+        if self._kind in ("naive", "look-back") and not self.finished and self._task.solved(means):
+            self.level += 1
+
+    def _level_of(self, step: int) -> int:
+        if self._kind == "look-back" and self.level > self._first:
+            choice = random.Random(derived_seed(self._seed, Stream.CURRICULUM, step))
+            if choice.random() < LOOK_BACK:
+                return choice.randrange(self._first, self.level)
+        return self.level
+
+    def _at(self, level: int) -> Task:
+        if level not in self._tasks:
+            self._tasks[level] = self._task.with_difficulty(level)
+        return self._tasks[level]

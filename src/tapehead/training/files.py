@@ -1,0 +1,72 @@
+"""Files that are either whole or not there: written under another name, flushed, then renamed."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tapehead.errors import TapeheadError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, or leave it as it was: also when killed half-way."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        write_through(temporary, data)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=2, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
+
+
+def write_through(path: Path, data: bytes) -> None:
+    """Write and wait until the disk has it."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the disk has the names in a folder; a rename is not safe before."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        TapeheadError: the file is missing, unreadable or not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise TapeheadError(f"{path.parent} holds no {what}: {path.name} is missing") from None
+    except OSError as error:
+        raise TapeheadError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # not UTF-8, or not JSON
+        raise TapeheadError(f"{path} is damaged: not JSON ({error})") from error
+    if not isinstance(value, Mapping):
+        raise TapeheadError(f"{path} is no {what}: a JSON object is expected")
+    return dict(value)
+
+
+@contextmanager
+def clear_errors(doing: str, comfort: str = "") -> Iterator[None]:
+    """Turn an error of the operating system into one line: what failed, why, what is still safe."""
+    try:
+        yield
+    except OSError as error:
+        raise TapeheadError(f"cannot {doing}: {error.strerror or error}{comfort}") from error

@@ -1,0 +1,134 @@
+"""One training step: the part of the loop that runs thousands of times a minute."""
+
+import math
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tapehead.machines.machine import Machine
+from tapehead.tasks import Batch, Task
+from tapehead.training.config import TrainConfig
+from tapehead.training.devices import place
+from tapehead.training.evaluation import run_machine
+from tapehead.training.failures import non_finite
+from tapehead.training.flat import FlatParameters
+from tapehead.training.optimisers import clip_gradient, make_optimiser
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Step(NamedTuple):
+    """What a training step computed.
+
+    loss, gradient_norm: numbers on the CPU; elsewhere scalar tensors, so that nothing waits.
+    """
+
+    batch: Batch
+    outputs: Tensor
+    loss: Tensor | float
+    gradient_norm: Tensor | float
+
+
+class Learner:
+    """A machine, its weights in one vector, and the optimiser that moves them.
+
+    Each step is checked for numbers that are not finite: the norm of the gradient, which the
+    report needs anyway, is finite only if all of the gradient is. On the CPU the check comes
+    before the update. Elsewhere waiting for it would leave the device idle: each step looks at
+    the one before, and `settle` at the last.
+    """
+
+    def __init__(self, config: TrainConfig, machine: Machine, fabric: "Fabric"):
+        self.machine = machine.train()
+        self.device, self.dtype = place(machine)
+        self.flat = FlatParameters(machine)
+        self.optimiser = make_optimiser(config, [self.flat.parameter])
+        self.optimiser.prepare()
+        self._group = self.optimiser.param_groups[0]
+        self._clip_value, self._clip_norm = config.clip_value, config.clip_norm
+        self._autocast = fabric.autocast if config.precision == "bf16-mixed" else nullcontext
+        self._reduce = fabric.all_reduce if fabric.world_size > 1 else None
+        self._watch = None if self.device.type == "cpu" else _Watch(self.flat)
+
+    def step(self, task: Task, batch: Batch, number: int, learning_rate: float) -> Step:
+        """Step number `number`, on a batch drawn on the CPU.
+
+        Raises:
+            NonFiniteError: the loss or a gradient of this step, or of the one before, is not
+                finite.
+        """
+        batch, outputs, loss = self.differentiate(task, batch)
+        gradient = self.flat.gradient
+        if self._reduce is not None:
+            self._reduce(gradient, reduce_op="mean")
+        norm = torch.linalg.vector_norm(gradient)
+        if self._watch is None:
+            loss, norm = loss.item(), norm.item()
+            step = Step(batch, outputs, loss, norm)
+            if not math.isfinite(loss + norm):
+                raise non_finite(number, step, self.flat.named_views(gradient))
+        else:
+            step = Step(batch, outputs, loss, norm)
+            self._watch.look_at(number, step, gradient)
+        clip_gradient(gradient, norm, self._clip_value, self._clip_norm)
+        self._group["lr"] = learning_rate
+        self.optimiser.update()
+        self.flat.spread()
+        return step
+
+    def differentiate(self, task: Task, batch: Batch) -> tuple[Batch, Tensor, Tensor]:
+        """The batch on the machine's device, its outputs and loss; fills the gradient vector."""
+        self.flat.zero_gradient()
+        with self._autocast():
+            outputs, batch = run_machine(self.machine, batch, self.device, self.dtype)
+            loss = task.loss(outputs, batch)
+        loss.backward()
+        return batch, outputs.detach(), loss.detach()
+
+    def settle(self) -> None:
+        """Check the last step too; call before its weights are used or saved."""
+        if self._watch is not None:
+            self._watch.settle()
+
+    def optimiser_tensors(self) -> dict[str, Tensor]:
+        """The optimiser's state by its name and the parameter's: `square/output.weight`."""
+        tensors = {}
+        for name, value in self.optimiser.state[self.flat.parameter].items():
+            if value.dim() == 0:
+                tensors[name] = value
+            else:
+                views = self.flat.named_views(value)
+                tensors |= {f"{name}/{parameter}": view for parameter, view in views}
+        return tensors
+
+    def release(self) -> None:
+        """Give the machine its parameters back as tensors of their own."""
+        self.flat.release()
+
+
+class _Watch:
+    """Looks at each step of a GPU one step later, when its numbers have long arrived."""
+
+    def __init__(self, flat: FlatParameters):
+        self._flat = flat
+        self._finite = torch.empty((), dtype=torch.bool, pin_memory=True)
+        self._arrived = torch.cuda.Event()
+        self._step: tuple[int, Step, Tensor] | None = None
+
+    def look_at(self, number: int, step: Step, gradient: Tensor) -> None:
+        self.settle()
+        # Kept as it is now: clipping and the next step write over it.
+        self._step = number, step, gradient.clone()
+        self._finite.copy_(torch.isfinite(step.loss + step.gradient_norm), non_blocking=True)
+        self._arrived.record()
+
+    def settle(self) -> None:
+        if self._step is None:
+            return
+        self._arrived.synchronize()
+        (number, step, gradient), self._step = self._step, None
+        if not self._finite.item():
+            raise non_finite(number, step, self._flat.named_views(gradient))

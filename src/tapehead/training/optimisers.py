@@ -1,0 +1,200 @@
+"""RMSProp, Graves' variant of it and Adam, for one long vector of weights.
+
+Each is a `torch.optim.Optimizer` and works for any parameters; on a vector (see `flat.py`) each
+update is a handful of operations in place.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tapehead.training.config import TrainConfig
+
+
+class _Optimiser(torch.optim.Optimizer):
+    """An optimiser whose state for a parameter is a few tensors shaped like it, or scalars."""
+
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self.update()
+        return loss
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """`step` without hooks and profiling, which cost as much as a small update itself."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state.update(self._start(parameter))
+                self._update(parameter, parameter.grad, state, group)
+
+    def prepare(self) -> None:
+        """Bring all state into being before the first step, to be saved or filled."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self.state[parameter].update(self._start(parameter))
+
+    def _start(self, parameter: Tensor) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def _update(self, parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
+        raise NotImplementedError
+
+
+class RMSprop(_Optimiser):
+    """Gradient over the root of its running mean square (Tieleman & Hinton 2012), with momentum.
+
+    The same numbers as `torch.optim.RMSprop(alpha=decay)`, bit for bit.
+
+    Args:
+        params: as for every `torch.optim.Optimizer`.
+        lr: learning rate.
+        momentum: of the scaled gradient.
+        decay: of the mean square.
+        epsilon: added to the root.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        *,
+        momentum: float = 0.9,
+        decay: float = 0.95,
+        epsilon: float = 1e-8,
+    ):
+        settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
+        super().__init__(params, settings)
+
+    def _start(self, parameter: Tensor) -> dict[str, Tensor]:
+        return {name: torch.zeros_like(parameter) for name in ("square", "velocity")}
+
+    def _update(self, parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
+        decay = group["decay"]
+        square = state["square"].mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
+        root = square.sqrt().add_(group["epsilon"])
+        velocity = state["velocity"].mul_(group["momentum"]).addcdiv_(gradient, root)
+        parameter.add_(velocity, alpha=-group["lr"])
+
+
+class GravesRMSprop(_Optimiser):
+    """The centred RMSProp of Graves (2013), arXiv 1308.0850, equations 38 to 45.
+
+    n <- a n + (1 - a) e^2;  g <- a g + (1 - a) e;  v <- m v - l e / sqrt(n - g^2 + c);  w <- w + v
+
+    Args:
+        params: as for every `torch.optim.Optimizer`.
+        lr: learning rate l.
+        momentum: m.
+        decay: a.
+        epsilon: c, inside the root.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        *,
+        momentum: float = 0.9,
+        decay: float = 0.95,
+        epsilon: float = 1e-4,
+    ):
+        settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
+        super().__init__(params, settings)
+
+    def _start(self, parameter: Tensor) -> dict[str, Tensor]:
+        return {name: torch.zeros_like(parameter) for name in ("square", "mean", "velocity")}
+
+    def _update(self, parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
+        decay = group["decay"]
+        square = state["square"].mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
+        mean = state["mean"].lerp_(gradient, 1 - decay)
+        # n - g^2 is a variance: rounding alone can take it below zero, never below -epsilon.
+        root = torch.addcmul(square, mean, mean, value=-1).add_(group["epsilon"]).sqrt_()
+        velocity = state["velocity"].mul_(group["momentum"])
+        parameter.add_(velocity.addcdiv_(gradient, root, value=-group["lr"]))
+
+
+class Adam(_Optimiser):
+    """Adam (Kingma & Ba 2015, algorithm 1).
+
+    Args:
+        params: as for every `torch.optim.Optimizer`.
+        lr: learning rate.
+        momentum: decay of the mean, beta 1.
+        decay: decay of the mean square, beta 2.
+        epsilon: added to the root.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        *,
+        momentum: float = 0.9,
+        decay: float = 0.999,
+        epsilon: float = 1e-8,
+    ):
+        settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
+        super().__init__(params, settings)
+
+    def _start(self, parameter: Tensor) -> dict[str, Tensor]:
+        steps = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        return {name: torch.zeros_like(parameter) for name in ("mean", "square")} | {"step": steps}
+
+    def _update(self, parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
+        state["step"] += 1
+        torch._fused_adam_(
+            [parameter],
+            [gradient],
+            [state["mean"]],
+            [state["square"]],
+            [],
+            [state["step"]],
+            lr=group["lr"],
+            beta1=group["momentum"],
+            beta2=group["decay"],
+            eps=group["epsilon"],
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+_KINDS = {"rmsprop": RMSprop, "graves-rmsprop": GravesRMSprop, "adam": Adam}
+
+
+def make_optimiser(config: TrainConfig, params: Iterable[nn.Parameter]) -> _Optimiser:
+    """The optimiser that a config names, with its own defaults for what the config leaves out."""
+    chosen = {"decay": config.decay, "epsilon": config.epsilon}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return _KINDS[config.optimiser](params, config.learning_rate, momentum=config.momentum, **given)
+
+
+def clip_gradient(
+    gradient: Tensor, norm: Tensor | float, clip_value: float | None, clip_norm: float | None
+) -> None:
+    """Clip a vector of gradients in place, first by value, then by norm.
+
+    Args:
+        gradient: the vector.
+        norm: its norm; as a tensor it may stay on its device.
+        clip_value: bound of each number's size.
+        clip_norm: bound of the norm, as in `torch.nn.utils.clip_grad_norm_`.
+    """
+    if clip_value is not None:
+        gradient.clamp_(-clip_value, clip_value)
+    if clip_norm is not None:
+        if clip_value is not None:
+            norm = torch.linalg.vector_norm(gradient)
+        # No branch on a tensor: a GPU would wait for it.
+        scale = clip_norm / (norm + 1e-6)
+        gradient.mul_(scale.clamp(max=1.0) if isinstance(scale, Tensor) else min(scale, 1.0))

@@ -1,0 +1,179 @@
+"""Who tells the world how training goes: nobody, plain lines or JSON. `progress.py` is for eyes."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TextIO
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What a reporter may want to say about a run before it starts.
+
+    resumed_at: sequences done before; 0 for a fresh run.
+    pass_mark: name of a mean score, and what it must stay below.
+    """
+
+    task: str
+    machine: str
+    seed: int
+    parameters: int
+    device: str
+    threads: int
+    processes: int
+    max_sequences: int
+    stop_when_solved: bool
+    pass_mark: tuple[str, float]
+    resumed_at: int
+    path: str | None
+
+
+class Reporter:
+    """Is told what happens; this one keeps silent, and is the base of the others.
+
+    One run calls `started`, then `progressed` a few times a second and `reported` for each row of
+    metrics, then `finished` unless it failed, and `ended` in any case.
+    """
+
+    def started(self, info: RunInfo) -> None:
+        """Training is about to begin."""
+
+    def progressed(self, sequences: int, seconds: float) -> None:
+        """So many sequences are done, after so many seconds of training."""
+
+    def reported(self, row: Mapping[str, Any]) -> None:
+        """A row of metrics.jsonl was written."""
+
+    def noted(self, text: str) -> None:
+        """Something a user should know."""
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        """Training has come to its end; `result` is that of result.json."""
+
+    def ended(self) -> None:
+        """Nothing more will come, whether training finished, failed or was stopped."""
+
+    def for_seed(self, seed: int) -> "Reporter":
+        """The reporter for one of several runs of which some may go on at the same time."""
+        return self
+
+
+class QuietReporter(Reporter):
+    """Says only what a user should know, on standard error."""
+
+    def noted(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class LineReporter(Reporter):
+    """A plain line for each row, for logs and pipes."""
+
+    def __init__(self, file: TextIO | None = None, label: str = ""):
+        self._file, self._label = file, label
+        self._info: RunInfo | None = None
+
+    def started(self, info: RunInfo) -> None:
+        self._info = info
+        self._say(describe(info))
+        head = ["sequences", "loss", "bit errors", "solved", "per second", "time left"]
+        self._say("".join(f"{name:>12}" for name in head))
+
+    def reported(self, row: Mapping[str, Any]) -> None:
+        assert self._info is not None
+        if row["kind"] == "validation":
+            self._say(describe_validation(row, self._info))
+            return
+        left = (self._info.max_sequences - row["sequences"]) / row["sequences_per_second"]
+        cells = [
+            f"{row['sequences']:,}",
+            f"{row['loss']:.5f}",
+            f"{row['bit_errors']:.3f}" if "bit_errors" in row else "",
+            f"{row['solved']:.1%}" if "solved" in row else "",
+            f"{row['sequences_per_second']:,.0f}",
+            clock(left),
+        ]
+        self._say("".join(f"{cell:>12}" for cell in cells))
+
+    def noted(self, text: str) -> None:
+        self._say(text)
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        self._say(describe_result(result))
+
+    def for_seed(self, seed: int) -> Reporter:
+        return LineReporter(self._file, f"seed {seed}: ")
+
+    def _say(self, text: str) -> None:
+        print(self._label + text, file=self._file or sys.stdout, flush=True)
+
+
+class JsonReporter(Reporter):
+    """One JSON object a line, for programs; `event` says which of the reporter's calls it was."""
+
+    def __init__(self, file: TextIO | None = None, seed: int | None = None):
+        self._file, self._seed = file, seed
+
+    def started(self, info: RunInfo) -> None:
+        self._say("started", asdict(info))
+
+    def reported(self, row: Mapping[str, Any]) -> None:
+        self._say("reported", row)
+
+    def noted(self, text: str) -> None:
+        self._say("noted", {"text": text})
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        self._say("finished", result)
+
+    def for_seed(self, seed: int) -> Reporter:
+        return JsonReporter(self._file, seed)
+
+    def _say(self, event: str, values: Mapping[str, Any]) -> None:
+        seed = {} if self._seed is None else {"seed": self._seed}
+        line = json.dumps({"event": event, **seed, **values})
+        print(line, file=self._file or sys.stdout, flush=True)
+
+
+def describe(info: RunInfo) -> str:
+    parts = [
+        f"{info.machine} on {info.task}",
+        f"seed {info.seed}",
+        f"{info.parameters:,} parameters",
+        f"{info.device}, {count(info.threads, 'thread')}",
+    ]
+    if info.processes > 1:
+        parts.append(f"{info.processes} processes")
+    if info.resumed_at:
+        parts.append(f"resumed at {info.resumed_at:,} sequences")
+    if info.path:
+        parts.append(info.path)
+    return " · ".join(parts)
+
+
+def describe_validation(row: Mapping[str, Any], info: RunInfo) -> str:
+    metric, mark = info.pass_mark
+    verdict = "solved" if row["passed"] else f"not yet under {mark:g}"
+    return f"validation at {row['sequences']:,}: {row[metric]:.3f} {words(metric)}, {verdict}"
+
+
+def describe_result(result: Mapping[str, Any]) -> str:
+    ending = "solved" if result["solved"] else "not solved"
+    return f"{ending} after {result['sequences']:,} sequences in {clock(result['seconds'])}"
+
+
+def words(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 9.8 s, 3:05 or 2:03:05."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

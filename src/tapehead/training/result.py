@@ -1,0 +1,52 @@
+"""What a training run comes to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tapehead.machines.machine import Machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a run ended.
+
+    seed: its seed.
+    solved: whether a validation met the task's pass mark.
+    solved_after: sequences and seconds of training until the first that did, or None.
+    sequences, steps, seconds: how long training went on; seconds leave out validations,
+        checkpoints and compilation.
+    scores: mean scores of the last validation.
+    evaluation: mean scores at each test setting, if the config asks for them.
+    path: run directory, or None.
+    machine: the trained machine as it ended, or None if another process trained it.
+    """
+
+    seed: int
+    solved: bool
+    solved_after: Mapping[str, float] | None
+    sequences: int
+    steps: int
+    seconds: float
+    scores: Mapping[str, float]
+    evaluation: Mapping[str, Mapping[str, float]]
+    path: Path | None = None
+    machine: Machine | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What result.json holds."""
+        return {
+            "seed": self.seed,
+            "solved": self.solved,
+            "solved_after": None if self.solved_after is None else dict(self.solved_after),
+            "sequences": self.sequences,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "scores": dict(self.scores),
+            "evaluation": {label: dict(scores) for label, scores in self.evaluation.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any], path: Path | None = None) -> "Result":
+        return cls(**value, path=path)

@@ -1,0 +1,145 @@
+"""Everything that changes while a run goes on, and how it becomes a checkpoint and back."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from tapehead.errors import TapeheadError
+from tapehead.machines.machine import Machine
+from tapehead.tasks import Task
+from tapehead.training.checkpoint import Checkpoint
+from tapehead.training.config import TrainConfig
+from tapehead.training.curriculum import CurriculumSchedule
+from tapehead.training.learner import Learner
+from tapehead.training.loading import copy_tensors, load_weights
+from tapehead.training.randomness import (
+    Stream,
+    capture_globals,
+    generator_for,
+    restore_globals,
+    seed_globals,
+)
+from tapehead.training.tally import Tally
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far a run has come, as plain JSON values.
+
+    seconds: of training alone.
+    row_sequences, row_seconds: where the last row of metrics ended.
+    level: of the curriculum.
+    metrics_bytes: length of metrics.jsonl.
+    validation: step, scores and verdict of the last validation.
+    best: step, sequences and scores of the best validation.
+    solved_after: sequences and seconds until the first validation under the pass mark.
+    """
+
+    step: int = 0
+    sequences: int = 0
+    seconds: float = 0.0
+    row_sequences: int = 0
+    row_seconds: float = 0.0
+    level: int = 0
+    metrics_bytes: int = 0
+    validation: dict[str, Any] | None = None
+    best: dict[str, Any] | None = None
+    solved_after: dict[str, float] | None = None
+
+
+class Session:
+    """A machine in training: its learner, generators, tally, curriculum and progress."""
+
+    def __init__(self, config: TrainConfig, task: Task, machine: Machine, fabric: "Fabric"):
+        self.config, self.task, self.machine, self.fabric = config, task, machine, fabric
+        self.curriculum = CurriculumSchedule(config, task)
+        self.progress = Progress(level=self.curriculum.level)
+        self.tally = Tally()
+        # Each process draws its own sequences, always on the CPU: see `batch_to`.
+        self.generator = generator_for(config.seed, Stream.TRAINING, fabric.global_rank)
+        seed_globals(config.seed, 1 + fabric.global_rank)
+        if config.precision == "64":
+            machine.double()
+        machine.to(fabric.device)
+        if fabric.world_size > 1:
+            for tensor in machine.state_dict().values():
+                tensor.copy_(fabric.broadcast(tensor))
+        self.learner = Learner(config, machine, fabric)
+
+    def snapshot(self) -> Checkpoint:
+        """The whole session; every process must call this at the same step."""
+        self.progress.level = self.curriculum.level
+        states = capture_globals(self.fabric.device) | {"training": self.generator.get_state()}
+        return Checkpoint(
+            step=self.progress.step,
+            parts={
+                "weights": self.machine.state_dict(),
+                "optimiser": self.learner.optimiser_tensors(),
+                "random": self._gather(states),
+                "scores": self._gather(self.tally.tensors()),
+            },
+            progress=asdict(self.progress) | {"processes": self.fabric.world_size},
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to where a checkpoint was taken.
+
+        Raises:
+            TapeheadError: it belongs to another machine or number of processes.
+        """
+        progress = dict(checkpoint.progress)
+        processes = progress.pop("processes")
+        if processes != self.fabric.world_size:
+            raise TapeheadError(
+                f"this run was trained by {processes} processes and can be resumed only by as "
+                f"many, not by {self.fabric.world_size}"
+            )
+        load_weights(self.machine, checkpoint)
+        self.learner.flat.gather()
+        optimiser = self.learner.optimiser_tensors()
+        copy_tensors(optimiser, checkpoint.parts["optimiser"], "optimiser", checkpoint.step)
+        self.tally.restore(self._own(checkpoint.parts["scores"]))
+        states = self._own(checkpoint.parts["random"])
+        self.generator.set_state(states.pop("training"))
+        restore_globals(states, self.fabric.device)
+        self.progress = Progress(**progress)
+        self.curriculum.level = self.progress.level
+
+    def warm_up(self) -> None:
+        """One step without effect: whatever is compiled on first use is compiled now."""
+        states = capture_globals(self.fabric.device)
+        batch = self.task.batch(
+            generator_for(self.config.seed, Stream.WARM_UP), self.sequences_per_process
+        )
+        batch, outputs, _ = self.learner.differentiate(self.task, batch)
+        self.task.scores(outputs, batch)
+        if self.fabric.device.type == "cuda":
+            torch.cuda.synchronize(self.fabric.device)
+        restore_globals(states, self.fabric.device)
+
+    @property
+    def sequences_per_process(self) -> int:
+        return self.config.batch_size // self.fabric.world_size
+
+    def _gather(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        processes = self.fabric.world_size
+        if processes > 1:
+            tensors = self.fabric.all_gather(tensors)
+        return {
+            f"process-{number}/{name}": tensor[number] if processes > 1 else tensor
+            for name, tensor in tensors.items()
+            for number in range(processes)
+        }
+
+    def _own(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        prefix = f"process-{self.fabric.global_rank}/"
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
