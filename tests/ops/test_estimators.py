@@ -198,11 +198,15 @@ def test_variance_falls_from_reinforce_to_a_baseline_to_a_tuned_control_variate(
     def variance(estimate):
         return estimate.gradient.detach().var(0).sum()
 
+    mean = exact_mean(family)
+
+    def centred_cost(choice):
+        return cost(choice) - mean
+
     plain = variance(reinforce(draw, cost))
-    centred = variance(reinforce(draw, cost, exact_mean(family)))
+    centred = variance(reinforce(draw, centred_cost))
     tuned = min(
-        variance(rebar(draw, lambda choice: cost(choice) - mean, temperature=heat, scale=scale))
-        for mean in [exact_mean(family)]
+        variance(rebar(draw, centred_cost, temperature=heat, scale=scale))
         for heat in (0.3, 0.6, 1.2)
         for scale in (0.3, 0.6, 0.9)
     )

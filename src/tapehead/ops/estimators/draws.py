@@ -45,6 +45,10 @@ class Draw(NamedTuple):
 class Family(ABC):
     """A kind of discrete variable."""
 
+    def uniform(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The uniform numbers that all noise is made of."""
+        return uniform(like, generator)
+
     @abstractmethod
     def noise(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The noise of z = logits + noise."""
@@ -88,7 +92,7 @@ class Bernoulli(Family):
     """Independent 0/1 variables: P(b = 1) = sigmoid(logit)."""
 
     def noise(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return uniform(like, generator).logit()
+        return self.uniform(like, generator).logit()
 
     def harden(self, z: Tensor) -> Tensor:
         return (z > 0).to(z.dtype)
@@ -98,7 +102,7 @@ class Bernoulli(Family):
     ) -> Tensor:
         # log(v / ((1 - v)(1 - theta)) + 1) for b = 1, and its mirror image for b = 0, kept in
         # log space: neither a saturated theta nor an extreme v overflows.
-        noise = uniform(logits, generator).logit()
+        noise = self.uniform(logits, generator).logit()
         above = softplus(noise + softplus(logits))
         below = -softplus(noise + softplus(-logits))
         return torch.where(choice > 0.5, above, below)
@@ -117,7 +121,7 @@ class Categorical(Family):
     """Independent one-of-K variables, one-hot over the last axis: P(b = k) = softmax(logits)_k."""
 
     def noise(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return gumbel(like, generator)
+        return self.uniform(like, generator).log().neg().log().neg()
 
     def harden(self, z: Tensor) -> Tensor:
         return one_hot(z.argmax(-1), z.shape[-1]).to(z.dtype)
@@ -128,7 +132,7 @@ class Categorical(Family):
         log_probs = logits.log_softmax(-1)
         # E_k = -log v_k are exponential; the least of E_k / p_k wins, and it is exponential of
         # rate 1 whichever it is. The others are what is left of theirs beyond the winner's.
-        log_exponential = uniform(logits, generator).log().neg().log()
+        log_exponential = self.uniform(logits, generator).log().neg().log()
         winner = (log_exponential * choice).sum(-1, keepdim=True)
         others = torch.logaddexp(log_exponential - log_probs, winner)
         conditional = -torch.where(choice > 0.5, winner, others)
