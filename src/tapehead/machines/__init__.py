@@ -1,10 +1,21 @@
 """The machines, one file for each paper."""
 
+from tapehead.machines.dnc import DNC, DNCState
 from tapehead.machines.lstm import LSTM, LSTMState
 from tapehead.machines.machine import Machine, Trace
 from tapehead.machines.ntm import NTM, NTMState
 
-MACHINES: dict[str, type[Machine]] = {"lstm": LSTM, "ntm": NTM}
+MACHINES: dict[str, type[Machine]] = {"dnc": DNC, "lstm": LSTM, "ntm": NTM}
 """Every machine by its name on the command line."""
 
-__all__ = ["LSTM", "MACHINES", "NTM", "LSTMState", "Machine", "NTMState", "Trace"]
+__all__ = [
+    "DNC",
+    "LSTM",
+    "MACHINES",
+    "NTM",
+    "DNCState",
+    "LSTMState",
+    "Machine",
+    "NTMState",
+    "Trace",
+]

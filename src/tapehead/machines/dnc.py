@@ -1,0 +1,286 @@
+"""The Differentiable Neural Computer (Graves, Wayne et al., Nature 538:471-476, 2016)."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+from tapehead.machines.machine import (
+    Machine,
+    Trace,
+    check_at_least,
+    check_choice,
+    check_sizes,
+    check_state,
+    glorot_,
+)
+from tapehead.ops.allocation import ALLOCATIONS
+from tapehead.ops.backends import check_backend
+from tapehead.ops.dnc import DNCSpec, DNCState, DNCWeights, implementation
+from tapehead.ops.similarity import SIMILARITIES
+
+CONTROLLERS = ("lstm", "feedforward")
+INITIAL_ALLOCATION_STRENGTH = 10.0
+"""beta of the softmax allocation before training: a free row outweighs a full one by e^10."""
+
+
+class DNC(Machine):
+    """A controller with a memory that keeps track of what is in use and in which order it was
+    written.
+
+    Trace names, all (batch, time, ...), heads ordered reads first, then the one write head:
+    `hidden` (layers * hidden), `key` (reads + 1, word), `strength` (reads + 1),
+    `content_weights` (reads + 1, rows), `read_weights`, `forward_weights`, `backward_weights`
+    (reads, rows), `write_weights` (1, rows), `erase`, `add` (1, word), `reads` (reads, word),
+    `free_gates` (reads), `allocation_gate`, `write_gate`, `read_modes` (reads; backward, content,
+    forward), `allocation`, `usage` (rows), and after the step `precedence` (rows), `link`
+    (rows, rows), `memory` (rows, word). With `masked_lookup` also `mask` (reads + 1, word), with
+    `sharp_links` also `sharpness` (reads; backward, forward).
+
+    Nothing learned depends on the number of rows, so `machine.memory_size = 512` gives a trained
+    machine another memory; a state from before no longer fits.
+
+    Args:
+        input_size: numbers per input step.
+        output_size: numbers per output step (logits).
+        memory_size: rows of the memory, the paper's N.
+        word_size: numbers per row, the paper's W.
+        num_reads: read heads, the paper's R. There is one write head.
+        controller: "lstm" or "feedforward". Each layer sees the input, the previous reads and the
+            layer below; output and interface come from all layers.
+        hidden_size: units of each controller layer.
+        num_layers: controller layers.
+        similarity: "cosine" (the paper's), "dot", "euclidean" or "manhattan".
+        allocation: "sort" (the paper's), "proportional" or "softmax" with a learned strength; see
+            `tapehead.ops.allocation`.
+        masked_lookup: each head compares only what a mask it emits lets through (Csordas &
+            Schmidhuber 2019).
+        erase_freed: freed rows lose their content, not only their usage (the same).
+        sharp_links: each read head sharpens where the links lead (the same).
+        layer_norm: normalise the interface vector (Franke, Niehues & Waibel 2018).
+        bypass_dropout: probability that a controller unit is hidden from the output while
+            training, so that the memory has to carry the answer (the same).
+        bidirectional: a second LSTM reads the inputs backwards, and interface and output see it
+            too (the same). Such a machine needs each sequence whole: it has no `step`, and a
+            sequence run in pieces is not the sequence run at once.
+        sparse_links: links kept for each row, the paper's K (8 is enough there); 0 keeps the whole
+            link matrix. Cost of a step in the rows: O(N K) instead of O(N^2).
+        backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        memory_size: int = 64,
+        word_size: int = 20,
+        num_reads: int = 1,
+        controller: str = "lstm",
+        hidden_size: int = 100,
+        num_layers: int = 1,
+        similarity: str = "cosine",
+        allocation: str = "sort",
+        masked_lookup: bool = False,
+        erase_freed: bool = False,
+        sharp_links: bool = False,
+        layer_norm: bool = False,
+        bypass_dropout: float = 0.0,
+        bidirectional: bool = False,
+        sparse_links: int = 0,
+        backend: str = "auto",
+    ):
+        super().__init__()
+        check_sizes(
+            input_size=input_size,
+            output_size=output_size,
+            word_size=word_size,
+            num_reads=num_reads,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+        )
+        check_at_least(0, sparse_links=sparse_links)
+        check_choice("controller", controller, CONTROLLERS)
+        check_choice("similarity", similarity, SIMILARITIES)
+        check_choice("allocation", allocation, ALLOCATIONS)
+        if not 0 <= bypass_dropout < 1:
+            raise ValueError(f"bypass_dropout must be from 0 to below 1, got {bypass_dropout!r}")
+        self.input_size, self.output_size = input_size, output_size
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.memory_size = memory_size
+        self.bypass_dropout = bypass_dropout
+        self.backend = check_backend(backend)
+        self.spec = DNCSpec(
+            num_reads=num_reads,
+            word_size=word_size,
+            controller=controller,
+            similarity=similarity,
+            allocation=allocation,
+            masked=masked_lookup,
+            erase_freed=erase_freed,
+            sharp_links=sharp_links,
+            layer_norm=layer_norm,
+            sparse_links=sparse_links,
+        )
+
+        recurrent = num_layers if controller == "lstm" else 0
+        gates = 4 * hidden_size if controller == "lstm" else hidden_size
+        hidden, interface = num_layers * hidden_size, self.spec.interface_size
+        read_numbers = num_reads * word_size
+        ahead = hidden_size if bidirectional else 0
+        self.input = nn.Linear(input_size, num_layers * gates)
+        self.read_weight = nn.Parameter(torch.empty(num_layers * gates, read_numbers))
+        self._parameter("recurrent_weight", recurrent, gates, hidden_size)
+        self._parameter("layer_weight", num_layers - 1, gates, hidden_size)
+        self.interface = nn.Linear(hidden, interface)
+        self._parameter("norm_gain", interface if layer_norm else 0)
+        self._parameter("norm_bias", interface if layer_norm else 0)
+        if allocation == "softmax":
+            self.allocation_strength = nn.Parameter(torch.empty(()))
+        else:
+            self.register_buffer("allocation_strength", torch.zeros(()), persistent=False)
+        self.output = nn.Linear(hidden + ahead + read_numbers, output_size)
+        self.ahead = nn.LSTM(input_size, ahead, batch_first=True) if bidirectional else None
+        self.ahead_interface = nn.Linear(ahead, interface, bias=False) if bidirectional else None
+        self.reset_parameters()
+
+    @property
+    def memory_size(self) -> int:
+        """Rows of the memory; may be set at any time."""
+        return self._memory_size
+
+    @memory_size.setter
+    def memory_size(self, rows: int) -> None:
+        check_sizes(memory_size=rows)
+        self._memory_size = rows
+
+    def reset_parameters(self) -> None:
+        """Draw all weights afresh."""
+        hidden, reads = self.hidden_size, self.read_weight.shape[1]
+        below, all_hidden = self.input_size + reads, self.interface.in_features
+        with torch.no_grad():
+            glorot_(self.input.weight, below, hidden)
+            glorot_(self.read_weight, below, hidden)
+            glorot_(self.recurrent_weight, hidden, hidden)
+            glorot_(self.layer_weight, hidden, hidden)
+            glorot_(self.interface.weight, all_hidden, self.interface.out_features)
+            glorot_(self.output.weight, self.output.in_features, self.output_size)
+            for bias in (self.input.bias, self.interface.bias, self.output.bias, self.norm_bias):
+                bias.zero_()
+            self.norm_gain.fill_(1.0)
+            if self.spec.controller == "lstm":
+                # An open forget gate (Gers, Schmidhuber & Cummins 2000).
+                self.input.bias.view(self.num_layers, 4, hidden)[:, 1] = 1.0
+            if self.spec.allocation == "softmax":
+                # oneplus of a number this large is the number plus one.
+                self.allocation_strength.fill_(INITIAL_ALLOCATION_STRENGTH - 1)
+            if self.ahead is not None:
+                self.ahead.reset_parameters()
+                glorot_(self.ahead_interface.weight, hidden, self.interface.out_features)
+
+    def initial_state(self, batch_size: int) -> DNCState:
+        check_sizes(batch_size=batch_size)
+        rows, word, reads = self.memory_size, self.spec.word_size, self.spec.num_reads
+        sparse = self.spec.sparse_links
+        kept = min(sparse, rows)
+        layers = self.recurrent_weight.shape[0]
+        zeros = self.read_weight.new_zeros
+        return DNCState(
+            memory=zeros(batch_size, rows, word),
+            read_weights=zeros(batch_size, reads, rows),
+            write_weights=zeros(batch_size, 1, rows),
+            reads=zeros(batch_size, reads, word),
+            usage=zeros(batch_size, rows),
+            precedence=zeros(batch_size, rows),
+            link=zeros(batch_size, rows, kept if sparse else rows),
+            link_columns=zeros(batch_size, rows, kept, dtype=torch.int64),
+            hidden=zeros(batch_size, layers, self.hidden_size),
+            cell=zeros(batch_size, layers, self.hidden_size),
+        )
+
+    def step(
+        self, x_t: Float[Tensor, "batch input"], state: DNCState
+    ) -> tuple[Float[Tensor, "batch output"], DNCState]:
+        if self.ahead is not None:
+            raise ValueError(
+                "bidirectional must be False for single steps, got True: "
+                "the backward LSTM needs the whole sequence"
+            )
+        return super().step(x_t, state)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: DNCState | None = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Float[Tensor, "batch time output"], DNCState]:
+        module, arguments, ahead = self._prepare(x, state, lengths)
+        features, state = module.dnc(*arguments)
+        return self._output(features, ahead), state
+
+    def trace(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: DNCState | None = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> Trace:
+        module, arguments, ahead = self._prepare(x, state, lengths)
+        features, state, inner = module.dnc_trace(*arguments)
+        return Trace(self._output(features, ahead), state, inner)
+
+    def _prepare(self, x, state, lengths):
+        self._check_input(x, lengths)
+        start = self.initial_state(x.shape[0])
+        if state is not None:
+            check_state(state, start)
+            start = state
+        projected = self.input(x)
+        offset = self.interface.bias.expand(*x.shape[:2], -1)
+        ahead = None
+        if self.ahead is not None:
+            ahead = self._look_ahead(x, lengths)
+            offset = offset + self.ahead_interface(ahead)
+        module = implementation(self.backend, projected, self.spec)
+        return module, (projected, offset, self._weights(), start, self.spec, lengths), ahead
+
+    def _look_ahead(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """For every step, what the second LSTM made of that step and all after it."""
+        time = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
+        ends = torch.full_like(time[:, :1], x.shape[1]) if lengths is None else lengths[:, None]
+        # Each sequence turned round within its own length; what lies past it stays behind it.
+        turned = torch.where(time < ends, ends - 1 - time, time)[..., None]
+        hidden, _ = self.ahead(x.gather(1, turned.expand_as(x)))
+        return hidden.gather(1, turned.expand_as(hidden))
+
+    def _output(self, features: Tensor, ahead: Tensor | None) -> Tensor:
+        """y = W_y [h^1; ...; h^L] + W_r [r^1; ...; r^R] (+ bias)."""
+        hidden, reads = features.tensor_split([self.interface.in_features], dim=-1)
+        if ahead is not None:
+            hidden = torch.cat([hidden, ahead], -1)
+        if self.bypass_dropout:
+            hidden = dropout(hidden, self.bypass_dropout, self.training)
+        elif ahead is None:
+            return self.output(features)
+        return self.output(torch.cat([hidden, reads], -1))
+
+    def _parameter(self, name: str, count: int, *shape: int) -> None:
+        """A parameter, or if empty a constant: an optimiser or a data-parallel wrapper that waits
+        for its gradient would wait for ever."""
+        weight = torch.empty(count, *shape)
+        if count:
+            self.register_parameter(name, nn.Parameter(weight))
+        else:
+            self.register_buffer(name, weight, persistent=False)
+
+    def _weights(self) -> DNCWeights:
+        return DNCWeights(
+            self.read_weight,
+            self.recurrent_weight,
+            self.layer_weight,
+            self.interface.weight,
+            self.norm_gain,
+            self.norm_bias,
+            self.allocation_strength,
+        )
