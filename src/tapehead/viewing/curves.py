@@ -1,0 +1,195 @@
+"""Learning curves of several machines: median and range over seeds (NTM figures 3, 6, 10, 15)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from matplotlib.transforms import ScaledTranslation
+
+from tapehead.viewing.legend import MachineLegend, spread
+from tapehead.viewing.seeds import Seed, choose_kind, over_seeds, position_of
+from tapehead.viewing.style import (
+    COLUMN,
+    DOUBLE,
+    FAINT,
+    SMALL,
+    machine_styles,
+    new_figure,
+    open_frame,
+    place,
+    styled,
+)
+
+LABELS = {
+    "bits": "cost per sequence (bits)",
+    "bit_errors": "wrong bits per sequence",
+    "loss": "loss per bit (nats)",
+    "regret": "regret per sequence (bits)",
+    "solved": "sequences without error",
+    "sequences": "sequences seen (thousands)",
+    "seconds": "training time (s)",
+}
+_SCALE = {"sequences": 1e-3}
+
+
+def draw_curves(
+    axes: Axes,
+    machines: Mapping[str, Sequence[Seed]],
+    *,
+    x: str = "sequences",
+    metric: str = "bits",
+    kind: str | None = None,
+    log: bool = False,
+    floor: float = 1e-2,
+    published: Mapping[str, float] | None = None,
+) -> None:
+    """Draw median lines, range bands, solved marks and published end values into `axes`."""
+    kind = choose_kind(machines, metric) if kind is None else kind
+    styles = machine_styles([*machines, *(published or {})])
+    scale = _SCALE.get(x, 1.0)
+    for name, seeds in machines.items():
+        style = styles[name]
+        axis, values = over_seeds(seeds, kind=kind, x=x, metric=metric)
+        axis = axis * scale
+        values = np.maximum(values, floor) if log else values
+        if len(seeds) > 1:
+            axes.fill_between(
+                axis, values.min(0), values.max(0), color=style.colour, alpha=0.16, lw=0,
+                label=f"{name} range",
+            )  # fmt: skip
+        axes.plot(
+            axis, np.median(values, axis=0), color=style.colour, ls=style.dashes, label=name,
+            zorder=3,
+        )  # fmt: skip
+        solved = [
+            position_of(seed, seed.solved_at, kind=kind, x=x, metric=metric)
+            for seed in seeds
+            if seed.solved_at is not None
+        ]
+        if solved:
+            where, height = np.array(solved).T
+            axes.plot(
+                where * scale, np.maximum(height, floor) if log else height, style.marker,
+                color=style.colour, markersize=4.0, mec="white", mew=0.5, zorder=4,
+                label=f"{name} solved", clip_on=False,
+            )  # fmt: skip
+    axes.set_xlabel(LABELS.get(x, x))
+    axes.set_ylabel(LABELS.get(metric, metric))
+    axes.set_xlim(0, axes.dataLim.x1)
+    if log:
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=max(floor, 0.6 * axes.dataLim.y0))
+        axes.yaxis.set_major_formatter(plain_number)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    elif axes.dataLim.y0 < 0.5 * axes.dataLim.y1:
+        axes.set_ylim(bottom=min(0.0, axes.dataLim.y0))
+    open_frame(axes)
+    if published:
+        _mark_published(axes, published, floor if log else None)
+
+
+@styled
+def learning_curves(
+    machines: Mapping[str, Sequence[Seed]],
+    *,
+    x: str | Sequence[str] = "sequences",
+    metric: str = "bits",
+    kind: str | None = None,
+    log: bool = False,
+    floor: float = 1e-2,
+    published: Mapping[str, float] | None = None,
+    title: str = "",
+    width: float | None = None,
+) -> Figure:
+    """Cost against sequences seen, a line per machine: the median over seeds in their range.
+
+    A filled mark stands where a seed solved the task; there its run may stop, and it keeps its last
+    value for the median. Published end values are ticks at the right edge.
+
+    Args:
+        machines: name to seeds; the names in `style.machine_styles` have fixed looks.
+        x: "sequences" or "seconds"; several give a panel each.
+        metric: a column of the rows, such as "bits" (per sequence) or "bit_errors".
+        kind: "train" or "validation" rows; None takes training rows unless a curriculum made them
+            easier than the task.
+        log: logarithmic cost; values below `floor` are drawn on it.
+        published: end value per machine, in the unit of `metric`.
+        width: millimetres; None takes one column of a paper for one panel and two for more.
+
+    Raises:
+        ValueError: no machines, or a seed without such rows.
+    """
+    if not machines or not all(machines.values()):
+        raise ValueError("machines must hold at least one machine, each with at least one seed")
+    xs = [x] if isinstance(x, str) else list(x)
+    if width is None:
+        width = COLUMN if len(xs) == 1 else DOUBLE
+    left, right = 10.5, 3.5
+    # Published values hold for a number of sequences, not for a time on some machine.
+    beside = [9.0 if published and name == "sequences" else 0.0 for name in xs]
+    between = 12.0
+    legend = MachineLegend(
+        machines, left=left, width=width, title=title, seeds=min(map(len, machines.values()))
+    )
+    top = legend.height
+    inner = (width - left - right - between * (len(xs) - 1) - sum(beside)) / len(xs)
+    height = min(52.0, max(38.0, 0.62 * inner))
+    figure = new_figure(width, top + height + 9.0)
+    start = left
+    for name, room in zip(xs, beside, strict=True):
+        axes = place(figure, start, top, inner, height)
+        draw_curves(
+            axes, machines, x=name, metric=metric, kind=kind, log=log, floor=floor,
+            published=published if room else None,
+        )  # fmt: skip
+        if start > left:
+            axes.set_ylabel("")
+        start += inner + room + between
+    legend.draw(figure)
+    return figure
+
+
+def plain_number(value: float, _: int | None = None) -> str:
+    """0.01, 1, 1000."""
+    return f"{value:g}"
+
+
+def _mark_published(axes: Axes, published: Mapping[str, float], floor: float | None) -> None:
+    """Open markers at the right edge with their values, equal ones side by side.
+
+    The values are moved apart where they would touch.
+    """
+    styles = machine_styles(published)
+    groups: dict[float, list[str]] = {}
+    for name, value in published.items():
+        groups.setdefault(value, []).append(name)
+    drawn = [max(value, floor) if floor is not None else value for value in groups]
+    low, high = axes.get_ylim()
+    low, high = min(low, min(drawn)), max(high, max(drawn))
+    axes.set_ylim(low, high)
+    to_axes = (lambda v: np.log(v / low) / np.log(high / low)) if floor is not None else (
+        lambda v: (v - low) / (high - low)
+    )  # fmt: skip
+    fractions = [float(to_axes(value)) for value in drawn]
+    points = axes.get_position().height * axes.figure.get_size_inches()[1] * 72
+    placed = spread(fractions, (SMALL + 0.5) / points)
+    at_edge = axes.get_yaxis_transform()
+    for (value, names), y, start, end in zip(groups.items(), drawn, fractions, placed, strict=True):
+        for order, name in enumerate(names):
+            right = ScaledTranslation((4.0 + 5.5 * order) / 72, 0, axes.figure.dpi_scale_trans)
+            axes.plot(
+                [1.0], [y], styles[name].marker, mfc="white", mec=styles[name].colour, mew=0.9,
+                ms=4.0, transform=at_edge + right, clip_on=False, zorder=5,
+                label=f"{name} published",
+            )  # fmt: skip
+        axes.annotate(
+            plain_number(value), (1.0, y), (3.0 + 5.5 * len(names), (end - start) * points),
+            xycoords=at_edge, textcoords="offset points", fontsize=SMALL, va="center",
+            annotation_clip=False,
+        )  # fmt: skip
+    axes.annotate(
+        "published", (1.0, 1.0), (1, 3.0), xycoords="axes fraction", textcoords="offset points",
+        fontsize=SMALL, color=FAINT, ha="center", va="baseline",
+    )  # fmt: skip

@@ -1,0 +1,167 @@
+"""Error against length or difficulty, inside and beyond what was trained (NTM figures 8 and 11)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tapehead.viewing.curves import LABELS, plain_number
+from tapehead.viewing.legend import MachineLegend
+from tapehead.viewing.style import (
+    COLUMN,
+    FAINT,
+    QUIET,
+    SMALL,
+    machine_styles,
+    new_figure,
+    open_frame,
+    place,
+    styled,
+)
+
+Level = float | str
+Errors = Mapping[str, Mapping[Level, Sequence[float] | float]]
+
+
+def draw_generalisation(
+    axes: Axes,
+    errors: Errors,
+    *,
+    published: Mapping[str, Mapping[Level, float]] | None = None,
+    trained: tuple[float, float] | None = None,
+    log: bool = False,
+    xlabel: str = "sequence length",
+    metric: str = "bit_errors",
+) -> None:
+    """Draw median lines in their range, published values and the trained range into `axes`."""
+    styles = machine_styles([*errors, *(published or {})])
+    places, is_scale = _places([*errors.values(), *(published or {}).values()])
+    if trained is not None and is_scale:
+        axes.axvspan(*trained, color=QUIET, lw=0, zorder=0)
+        axes.annotate(
+            "trained", (np.mean(trained), 1.0), (0, 3.0), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="center", va="baseline", fontsize=SMALL, color=FAINT,
+        )  # fmt: skip
+    aside = dict(zip(styles, 0.12 * (np.arange(len(styles)) - (len(styles) - 1) / 2), strict=True))
+    for name, levels in errors.items():
+        style = styles[name]
+        at, values = _in_order(levels, places)
+        low, median, high = np.array([(v.min(), np.median(v), v.max()) for v in values]).T
+        look = {"marker": style.marker, "ms": 4, "mec": "white", "mew": 0.5, "clip_on": False}
+        if is_scale:
+            if max(map(len, values)) > 1:
+                axes.fill_between(
+                    at, low, high, color=style.colour, alpha=0.16, lw=0, label=f"{name} range"
+                )
+            look["ls"] = style.dashes
+        else:
+            at = at + aside[name]
+            axes.vlines(at, low, high, color=style.colour, lw=1.0, label=f"{name} range")
+            look["ls"] = ""
+        axes.plot(at, median, color=style.colour, label=name, zorder=3, **look)
+    for name, levels in (published or {}).items():
+        style = styles[name]
+        at, values = _in_order(levels, places)
+        axes.plot(
+            at if is_scale else at + aside[name], np.concatenate(values), style.marker, ms=5.0,
+            mfc="none", mec=style.colour, mew=0.9, label=f"{name} published", zorder=4,
+            clip_on=False,
+        )  # fmt: skip
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(LABELS.get(metric, metric))
+    if is_scale:
+        axes.set_xlim(left=0)
+        _tick_levels(axes, sorted(places.values()))
+    else:
+        axes.set_xlim(-0.5, len(places) - 0.5)
+        axes.set_xticks(list(places.values()), [str(n).replace(", ", "\n") for n in places])
+        axes.tick_params(axis="x", length=0)
+    if log:
+        # Linear up to one, so that no error at all has a place on the axis.
+        axes.set_yscale("symlog", linthresh=1.0, linscale=0.6)
+        axes.yaxis.set_major_formatter(plain_number)
+    axes.set_ylim(0, max(1.0, axes.dataLim.y1) * (1.25 if log else 1.04))
+    open_frame(axes)
+
+
+@styled
+def generalisation(
+    errors: Errors,
+    *,
+    published: Mapping[str, Mapping[Level, float]] | None = None,
+    trained: tuple[float, float] | None = None,
+    log: bool = False,
+    xlabel: str = "sequence length",
+    metric: str = "bit_errors",
+    title: str = "",
+    width: float = COLUMN,
+) -> Figure:
+    """Error at each length, a line per machine: the median over seeds in their range.
+
+    Args:
+        errors: machine to length to one value per seed. Lengths are numbers, or text that says
+            numbers ("20"); with other labels, such as "length 20, repeats 10", the levels stand
+            side by side, unconnected.
+        published: machine to length to published value, drawn as open markers.
+        trained: lowest and highest length of training, shaded.
+        log: logarithmic above 1, linear below.
+        metric: what the values are, for the axis.
+        width: millimetres.
+
+    Raises:
+        ValueError: nothing to draw.
+    """
+    if not errors or not all(errors.values()):
+        raise ValueError("errors must hold at least one machine, each with at least one length")
+    left, right = 10.5, 3.5
+    names = dict.fromkeys([*errors, *(published or {})])
+    legend = MachineLegend(
+        names,
+        left=left,
+        width=width,
+        title=title,
+        published=bool(published),
+        seeds=seeds_of(errors),
+    )
+    top = legend.height
+    height = min(52.0, max(38.0, 0.62 * (width - left - right)))
+    figure = new_figure(width, top + height + 9.0)
+    axes = place(figure, left, top, width - left - right, height)
+    draw_generalisation(
+        axes, errors, published=published, trained=trained, log=log, xlabel=xlabel, metric=metric
+    )
+    legend.draw(figure)
+    return figure
+
+
+def seeds_of(errors: Errors) -> int:
+    """How many seeds every point rests on, at least."""
+    return min(np.size(values) for levels in errors.values() for values in levels.values())
+
+
+def _places(tables: Sequence[Mapping[Level, object]]) -> tuple[dict[Level, float], bool]:
+    """Where each level stands, and whether levels are numbers; others stand side by side."""
+    levels = list(dict.fromkeys(level for table in tables for level in table))
+    try:
+        return {level: float(level) for level in levels}, True
+    except ValueError:
+        return {level: float(position) for position, level in enumerate(levels)}, False
+
+
+def _in_order(
+    levels: Mapping[Level, Sequence[float] | float], places: Mapping[Level, float]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Positions from left to right and the values there."""
+    chosen = sorted(levels, key=places.__getitem__)
+    at = np.array([places[level] for level in chosen])
+    return at, [np.atleast_1d(np.asarray(levels[level], float)) for level in chosen]
+
+
+def _tick_levels(axes: Axes, levels: Sequence[float]) -> None:
+    """A tick at each tested length, unless they stand too close."""
+    if len(levels) > 1 and min(np.diff(levels)) > 0.04 * levels[-1]:
+        axes.set_xticks(levels)
+        axes.xaxis.set_major_formatter(plain_number)
+    else:
+        axes.xaxis.get_major_locator().set_params(integer=True)

@@ -1,0 +1,125 @@
+"""The machines' names above the panels, and numbers beside them that must not touch."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tapehead.viewing.header import text_mm
+from tapehead.viewing.seeds import Seed
+from tapehead.viewing.style import FAINT, SMALL, machine_styles, place
+
+_ROW = 3.8
+
+
+class MachineLegend:
+    """A title and the machines in rows above the panels, never over the data.
+
+    Args:
+        machines: name to its seeds, or to None; where any seed solved the task, each machine with
+            seeds tells how many did.
+        left, width: where the text starts and how wide the figure is, in millimetres.
+        published: whether to explain the open markers.
+        seeds: how many seeds a band spans; from 2 on, band and line are explained.
+    """
+
+    def __init__(
+        self,
+        machines: Mapping[str, Sequence[Seed] | None],
+        *,
+        left: float,
+        width: float,
+        title: str = "",
+        published: bool = False,
+        seeds: int = 1,
+    ) -> None:
+        self._left, self._title = left, title
+        self._styles = machine_styles(machines)
+        counted = any(s.solved_at is not None for seeds in machines.values() for s in seeds or ())
+        entries: list[tuple[str | None, str]] = []
+        for name, runs in machines.items():
+            label = self._styles[name].label
+            if counted and runs:
+                solved = sum(seed.solved_at is not None for seed in runs)
+                label += f": {solved} of {len(runs)} solved"
+            entries.append((name, label))
+        if published:
+            entries.append(("", "published"))
+        if seeds > 1:
+            entries.append((None, f"median and range of {seeds} seeds"))
+        self._rows: list[list[tuple[float, str | None, str]]] = []
+        room = used = width - left
+        for name, label in entries:
+            mark = {None: 0.0, "": 3.5}.get(name, 9.0)
+            wide = mark + text_mm(label, SMALL) + 3.5
+            if used + wide - 3.5 > room:
+                self._rows.append([])
+                used = 0.0
+            self._rows[-1].append((used, name, label))
+            used += wide
+
+    @property
+    def height(self) -> float:
+        """Millimetres from the top of the figure to the axes, panel notes included."""
+        return 1.0 + (4.2 if self._title else 0.0) + _ROW * len(self._rows) + 4.0
+
+    def draw(self, figure: Figure) -> None:
+        width, height = figure.get_size_inches() * 25.4
+        top = 1.0
+        if self._title:
+            figure.text(
+                self._left / width, 1 - 2.7 / height, self._title, va="center", weight="bold"
+            )
+            top += 4.2
+        rows = _ROW * len(self._rows)
+        axes = place(figure, self._left, top, width - self._left, rows)
+        axes.set(xlim=(0, width - self._left), ylim=(rows, 0), label="legend")
+        axes.set_axis_off()
+        for number, row in enumerate(self._rows):
+            y = _ROW * (number + 0.5)
+            for x, name, label in row:
+                if name:
+                    style = self._styles[name]
+                    axes.plot([x, x + 7.5], [y, y], color=style.colour, ls=style.dashes)
+                    axes.plot(
+                        [x + 3.75], [y], style.marker, color=style.colour, ms=4, mec="white",
+                        mew=0.5,
+                    )  # fmt: skip
+                    x += 9.0
+                elif name == "":
+                    axes.plot([x + 1.2], [y], "o", mfc="none", mec=FAINT, mew=0.9, ms=4)
+                    x += 3.5
+                axes.text(
+                    x, y, label, va="center_baseline", fontsize=SMALL,
+                    color=FAINT if name is None else None,
+                )  # fmt: skip
+
+
+def spread(
+    values: Sequence[float], gap: float, low: float = -np.inf, high: float = np.inf
+) -> list[float]:
+    """The positions nearest to `values`, in their order, at least `gap` apart.
+
+    They stay between `low` and `high` if there is room for all.
+    """
+    order = np.argsort(values, kind="stable")
+    # Runs that touch move as one block around the mean of what they want.
+    blocks: list[list[float]] = []
+    for value in np.asarray(values, float)[order]:
+        blocks.append([value])
+        while len(blocks) > 1 and _first(blocks[-1], gap) - _last(blocks[-2], gap) < gap:
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    placed = np.array([_first(block, gap) + gap * i for block in blocks for i in range(len(block))])
+    steps = gap * np.arange(len(placed))
+    placed = np.maximum(np.minimum(placed, high - steps[::-1]), low + steps)
+    result = np.empty(len(placed))
+    result[order] = placed
+    return result.tolist()
+
+
+def _first(block: Sequence[float], gap: float) -> float:
+    return float(np.mean(block)) - gap * (len(block) - 1) / 2
+
+
+def _last(block: Sequence[float], gap: float) -> float:
+    return float(np.mean(block)) + gap * (len(block) - 1) / 2

@@ -1,0 +1,101 @@
+"""Training runs as learning curves see them: rows of reports, brought onto one axis."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from tapehead.training.run import read_metrics
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed:
+    """One training run, as a learning curve needs it.
+
+    Attributes:
+        rows: reports in order, as in `metrics.jsonl`: "kind" ("train" or "validation"),
+            "sequences", "seconds" and the metrics.
+        solved_at: sequences seen when the task was solved; None if it was not.
+    """
+
+    rows: Rows
+    solved_at: float | None = None
+
+
+def read_seed(path: Path | str) -> Seed:
+    """The learning curve of a run directory, finished or not.
+
+    Raises:
+        TapeheadError: there are no metrics, or they are damaged.
+    """
+    rows = read_metrics(path)
+    solved = [row["sequences"] for row in rows if row["kind"] == "validation" and row["passed"]]
+    return Seed(rows=rows, solved_at=solved[0] if solved else None)
+
+
+def choose_kind(machines: Mapping[str, Sequence[Seed]], metric: str) -> str:
+    """Training rows, as in the paper, unless a curriculum made training easier than the task.
+
+    Also validation rows when some seed has no training row with `metric`.
+    """
+    for seeds in machines.values():
+        for seed in seeds:
+            rows = [row for row in seed.rows if row.get("kind") == "train" and metric in row]
+            if not rows or len({row.get("difficulty") for row in rows}) > 1:
+                return "validation"
+    return "train"
+
+
+def over_seeds(
+    seeds: Sequence[Seed], *, kind: str, x: str, metric: str
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
+    """Every seed's metric on one common axis.
+
+    The axis holds each position at which some seed reported, from where all have begun. Between its
+    reports a seed is interpolated; after its last (a run stops once it is solved) it keeps the last
+    value.
+
+    Returns:
+        Positions, and the value of each seed there.
+
+    Raises:
+        ValueError: a seed has no row of this kind with both `x` and `metric`.
+    """
+    points = [points_of(seed, kind, x, metric) for seed in seeds]
+    for number, (positions, _) in enumerate(points):
+        if len(positions) == 0:
+            raise ValueError(f"seed {number} has no {kind!r} row with {x!r} and {metric!r}")
+    axis = np.unique(np.concatenate([positions for positions, _ in points]))
+    axis = axis[axis >= max(positions[0] for positions, _ in points)]
+    if len(axis) == 0:
+        axis = np.array([max(positions[-1] for positions, _ in points)])
+    return axis, np.stack([np.interp(axis, positions, values) for positions, values in points])
+
+
+def points_of(
+    seed: Seed, kind: str, x: str, metric: str
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    """Positions and values of the rows that have both."""
+    chosen = [
+        (row[x], row[metric])
+        for row in seed.rows
+        if row.get("kind", "train") == kind
+        and row.get(x) is not None
+        and row.get(metric) is not None
+    ]
+    positions, values = np.array(chosen, float).reshape(-1, 2).T
+    return positions, values
+
+
+def position_of(
+    seed: Seed, sequences: float, *, kind: str, x: str, metric: str
+) -> tuple[float, float]:
+    """Where a seed's curve stands after `sequences` sequences."""
+    seen, positions = points_of(seed, kind, "sequences", x)
+    where = float(np.interp(sequences, seen, positions)) if x != "sequences" else float(sequences)
+    return where, float(np.interp(where, *points_of(seed, kind, x, metric)))

@@ -1,0 +1,200 @@
+"""A run directory as pictures: the trained machine at work, and how it came there."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from tapehead.machines.machine import Machine, Trace
+from tapehead.tasks import Task
+from tapehead.training import TrainConfig, devices, load_run, randomness, read_result
+from tapehead.training.files import clear_errors
+from tapehead.viewing.bits import bit_figure, length_figure
+from tapehead.viewing.curves import learning_curves
+from tapehead.viewing.episode import Episode
+from tapehead.viewing.generalisation import generalisation
+from tapehead.viewing.heads import heads_figure
+from tapehead.viewing.memory import has_tensors, memory_figure
+from tapehead.viewing.seeds import points_of, read_seed
+from tapehead.viewing.style import machine_styles, save
+from tapehead.viewing.summary import summary_figure
+
+
+class Varied(NamedTuple):
+    """The size that a task's test settings vary, as in `min_length` and `max_length`."""
+
+    name: str
+    lowest: int
+    highest: int
+
+
+def view_run(
+    path: Path | str,
+    out: Path | str | None = None,
+    *,
+    lengths: Sequence[int | str] | None = None,
+    seed: int = 0,
+) -> list[Path]:
+    """Draw a run: bits, memory use, heads, learning curve, generalisation and a summary.
+
+    Each sequence is the first that the seed gives, not a chosen one. Pictures that need a memory
+    are left out for a machine without one.
+
+    Args:
+        path: run directory.
+        out: where the PNGs go; None takes `<path>/figures`.
+        lengths: sizes to draw, labels of the task's test settings or other numbers; None takes the
+            test settings.
+        seed: decides the sequences.
+
+    Returns:
+        The files written.
+
+    Raises:
+        TapeheadError: no run, no checkpoint, damaged files, or `out` cannot be written.
+        ValueError: the task has no such length.
+    """
+    path = Path(path)
+    out = path / "figures" if out is None else Path(out)
+    config, machine, task = load_run(path)
+    name = machine_name(config)
+    label = machine_styles([name])[name].label
+    varied = varied_size(task)
+    settings = choose_settings(task, lengths)
+    episodes, traces = {}, {}
+    for size, setting in settings.items():
+        episodes[size], traces[size] = run_episode(machine, setting, seed=seed, label=size)
+    size = typical_size(settings, varied)
+    episode, trace = episodes[size], traces[size]
+    subject = f"{label}: {task.title}"
+    title = (
+        f"{subject}, {describe_size(size, varied)}" if len(task.test_settings()) > 1 else subject
+    )
+
+    figures = {"bits": bit_figure(episode, title=title)}
+    if len(episodes) > 1:
+        figures["lengths"] = length_figure(episodes, title=subject)
+    has_memory = has_tensors(trace, "read_weights", "write_weights")
+    if has_memory and has_tensors(trace, "add", "reads"):
+        figures["memory"] = memory_figure(episode, trace, title=title)
+    if has_tensors(trace, "gate", "strength", "sharpening", "shift"):
+        figures["heads"] = heads_figure(trace, answer_starts=episode.answer_starts, title=title)
+
+    history = read_seed(path)
+    machines = {name: [history]}
+    drawable = any(len(points_of(history, k, "sequences", "bits")[0]) for k in _KINDS)
+    if drawable:
+        figures["learning"] = learning_curves(machines, title=subject)
+    evaluation = (read_result(path) or {}).get("evaluation") or {}
+    errors = {name: {at: scores["bit_errors"] for at, scores in evaluation.items()}}
+    beyond = {"trained": varied and varied[1:], "xlabel": varied.name if varied else ""}
+    if len(evaluation) > 1:
+        figures["generalisation"] = generalisation(errors, title=subject, log=True, **beyond)
+    if has_memory and drawable:
+        figures["summary"] = summary_figure(
+            episode, trace, machines, errors if len(evaluation) > 1 else None, title=title,
+            log_errors=True, **beyond,
+        )  # fmt: skip
+    with clear_errors(f"write figures to {out}"):
+        return [save(figure, out / f"{kind}.png") for kind, figure in figures.items()]
+
+
+_KINDS = ("train", "validation")
+
+
+def machine_name(config: TrainConfig) -> str:
+    """What figures call the machine of a run: "ntm-lstm", "ntm-feedforward", "dnc" ..."""
+    if config.machine != "ntm":
+        return config.machine
+    return f"ntm-{config.machine_options.get('controller', 'lstm')}"
+
+
+def varied_size(task: Task) -> Varied | None:
+    """The one size in which the task's test settings differ from it, if there is one."""
+    settings = task.test_settings().values()
+    names = [field.name.removeprefix("max_") for field in fields(task)]
+    varied = [
+        name
+        for name in names
+        if hasattr(task, f"min_{name}")
+        and any(getattr(s, f"max_{name}") != getattr(task, f"max_{name}") for s in settings)
+    ]
+    if len(varied) != 1:
+        return None
+    name = varied[0]
+    return Varied(name, getattr(task, f"min_{name}"), getattr(task, f"max_{name}"))
+
+
+def choose_settings(task: Task, lengths: Sequence[int | str] | None = None) -> dict[str, Task]:
+    """The task at the sizes to draw, by label.
+
+    Raises:
+        ValueError: neither a test setting nor a size that the task can take.
+    """
+    known = task.test_settings()
+    if lengths is None:
+        return known
+    if not lengths:
+        raise ValueError("lengths must name at least one size, got none")
+    varied, settings = varied_size(task), {}
+    for length in map(str, lengths):
+        if length in known:
+            settings[length] = known[length]
+        elif varied and length.isdecimal():
+            size = {f"min_{varied.name}": int(length), f"max_{varied.name}": int(length)}
+            settings[length] = replace(task, **size)
+        else:
+            allowed = ", ".join(known) + (", or another whole number" if varied else "")
+            raise ValueError(f"lengths: {length!r} is no size of {task.name}; allowed: {allowed}")
+    return settings
+
+
+def typical_size(settings: dict[str, Task], varied: Varied | None) -> str:
+    """The largest size that training has seen, or else the first."""
+    if varied is None:
+        return next(iter(settings))
+    seen = [
+        size for size, s in settings.items() if getattr(s, f"max_{varied.name}") <= varied.highest
+    ]
+    key = f"max_{varied.name}"
+    return max(
+        seen or settings, key=lambda size: getattr(settings[size], key) * (1 if seen else -1)
+    )
+
+
+def describe_size(size: str, varied: Varied | None) -> str:
+    """A size in a title: "length 20", "6 items"."""
+    if varied is None:
+        return size
+    return f"{size} {varied.name}" if varied.name.endswith("s") else f"{varied.name} {size}"
+
+
+def run_episode(
+    machine: Machine, task: Task, *, seed: int = 0, label: str = ""
+) -> tuple[Episode, Trace]:
+    """Run a machine on one fresh sequence of a task, keeping everything it does inside.
+
+    Seed and label decide the sequence, so that one size is not a longer copy of another.
+    """
+    device, dtype = devices.place(machine)
+    path = (zlib.crc32(label.encode()),)
+    batch = task.batch(randomness.generator_for(seed, randomness.Stream.TEST, *path), 1)
+    states = randomness.capture_globals(device)
+    randomness.seed_globals(seed, int(randomness.Stream.TEST))
+    try:
+        with torch.no_grad():
+            trace = machine.trace(devices.batch_to(batch, device, dtype).inputs)
+    finally:
+        randomness.restore_globals(states, device)
+    episode = Episode(
+        inputs=batch.inputs[0],
+        targets=batch.targets[0],
+        outputs=torch.sigmoid(trace.y[0].double()),
+        mask=batch.mask[0],
+        input_names=task.channel_names,
+        output_names=task.output_names,
+    )
+    return episode, trace
