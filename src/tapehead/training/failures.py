@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import safetensors.torch
 import torch
@@ -59,6 +59,7 @@ def read_batch(path: Path | str) -> Batch:
         return Batch(**safetensors.torch.load(Path(path).read_bytes()))
 
 
+@runtime_checkable
 class _Step(Protocol):
     batch: Batch
     outputs: Tensor
