@@ -6,12 +6,12 @@ from matplotlib.figure import Figure
 
 from tapehead.viewing.curves import draw_curves
 from tapehead.viewing.episode import Episode
-from tapehead.viewing.generalisation import Errors, draw_generalisation, seeds_of
+from tapehead.viewing.generalisation import Errors, Level, draw_generalisation, seeds_of
 from tapehead.viewing.header import Header
 from tapehead.viewing.legend import MachineLegend
 from tapehead.viewing.memory import MemoryPanels
 from tapehead.viewing.seeds import Seed
-from tapehead.viewing.style import DOUBLE, letter, new_figure, place, styled
+from tapehead.viewing.style import DOUBLE, Number, letter, new_figure, place, styled
 
 _LEFT, _RIGHT, _BELOW = 10.5, 3.5, 9.0
 
@@ -25,12 +25,12 @@ def compare(
     error_metric: str = "bit_errors",
     log: bool = False,
     log_errors: bool = False,
-    published: Mapping[str, float] | None = None,
-    published_errors: Mapping[str, Mapping[float, float]] | None = None,
-    trained: tuple[float, float] | None = None,
+    published: Mapping[str, Number] | None = None,
+    published_errors: Mapping[str, Mapping[Level, Number]] | None = None,
+    trained: tuple[Number, Number] | None = None,
     xlabel: str = "sequence length",
     title: str = "",
-    width: float = DOUBLE,
+    width: Number = DOUBLE,
 ) -> Figure:
     """Learning curves on the left, error against length on the right, one legend for both.
 
@@ -83,10 +83,10 @@ def summary_figure(
     error_metric: str = "bit_errors",
     log: bool = False,
     log_errors: bool = False,
-    trained: tuple[float, float] | None = None,
+    trained: tuple[Number, Number] | None = None,
     xlabel: str = "sequence length",
     title: str = "",
-    width: float = DOUBLE,
+    width: Number = DOUBLE,
 ) -> Figure:
     """A trained machine at work, what its training cost, and how far it carries.
 
