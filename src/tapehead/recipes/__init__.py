@@ -1,14 +1,29 @@
 """Known-good settings: the experiments of each paper, ready to run again."""
 
+from typing import TYPE_CHECKING
+
 from tapehead.recipes import ntm
-from tapehead.recipes.experiment import SETTINGS, Experiment, Published
-from tapehead.training.config import TrainConfig
+from tapehead.recipes.experiment import SETTINGS, Experiment, Published, Study
+
+if TYPE_CHECKING:
+    import tapehead.training.config
 
 EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in ntm.EXPERIMENTS}
 """Every experiment by its name on the command line."""
 
+STUDIES: dict[str, Study] = {
+    "estimators/bernoulli": Study(
+        name="estimators/bernoulli",
+        source="Grathwohl et al. 2018, Figure 1",
+        module="tapehead.recipes.estimators",
+    )
+}
+"""Every other published experiment by its name on the command line."""
 
-def recipe(task: str, machine: str, setting: str = "fast") -> TrainConfig:
+
+def recipe(
+    task: str, machine: str, setting: str = "fast"
+) -> "tapehead.training.config.TrainConfig":
     """Known-good settings of a machine on a task.
 
     Args:
@@ -33,4 +48,12 @@ def recipe(task: str, machine: str, setting: str = "fast") -> TrainConfig:
     raise ValueError(f"no recipe for {machine!r} on {task}; there are some for {', '.join(known)}")
 
 
-__all__ = ["EXPERIMENTS", "SETTINGS", "Experiment", "Published", "TrainConfig", "recipe"]
+__all__ = [
+    "EXPERIMENTS",
+    "SETTINGS",
+    "STUDIES",
+    "Experiment",
+    "Published",
+    "Study",
+    "recipe",
+]

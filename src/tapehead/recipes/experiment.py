@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tapehead.training.config import TrainConfig
+if TYPE_CHECKING:  # what lists the experiments need not wait for torch
+    import tapehead.training.config
 
 SETTINGS = ("fast", "paper")
 
@@ -34,7 +36,7 @@ class Experiment:
     """Name of its task."""
     contestants: tuple[str, ...]
     """The machines that are compared, by name: "ntm-lstm", "ntm-feedforward", "lstm"."""
-    recipe: Callable[[str, str, str], TrainConfig]
+    recipe: Callable[[str, str, str], "tapehead.training.config.TrainConfig"]
     """(task, contestant, setting) -> the settings of a run, but for its seed."""
     metric: str = "bits"
     """The score that the paper reports."""
@@ -44,3 +46,19 @@ class Experiment:
     """By contestant."""
     parameters: Mapping[str, int] = field(default_factory=dict)
     """The parameter count that the paper gives, by contestant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A published experiment that is not a race of trained machines, and runs by its own rules.
+
+    Its module has `reproduce(folder, *, seeds, command)`, which writes `result.json` and
+    `figure.png` into the folder and returns what the former holds, and `SEEDS`, its usual seeds.
+    """
+
+    name: str
+    """Subject and experiment, as on the command line: "estimators/bernoulli"."""
+    source: str
+    """The paper and section that describe it."""
+    module: str
+    """Imported when it is run."""

@@ -4,10 +4,12 @@ Five tasks, three contestants each. The `paper` setting has the sizes, optimiser
 tables 1-3; the `fast` setting has the same sizes and our own optimiser and rates.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapehead.recipes.experiment import Experiment, Published
-from tapehead.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    import tapehead.training.config
 
 PAPER = "Graves, Wayne & Danihelka 2014"
 
@@ -159,8 +161,10 @@ PUBLISHED: dict[str, dict[str, Published]] = {
 }
 
 
-def recipe(task: str, contestant: str, setting: str) -> TrainConfig:
+def recipe(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
     """The settings of one contestant on one task, `fast` or `paper`."""
+    from tapehead.training.config import TrainConfig
+
     size = SIZES[contestant][task]
     machine: dict[str, Any] = {"hidden_size": size.hidden_size, "num_layers": size.num_layers}
     if size.heads is not None:
@@ -171,6 +175,7 @@ def recipe(task: str, contestant: str, setting: str) -> TrainConfig:
             "num_writes": size.heads,
             "controller": contestant.removeprefix("ntm-"),
         }
+    training: dict[str, Any]
     if setting == "paper":
         training = PAPER_TRAINING | {
             "learning_rate": size.learning_rate,
@@ -180,11 +185,13 @@ def recipe(task: str, contestant: str, setting: str) -> TrainConfig:
         training = FAST | FAST_BY_TASK[task][contestant]
     training = {"test_sequences": 512} | training
     machine |= training.pop("machine_options", {})
-    return TrainConfig(
-        task=task,
-        machine="lstm" if size.heads is None else "ntm",
-        machine_options=machine,
-        **training,
+    return TrainConfig.from_dict(
+        {
+            "task": task,
+            "machine": "lstm" if size.heads is None else "ntm",
+            "machine_options": machine,
+            **training,
+        }
     )
 
 

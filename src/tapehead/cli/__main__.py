@@ -1,0 +1,5 @@
+import sys
+
+from tapehead.cli import main
+
+sys.exit(main())

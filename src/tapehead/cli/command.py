@@ -1,0 +1,77 @@
+"""What the commands share: reading their dataclass from argv, their help, and their output."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tapehead.cli.help import screen
+from tapehead.cli.options import UsageError, options_of, parse
+
+Command = TypeVar("Command")
+
+
+class HelpRequest(Exception):
+    """`--help` was given; the message is the help screen."""
+
+
+def wants_help(argv: Sequence[str]) -> bool:
+    return "-h" in argv or "--help" in argv
+
+
+def read(
+    command: type[Command],
+    argv: Sequence[str],
+    prog: str,
+    *,
+    choices: Mapping[str, Sequence[str]] | None = None,
+    footer: str = "",
+) -> Command:
+    """The command's dataclass filled from argv.
+
+    Args:
+        command: its docstring is the summary, its fields are the options; a field without a
+            default is the positional argument.
+        choices: allowed values of options, where the dataclass does not know them.
+
+    Raises:
+        HelpRequest: argv asks for help.
+        UsageError: argv is wrong.
+    """
+    options = [
+        dataclasses.replace(option, choices=tuple((choices or {}).get(option.name, option.choices)))
+        for option in options_of(command)
+    ]
+    if wants_help(argv):
+        positional = "".join(f" {option.flag}" for option in options if option.positional)
+        summary = " ".join((command.__doc__ or "").split())
+        raise HelpRequest(screen(f"{prog}{positional} [options]", summary, options, footer=footer))
+    return command(**parse(options, argv, prog))
+
+
+def check_run(path: Path) -> Path:
+    """Raise a UsageError unless `path` looks like a run directory."""
+    if not path.exists():
+        raise UsageError(f"there is no run directory {path}")
+    if not (path / "config.json").is_file():
+        raise UsageError(f"{path} is not a run directory: it has no config.json")
+    return path
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON, for other programs."""
+    print(json.dumps(value, allow_nan=False))
+
+
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str], numbers: Sequence[int]) -> str:
+    """Columns of text under a header; those in `numbers` are aligned to the right."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    aligned = [
+        "  ".join(
+            f"{cell:>{width}}" if column in numbers else f"{cell:<{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [header, *rows]
+    ]
+    return "\n".join([aligned[0], "-" * max(map(len, aligned)), *aligned[1:]])

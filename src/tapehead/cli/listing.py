@@ -1,0 +1,236 @@
+"""`tapehead list`: tasks, machines with their sizes, experiments and results."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tapehead.cli import catalogue
+from tapehead.cli.command import print_json, read, table
+from tapehead.cli.help import WIDTH, packed
+from tapehead.cli.options import UsageError, options_of
+from tapehead.recipes import EXPERIMENTS, STUDIES
+from tapehead.recipes.results import all_cells, middle
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """Print what there is. Without an option: machines, tasks and experiments by name."""
+
+    machines: bool = False
+    """Every machine, and the parameters of the papers' configurations beside ours."""
+    tasks: bool = False
+    """Every task, its options and where it comes from."""
+    experiments: bool = False
+    """Every experiment that `tapehead reproduce` runs, and its contestants."""
+    results: bool = False
+    """Every result so far, our numbers beside the published ones."""
+    folder: Path = Path("results")
+    """Where the results are."""
+    json: bool = False
+    """Print JSON instead of tables."""
+
+
+def run(argv: Sequence[str]) -> int:
+    command = read(List, argv, "tapehead list")
+    parts = {
+        "machines": (_machines, _show_machines),
+        "tasks": (_tasks, _show_tasks),
+        "experiments": (_experiments, _show_experiments),
+        "results": (lambda: _results(command.folder), results_table),
+    }
+    chosen = [name for name in parts if getattr(command, name)]
+    if not chosen:
+        overview = _overview()
+        print_json(overview) if command.json else _show_overview(overview)
+        return 0
+    found = {name: parts[name][0]() for name in chosen}
+    if command.json:
+        print_json(found)
+    else:
+        print("\n\n".join(parts[name][1](found[name]) for name in chosen))
+    return 0
+
+
+def _overview() -> dict[str, dict[str, str]]:
+    return {
+        "machines": {entry.name: entry.summary for entry in catalogue.machines()},
+        "tasks": {entry.name: entry.summary for entry in catalogue.tasks()},
+        "experiments": {
+            name: other.source for name, other in [*EXPERIMENTS.items(), *STUDIES.items()]
+        },
+    }
+
+
+def _show_overview(overview: dict[str, dict[str, str]]) -> None:
+    width = max(len(name) for entries in overview.values() for name in entries) + 2
+    for heading, entries in overview.items():
+        print(heading.capitalize())
+        for name, summary in entries.items():
+            print(f"  {name:<{width}}{_shortened(summary, 98 - width)}")
+        print()
+    print("More: tapehead list --machines, --tasks, --experiments, --results")
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3].rsplit(" ", 1)[0] + " ..."
+
+
+def _machines() -> list[dict[str, Any]]:
+    """One row for each configuration of a paper: its parameter count and ours."""
+    from tapehead.training.build import build_machine, build_task
+
+    rows = []
+    for experiment in EXPERIMENTS.values():
+        for contestant in experiment.contestants:
+            config = experiment.recipe(experiment.task, contestant, "paper")
+            machine = build_machine(config, build_task(config))
+            rows.append(
+                {
+                    "machine": contestant,
+                    "task": experiment.task,
+                    "options": config.machine_options,
+                    "parameters": sum(weight.numel() for weight in machine.parameters()),
+                    "published": experiment.parameters.get(contestant),
+                    "source": experiment.source,
+                }
+            )
+    return rows
+
+
+def _show_machines(rows: Sequence[dict[str, Any]]) -> str:
+    lines = ["Machines", *(f"  {entry.name:<6}{entry.summary}" for entry in catalogue.machines())]
+    cells = []
+    for row in rows:
+        options, published = row["options"], row["published"]
+        layers = f"{options['num_layers']} x {options['hidden_size']}"
+        memory = (
+            f"{options['memory_size']} x {options['word_size']}" if "word_size" in options else ""
+        )
+        cells.append(
+            [
+                row["machine"],
+                row["task"],
+                str(options.get("num_reads", "")),
+                layers,
+                memory,
+                f"{published:,}" if published else "",
+                f"{row['parameters']:,}",
+                f"{row['parameters'] / published - 1:+.1%}" if published else "",
+            ]
+        )
+    header = ["machine", "task", "heads", "controller", "memory", "published", "ours", "difference"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Parameters of the papers' configurations",
+            table(cells, header=header, numbers=(2, 5, 6, 7)),
+            "Why they differ: docs/departures.md",
+        ]
+    )
+
+
+def _tasks() -> list[dict[str, Any]]:
+    from tapehead.tasks import TASKS
+
+    return [
+        {
+            "name": name,
+            "title": task.title,
+            "source": task.source,
+            "options": {option.name: option.default for option in options_of(task)},
+            "test_settings": list(task().test_settings()),
+            "pass_mark": list(task().pass_mark),
+        }
+        for name, task in TASKS.items()
+    ]
+
+
+def _show_tasks(tasks: Sequence[dict[str, Any]]) -> str:
+    from tapehead.tasks import TASKS
+
+    blocks = []
+    for task in tasks:
+        metric, threshold = task["pass_mark"]
+        blocks.append(
+            "\n".join(
+                [
+                    f"{task['name']}: {task['title']}, {task['source']}",
+                    f"  solved below {threshold:g} {metric.replace('_', ' ')} a sequence",
+                    *textwrap.wrap(
+                        f"tested at {'; '.join(task['test_settings'])}",
+                        WIDTH,
+                        initial_indent="  ",
+                        subsequent_indent="  ",
+                    ),
+                    *packed(options_of(TASKS[task["name"]])),
+                ]
+            )
+        )
+    return "\n\n".join(blocks)
+
+
+def _experiments() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "source": experiment.source,
+            "task": experiment.task,
+            "machines": list(experiment.contestants),
+            "metric": experiment.metric,
+            "unit": experiment.unit,
+        }
+        for name, experiment in EXPERIMENTS.items()
+    ] + [
+        {"name": name, "source": study.source, "task": None, "machines": [], "metric": None}
+        for name, study in STUDIES.items()
+    ]
+
+
+def _show_experiments(experiments: Sequence[dict[str, Any]]) -> str:
+    rows = [[found["name"], " ".join(found["machines"]), found["source"]] for found in experiments]
+    return table(rows, header=["experiment", "machines", "paper"], numbers=())
+
+
+def _results(folder: Path) -> list[dict[str, Any]]:
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder} with results; --folder names another")
+    return all_cells(folder)
+
+
+def results_table(cells: Sequence[dict[str, Any]]) -> str:
+    if not cells:
+        return "no results yet: `tapehead reproduce ntm/copy` makes some"
+    rows = [
+        [
+            cell["machine"],
+            cell.get("test", "") or ("as trained" if "test" in cell else ""),
+            _spread(cell["values"]),
+            "" if cell["published"] is None else _number(cell["published"]),
+            f"{cell['solved']}/{len(cell['seeds'])}",
+            f"{middle(cell['sequences']):,.0f}",
+            f"{middle(cell['seconds']):,.0f}",
+        ]
+        for cell in cells
+    ]
+    header = ["machine", "test", "ours", "published", "solved", "sequences", "seconds"]
+    title, rule, *lines = table(rows, header=header, numbers=range(2, 7)).splitlines()
+    sections: dict[str, list[str]] = {}
+    for cell, line in zip(cells, lines, strict=True):
+        unit = "" if cell["unit"] in ("", "1") else f" ({cell['unit']})"
+        section = f"{cell['experiment']}, {cell['setting']}: {cell['metric']}{unit}"
+        sections.setdefault(section, []).append(line)
+    body = [line for section, members in sections.items() for line in (section, *members)]
+    return "\n".join([title, rule, *body, "", "Ours: median over seeds (least to most)."])
+
+
+def _spread(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return _number(values[0])
+    return f"{_number(middle(values))} ({_number(min(values))} to {_number(max(values))})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"

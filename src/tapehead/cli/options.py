@@ -1,0 +1,203 @@
+"""Options of a command, collected from dataclasses and constructors, and their values from argv.
+
+Nothing is declared twice: names, types and defaults come from the signatures, descriptions from
+the docstrings beside them. tyro does the typed parsing; what it rejects becomes one clear line.
+"""
+
+import ast
+import contextlib
+import dataclasses
+import difflib
+import inspect
+import io
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from tapehead.errors import TapeheadError
+
+
+class UsageError(TapeheadError):
+    """The command line itself is wrong: exit code 2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option of a command, or its positional argument when there is no default."""
+
+    name: str
+    type: Any
+    default: Any = MISSING
+    help: str = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def positional(self) -> bool:
+        return self.default is MISSING
+
+    @property
+    def flag(self) -> str:
+        return self.name.upper() if self.positional else "--" + self.name.replace("_", "-")
+
+    @property
+    def is_switch(self) -> bool:
+        return self.type is bool
+
+    @property
+    def is_list(self) -> bool:
+        return get_origin(self.type) is tuple
+
+    @property
+    def may_be_none(self) -> bool:
+        return type(None) in get_args(self.type)
+
+    @property
+    def kind(self) -> str:
+        """What a value looks like, in words."""
+        kinds = {int: "a whole number", float: "a number", str: "a name", bool: "yes or no"}
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if self.is_list:
+            return {int: "whole numbers", str: "names"}.get(get_args(self.type)[0], "values")
+        inner = [part for part in get_args(self.type) or (self.type,) if part is not type(None)]
+        words = kinds.get(inner[0], "a value")
+        return f"{words} or none" if self.may_be_none else words
+
+
+def options_of(cls: type, **defaults: Any) -> list[Option]:
+    """Every field of a dataclass as an option; `defaults` take the place of its own."""
+    hints, texts = get_type_hints(cls), _descriptions(cls)
+    options = []
+    for field in dataclasses.fields(cls):
+        default = field.default
+        if field.default_factory is not MISSING:
+            default = field.default_factory()
+        options.append(
+            _option(field.name, hints[field.name], defaults.get(field.name, default), texts)
+        )
+    return options
+
+
+def constructor_options(cls: type, **defaults: Any) -> list[Option]:
+    """Every keyword-only argument of a constructor as an option."""
+    hints, texts = get_type_hints(cls.__init__), _descriptions(cls)
+    return [
+        _option(name, hints[name], defaults.get(name, parameter.default), texts)
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+
+
+def _option(name: str, hint: Any, default: Any, texts: dict[str, str]) -> Option:
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    return Option(
+        name=name,
+        type=str if choices else hint,
+        default=default,
+        help=texts.get(name, ""),
+        choices=choices,
+    )
+
+
+def _descriptions(cls: type) -> dict[str, str]:
+    """Descriptions by name: strings below the fields, and `name, other: text` in the docstring."""
+    texts: dict[str, str] = {}
+    entry = r"^ *([a-z_]+(?:, [a-z_]+)*): (.*(?:\n +(?![a-z_, ]+: ).*)*)"
+    for names, text in re.findall(entry, inspect.getdoc(cls) or "", re.MULTILINE):
+        texts |= dict.fromkeys(names.split(", "), " ".join(text.split()))
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    for field, below in zip(body.body, body.body[1:], strict=False):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(ast.Constant(str(text))):
+                texts[name] = " ".join(text.split())
+    return texts
+
+
+def parse(options: Sequence[Option], argv: Sequence[str], prog: str) -> dict[str, Any]:
+    """Values of all options by name.
+
+    Raises:
+        UsageError: an option is unknown or has a value that it cannot take.
+    """
+    import tyro
+
+    by_flag = {option.flag: option for option in options if not option.positional}
+    tokens = _normalised(argv, by_flag)
+    command = dataclasses.make_dataclass(
+        "Command",
+        [
+            (option.name, Annotated[option.type, tyro.conf.Positional])
+            if option.positional
+            else (option.name, option.type, option.default)
+            for option in options
+        ],
+        kw_only=True,
+        frozen=True,
+    )
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            values = tyro.cli(command, args=tokens, prog=prog, add_help=False)
+    except SystemExit:
+        raise UsageError(_one_line(complaint.getvalue(), options, tokens)) from None
+    found = {option.name: getattr(values, option.name) for option in options}
+    for option in options:
+        if option.choices:
+            check_choice(option.flag, found[option.name], option.choices)
+    return found
+
+
+def check_choice(what: str, value: str, choices: Sequence[str]) -> None:
+    """Raise a UsageError, with the nearest choice, unless the value is one of them."""
+    if value not in choices:
+        allowed, near = ", ".join(choices), did_you_mean(value, choices)
+        raise UsageError(f"{what} must be one of {allowed}, got {value!r}{near}")
+
+
+def did_you_mean(value: str, choices: Sequence[str]) -> str:
+    near = [choice for choice in choices if value and choice.startswith(value)]
+    near += difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _normalised(argv: Sequence[str], by_flag: dict[str, Option]) -> list[str]:
+    """Split `--flag=value`, spell none as tyro does, and refuse unknown flags."""
+    tokens: list[str] = []
+    for token in argv:
+        flag, equals, value = token.partition("=") if token.startswith("--") else (token, "", "")
+        tokens += [flag.replace("_", "-"), value] if equals else [token]
+    switches = {f"--no-{flag[2:]}": o for flag, o in by_flag.items() if o.is_switch}
+    known = by_flag | switches
+    for position, token in enumerate(tokens):
+        before = known.get(tokens[position - 1]) if position else None
+        if token.startswith("--"):
+            tokens[position] = flag = token.replace("_", "-")
+            if flag not in known:
+                raise UsageError(f"unknown option {token}{did_you_mean(flag, list(known))}")
+        elif token.startswith("-") and not re.fullmatch(r"-[\d.].*", token):
+            raise UsageError(f"unknown option {token}{did_you_mean('-' + token, list(known))}")
+        elif token == "none" and before is not None and before.may_be_none:
+            tokens[position] = "None"
+    return tokens
+
+
+def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) -> str:
+    """What tyro said in a box, as a line of our own if it is about one option."""
+    named = re.search(r"--[a-z-]+", complaint)
+    option = next((option for option in options if named and option.flag == named[0]), None)
+    if option is not None and option.flag in tokens:
+        after = tokens[len(tokens) - tokens[::-1].index(option.flag) :]
+        value = next(iter(after), "")
+        if not value or value.startswith("--"):
+            return f"{option.flag} needs {option.kind}"
+        return f"{option.flag} must be {option.kind}, got {value!r}"
+    missing = [option for option in options if option.positional]
+    if "Unrecognized" in complaint:
+        extra = re.search(r"Unrecognized options: ([^│\n]*)", complaint)
+        return f"unexpected argument {extra[1].strip() if extra else ''}".strip()
+    if "Missing" in complaint and missing:
+        return f"{missing[0].flag} is missing"
+    return " ".join(re.sub(r"[│╭╮╰╯─]+", " ", complaint).split())

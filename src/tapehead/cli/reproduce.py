@@ -1,0 +1,223 @@
+"""`tapehead reproduce`: a published experiment again, our numbers beside the paper's."""
+
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tapehead.cli.command import print_json, read
+from tapehead.cli.listing import results_table
+from tapehead.cli.options import UsageError, check_choice, options_of
+from tapehead.recipes import EXPERIMENTS, SETTINGS, STUDIES, Experiment, Study
+from tapehead.recipes.drawing import draw_result
+from tapehead.recipes.reproduce import (
+    JobStatus,
+    check_jobs,
+    default_workers,
+    plan,
+    result_cells,
+    run_jobs,
+)
+from tapehead.recipes.results import write_result
+from tapehead.training.files import clear_errors
+from tapehead.training.provenance import provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduce:
+    """Run a published experiment again: train every contestant with several seeds, score them at
+    the paper's test sizes, and write result.json and figure.png with our numbers beside the
+    paper's."""
+
+    experiment: str
+    """Which one"""
+    setting: str = "fast"
+    """Our optimiser and rates, or the paper's"""
+    seeds: int | None = None
+    """How many seeds each contestant gets, from 0 on; left out: 5, or as many as is usual."""
+    machines: tuple[str, ...] = ()
+    """Only these contestants; left out: all."""
+    out: Path | None = None
+    """Folder of result.json and figure.png; left out: results/EXPERIMENT."""
+    runs: Path | None = None
+    """Folder of the run directories; left out: runs/EXPERIMENT/SETTING."""
+    resume: bool = False
+    """Go on: finished runs are kept, stopped ones continue."""
+    workers: int | None = None
+    """Runs at a time, each with one thread; left out: one for each core."""
+    max_sequences: int | None = None
+    """Give up on a run after this many sequences; left out: the recipe's."""
+    test_sequences: int | None = None
+    """Sequences for each test size; left out: the recipe's."""
+    quiet: bool = False
+    """Say nothing but errors."""
+    json: bool = False
+    """Print the result as one line of JSON at the end, and nothing else."""
+
+
+def run(argv: Sequence[str]) -> int:
+    command = read(
+        Reproduce,
+        argv,
+        "tapehead reproduce",
+        choices={"experiment": [*EXPERIMENTS, *STUDIES], "setting": SETTINGS},
+    )
+    for name in ("seeds", "workers", "max_sequences", "test_sequences"):
+        value = getattr(command, name)
+        if value is not None and value < 1:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} must be a whole number of at least 1, got {value}")
+    # As typed, without the folder that tapehead is installed in.
+    command_line = shlex.join(["tapehead", "reproduce", *argv])
+    if command.experiment in STUDIES:
+        return _study(command, STUDIES[command.experiment], command_line)
+    return _contest(command, EXPERIMENTS[command.experiment], command_line)
+
+
+def _study(command: Reproduce, study: Study, command_line: str) -> int:
+    for option in options_of(Reproduce):
+        usual = option.positional or option.name in ("seeds", "out", "quiet", "json")
+        if not usual and getattr(command, option.name) != option.default:
+            raise UsageError(f"{option.flag} means nothing to {study.name}")
+    module = import_module(study.module)
+    seeds = module.SEEDS if command.seeds is None else tuple(range(command.seeds))
+    folder = command.out or Path("results") / study.name
+    with clear_errors(f"write to {folder}"):
+        result = module.reproduce(folder, seeds=seeds, command=command_line)
+    _show(command, result, result["cells"], [folder / "result.json", folder / "figure.png"])
+    return 0
+
+
+def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> int:
+    for machine in command.machines:
+        check_choice("--machines", machine, experiment.contestants)
+    jobs = plan(
+        experiment,
+        command.setting,
+        range(5 if command.seeds is None else command.seeds),
+        command.runs or Path("runs") / experiment.name / command.setting,
+        contestants=command.machines,
+        max_sequences=command.max_sequences,
+        test_sequences=command.test_sequences,
+    )
+    check_jobs(jobs, resume=command.resume)
+    facts = provenance() | {"command": command_line}
+    watcher = _watcher(command)
+    try:
+        workers = min(command.workers or default_workers(), len(jobs))
+        results = run_jobs(jobs, workers=workers, watch=watcher.look)
+    finally:
+        watcher.end()
+    cells = result_cells(experiment, command.setting, results)
+    out = command.out or Path("results") / experiment.name
+    result = write_result(out, experiment, cells, facts)
+    picture = "figure.png" if command.setting == "fast" else f"figure-{command.setting}.png"
+    figure = draw_result(experiment, command.setting, jobs, cells, out / picture)
+    _show(command, result, cells, [out / "result.json", figure])
+    return 0
+
+
+def _show(
+    command: Reproduce, result: dict[str, Any], cells: Sequence[dict[str, Any]], files: list[Path]
+) -> None:
+    if command.json:
+        print_json(result)
+    elif not command.quiet:
+        print(results_table([{"experiment": result["experiment"], **cell} for cell in cells]))
+        print(f"\nwritten: {', '.join(map(str, files))}")
+
+
+def _watcher(command: Reproduce) -> "Watcher":
+    from rich.console import Console
+
+    console = Console(quiet=command.quiet or command.json)
+    if console.is_terminal and not console.quiet:
+        return LiveWatcher(console)
+    return LineWatcher(console)
+
+
+class Watcher:
+    """Tells how the runs go."""
+
+    def look(self, statuses: Sequence[JobStatus]) -> None:
+        """Called several times a second."""
+
+    def end(self) -> None:
+        """Called once, also after an error."""
+
+
+class LineWatcher(Watcher):
+    """A line when a run begins or ends, and now and then one in between."""
+
+    def __init__(self, console: Any, every: float = 60.0):
+        self._console, self._every = console, every
+        self._seen: dict[Path, str] = {}
+        self._told = time.monotonic()
+
+    def look(self, statuses: Sequence[JobStatus]) -> None:
+        for status in statuses:
+            if self._seen.get(status.job.path, "waiting") != status.state:
+                self._say(f"{status.job.name}: {_progress(status)}")
+            self._seen[status.job.path] = status.state
+        if time.monotonic() - self._told > self._every:
+            self._told = time.monotonic()
+            for status in statuses:
+                if status.state == "running":
+                    self._say(f"{status.job.name}: {_progress(status)}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@dataclass
+class LiveWatcher(Watcher):
+    """A table of all runs that renews itself."""
+
+    console: Any
+    live: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        from rich.live import Live
+
+        self.live = Live(console=self.console, refresh_per_second=4)
+        self.live.start()
+
+    def look(self, statuses: Sequence[JobStatus]) -> None:
+        from rich.table import Table
+
+        done = sum(status.state in ("done", "failed") for status in statuses)
+        table = Table(
+            title=f"{done} of {len(statuses)} runs done",
+            box=None,
+            title_justify="left",
+            padding=(0, 2, 0, 0),
+        )
+        table.add_column("machine")
+        table.add_column("seed", justify="right")
+        table.add_column("state")
+        for status in statuses:
+            style = {"running": "", "failed": "red"}.get(status.state, "dim")
+            job = status.job
+            table.add_row(job.contestant, str(job.config.seed), _progress(status), style=style)
+        self.live.update(table)
+
+    def end(self) -> None:
+        self.live.stop()
+
+
+def _progress(status: JobStatus) -> str:
+    """Where a run stands, in a line."""
+    if status.result is not None:
+        ending = "solved" if status.result["solved"] else "not solved"
+        return f"{ending} after {status.result['sequences']:,} sequences"
+    if status.state == "failed":
+        return f"failed: {status.error}"
+    if status.row is None:
+        return "starting" if status.state == "running" else "waiting"
+    row = status.row
+    return (
+        f"{row['sequences']:,} sequences, {row['bits']:.2f} bits and {row['bit_errors']:.2f} wrong"
+    )

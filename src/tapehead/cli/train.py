@@ -1,0 +1,265 @@
+"""`tapehead train`: one run, or one for each of several seeds."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tapehead.cli import catalogue
+from tapehead.cli.command import HelpRequest, print_json, wants_help
+from tapehead.cli.help import screen
+from tapehead.cli.options import (
+    Option,
+    UsageError,
+    check_choice,
+    constructor_options,
+    options_of,
+    parse,
+)
+from tapehead.recipes import SETTINGS, recipe
+from tapehead.training.config import TrainConfig
+
+PROG = "tapehead train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a machine on a task until it is solved, then score it at the task's test sizes and draw
+    its figures. Everything goes into a run directory."""
+
+    task: str
+    """What to learn."""
+    machine: str = "ntm"
+    """What learns it."""
+    setting: str = "fast"
+    """Where the defaults below come from, ours or the paper's."""
+    seeds: tuple[int, ...] = ()
+    """Several runs, one for each of these seeds, each in its own folder of --out."""
+    workers: int | None = None
+    """With --seeds, runs at a time; left out: one for each core."""
+    out: Path | None = None
+    """Run directory; left out: runs/TASK-MACHINE-N, the first that is free."""
+    resume: bool = False
+    """Go on with the run in --out where it was stopped; start it if it is not there yet."""
+    figures: bool = True
+    """Draw the figures at the end; --no-figures leaves them to `tapehead view`."""
+    quiet: bool = False
+    """Say nothing but errors."""
+    json: bool = False
+    """Report as lines of JSON."""
+
+
+def run(argv: Sequence[str]) -> int:
+    base = _base(argv)
+    common, training, machine, task = _options(base)
+    if wants_help(argv) or "--help-all" in argv:
+        raise HelpRequest(_help(base, common, training, machine, task, "--help-all" in argv))
+    values = parse([*common, *training, *machine, *task], argv, PROG)
+    command = Train(**{field.name: values[field.name] for field in dataclasses.fields(Train)})
+    try:
+        config = dataclasses.replace(
+            base,
+            **{option.name: values[option.name] for option in training},
+            seed=values["seed"],
+            machine_options=_changed(base.machine_options, machine, values),
+            task_options=_changed(base.task_options, task, values),
+        )
+        _checked(command, config)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from None
+    return _train(command, config)
+
+
+def _base(argv: Sequence[str]) -> TrainConfig:
+    """The settings before the command line changes any: the recipe's, or else the defaults."""
+    tasks = [entry.name for entry in catalogue.tasks()]
+    machines = [entry.name for entry in catalogue.machines()]
+    task = next((token for token in argv if token in tasks), None)
+    if argv and not argv[0].startswith("-"):
+        task = argv[0]
+    if task is None:
+        if not wants_help(argv) and "--help-all" not in argv:
+            raise UsageError(f"TASK is missing: one of {', '.join(tasks)}")
+        task = "copy"
+    check_choice("TASK", task, tasks)
+    machine = _given(argv, "--machine") or "ntm"
+    check_choice("--machine", machine, machines)
+    setting = _given(argv, "--setting") or "fast"
+    check_choice("--setting", setting, SETTINGS)
+    contestant = machine
+    if machine == "ntm":
+        contestant = f"ntm-{_given(argv, '--controller') or 'lstm'}"
+    try:
+        return recipe(task, contestant, setting)
+    except ValueError as error:
+        if setting != "fast":
+            raise UsageError(str(error)) from None
+        return TrainConfig(task=task, machine=machine, test_sequences=512)
+
+
+def _given(argv: Sequence[str], flag: str) -> str | None:
+    """The value of an option that decides which other options there are."""
+    value = None
+    for position, token in enumerate(argv):
+        if token == flag and position + 1 < len(argv):
+            value = argv[position + 1]
+        elif token.startswith(f"{flag}="):
+            value = token.removeprefix(f"{flag}=")
+    return value
+
+
+def _options(base: TrainConfig) -> tuple[list[Option], list[Option], list[Option], list[Option]]:
+    """Options of the command, of training, of the machine and of the task."""
+    from tapehead.machines import MACHINES
+    from tapehead.tasks import TASKS
+
+    choices = {
+        "task": [entry.name for entry in catalogue.tasks()],
+        "machine": [entry.name for entry in catalogue.machines()],
+        "setting": SETTINGS,
+    }
+    common = [
+        dataclasses.replace(option, choices=tuple(choices.get(option.name, option.choices)))
+        for option in options_of(Train, machine=base.machine)
+    ]
+    training = [
+        option
+        for option in options_of(TrainConfig, **base.to_dict())
+        if option.name not in ("task", "machine", "task_options", "machine_options")
+    ]
+    # The seed belongs to what one looks for first.
+    seed = next(option for option in training if option.name == "seed")
+    training.remove(seed)
+    common.insert(3, seed)
+    return (
+        common,
+        training,
+        constructor_options(MACHINES[base.machine], **base.machine_options),
+        options_of(TASKS[base.task], **base.task_options),
+    )
+
+
+def _changed(
+    before: dict[str, Any], options: Sequence[Option], values: dict[str, Any]
+) -> dict[str, Any]:
+    """A table of options as a recipe has it, with what the command line changed."""
+    changed = {
+        option.name: values[option.name]
+        for option in options
+        if values[option.name] != option.default
+    }
+    return {name: value for name, value in (before | changed).items() if value is not None}
+
+
+def _help(
+    base: TrainConfig,
+    common: Sequence[Option],
+    training: Sequence[Option],
+    machine: Sequence[Option],
+    task: Sequence[Option],
+    everything: bool,
+) -> str:
+    footer = (
+        "Defaults are those of this task, machine and setting: name others before --help. "
+        "A default of yes or no is a switch: --figures, --no-figures."
+    )
+    if not everything:
+        footer += " --help-all explains all."
+    return screen(
+        f"{PROG} TASK [options]",
+        " ".join((Train.__doc__ or "").split()),
+        common,
+        [
+            ("Training", training),
+            (f"Machine: {base.machine}", machine),
+            (f"Task: {base.task}", task),
+        ],
+        footer,
+        everything=everything,
+    )
+
+
+def _checked(command: Train, config: TrainConfig) -> None:
+    """Refuse what cannot work before anything is written."""
+    from tapehead.training.build import build_machine, build_task
+
+    if command.quiet and command.json:
+        raise UsageError("--quiet and --json exclude each other")
+    if command.resume and command.out is None:
+        raise UsageError("--resume needs --out, the run directory to go on with")
+    if len(set(command.seeds)) != len(command.seeds):
+        raise UsageError(f"--seeds must differ, got {' '.join(map(str, command.seeds))}")
+    if command.workers is not None and command.workers < 1:
+        raise UsageError(f"--workers must be a whole number of at least 1, got {command.workers}")
+    build_machine(config, build_task(config))
+
+
+def _train(command: Train, config: TrainConfig) -> int:
+    from tapehead.cli.evaluate import scores_table
+    from tapehead.recipes.reproduce import default_workers
+    from tapehead.training import make_reporter, train, train_seeds
+
+    out = command.out or _free_folder(config)
+    talkative = not command.quiet and not command.json
+    reporter = make_reporter("quiet" if command.quiet else "json" if command.json else "auto")
+    if not command.seeds:
+        result = train(config, out, resume=command.resume, reporter=reporter)
+        if result.evaluation and talkative:
+            print(f"\n{scores_table(result.evaluation)}\n")
+        paths = [out]
+    else:
+        workers = command.workers or default_workers()
+        results = train_seeds(
+            config,
+            command.seeds,
+            out,
+            workers=workers,
+            resume=command.resume,
+            reporter=reporter,
+        )
+        if talkative:
+            solved = sum(result.solved for result in results)
+            print(f"{solved} of {len(results)} seeds solved")
+        paths = [out / f"seed-{result.seed}" for result in results]
+    if talkative:
+        print(f"run directory: {out}")
+    if command.figures:
+        _draw(paths, out, command)
+    return 0
+
+
+def _draw(paths: Sequence[Path], out: Path, command: Train) -> None:
+    from tapehead.training import read_config
+    from tapehead.viewing import learning_curves, read_seed, save, view_run
+    from tapehead.viewing.view import machine_name
+
+    files = [file for path in paths for file in view_run(path)]
+    if len(paths) > 1:
+        name = machine_name(read_config(paths[0]))
+        seeds = [read_seed(path) for path in paths]
+        files.append(save(learning_curves({name: seeds}), out / "learning.png"))
+    if command.json:
+        print_json({"event": "figures", "files": [str(file) for file in files]})
+    elif not command.quiet:
+        print(f"figures: {_listed(files)}")
+
+
+def _listed(files: Sequence[Path]) -> str:
+    """Files by folder: runs/x/figures/bits.png, heads.png."""
+    folders: dict[Path, list[str]] = {}
+    for file in files:
+        folders.setdefault(file.parent, []).append(file.name)
+    return "; ".join(
+        ", ".join([str(folder / names[0]), *names[1:]]) for folder, names in folders.items()
+    )
+
+
+def _free_folder(config: TrainConfig) -> Path:
+    """runs/TASK-MACHINE-N that is not there yet."""
+    machine = config.machine
+    if "controller" in config.machine_options:
+        machine += f"-{config.machine_options['controller']}"
+    stem = Path("runs") / f"{config.task}-{machine}"
+    numbers = range(1, 1_000_000)
+    return next(path for number in numbers if not (path := Path(f"{stem}-{number}")).exists())

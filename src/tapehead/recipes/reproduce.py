@@ -1,0 +1,224 @@
+"""A published experiment run again: every contestant with every seed, several at a time.
+
+Each run has its own process and one thread: the machines are many small operations, so a core for
+each run beats several cores on one. A run that was stopped goes on from its checkpoint.
+"""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any, Literal
+
+from tapehead.errors import TapeheadError
+from tapehead.recipes.experiment import Experiment
+from tapehead.recipes.results import Cell, cells_of
+from tapehead.training import (
+    Stopped,
+    TrainConfig,
+    read_config,
+    read_metrics,
+    read_result,
+    train,
+)
+from tapehead.training.failures import stop_on_signal
+
+State = Literal["waiting", "running", "done", "failed"]
+POLL = 0.2
+"""Seconds between looks at the runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of an experiment."""
+
+    contestant: str
+    config: TrainConfig
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.contestant}, seed {self.config.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStatus:
+    """Where a run stands; `row` is the last row of its metrics."""
+
+    job: Job
+    state: State
+    row: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    error: str = ""
+
+
+Watcher = Callable[[Sequence[JobStatus]], None]
+
+_HARMLESS = ("checkpoint_every", "device", "threads")
+
+
+def plan(
+    experiment: Experiment,
+    setting: str,
+    seeds: Sequence[int],
+    runs: Path,
+    *,
+    contestants: Sequence[str] | None = None,
+    **overrides: Any,
+) -> list[Job]:
+    """The runs of an experiment, in folders `runs/<contestant>/seed-<n>`.
+
+    `overrides` are options of TrainConfig that replace the recipe's; None leaves the recipe's.
+    """
+    changes = {name: value for name, value in overrides.items() if value is not None}
+    return [
+        Job(
+            contestant=contestant,
+            config=dataclasses.replace(
+                experiment.recipe(experiment.task, contestant, setting),
+                seed=seed,
+                threads=1,
+                **changes,
+            ),
+            path=runs / contestant / f"seed-{seed}",
+        )
+        # Seed by seed, so that a run that is cut short has something of every contestant.
+        for seed in seeds
+        for contestant in contestants or experiment.contestants
+    ]
+
+
+def check_jobs(jobs: Sequence[Job], *, resume: bool) -> None:
+    """Look at what is in the folders of the runs already.
+
+    Raises:
+        TapeheadError: there are runs and `resume` is not set, or they have other settings.
+    """
+    for job in jobs:
+        if not (job.path / "config.json").exists():
+            continue
+        if not resume:
+            raise TapeheadError(
+                f"{job.path} already holds a run: --resume goes on with it, --runs names another "
+                "folder"
+            )
+        found, wanted = read_config(job.path).to_dict(), job.config.to_dict()
+        for name, value in wanted.items():
+            if found[name] != value and name not in _HARMLESS:
+                raise TapeheadError(
+                    f"{job.path} was trained with {name} {found[name]!r} and the recipe now has "
+                    f"{value!r}: --runs names another folder"
+                )
+
+
+def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, dict[int, Any]]:
+    """Train them all; returns each run's `result.json` by contestant and seed.
+
+    Runs that are done already are not run again. When one fails the others still go on.
+
+    Raises:
+        TapeheadError: some failed; names the first.
+        Stopped: SIGINT or SIGTERM arrived; every run has saved its state.
+    """
+    results = {job.path: read_result(job.path) for job in jobs}
+    waiting = [job for job in jobs if results[job.path] is None]
+    running: dict[Path, tuple[SpawnProcess, Connection]] = {}
+    errors: dict[Path, str] = {}
+
+    def status(job: Job) -> JobStatus:
+        if job.path in running:
+            return JobStatus(job=job, state="running", row=_last_row(job.path))
+        if job.path in errors:
+            return JobStatus(job=job, state="failed", error=errors[job.path])
+        result = results[job.path]
+        return JobStatus(job=job, state="waiting" if result is None else "done", result=result)
+
+    with stop_on_signal() as stop:
+        try:
+            while (waiting or running) and stop.number is None:
+                while waiting and len(running) < workers:
+                    job = waiting.pop(0)
+                    running[job.path] = _start(job)
+                for path, (process, answers) in list(running.items()):
+                    if process.is_alive():
+                        continue
+                    process.join()
+                    del running[path]
+                    results[path] = read_result(path)
+                    if results[path] is None or process.exitcode:
+                        died = f"its process ended with {process.exitcode}"
+                        errors[path] = str(answers.recv()) if answers.poll() else died
+                watch([status(job) for job in jobs])
+                time.sleep(POLL)
+        finally:
+            # Stopped, not killed: each run writes a checkpoint before it leaves.
+            for process, _ in running.values():
+                process.terminate()
+            for process, _ in running.values():
+                process.join()
+    if stop.number is not None:
+        done = sum(result is not None for result in results.values())
+        raise Stopped(stop.number, f"{done} of {len(jobs)} runs are done; --resume goes on")
+    watch([status(job) for job in jobs])
+    if errors:
+        first = next(job for job in jobs if job.path in errors)
+        raise TapeheadError(
+            f"{len(errors)} of {len(jobs)} runs failed; {first.name}: {errors[first.path]}"
+        )
+    found: dict[str, dict[int, Any]] = {}
+    for job in jobs:
+        found.setdefault(job.contestant, {})[job.config.seed] = results[job.path]
+    return found
+
+
+def result_cells(
+    experiment: Experiment, setting: str, results: dict[str, dict[int, Any]]
+) -> list[Cell]:
+    """The cells of `result.json`, contestant by contestant."""
+    return [
+        cell
+        for contestant, runs in results.items()
+        for cell in cells_of(experiment, contestant, setting, runs)
+    ]
+
+
+def default_workers() -> int:
+    """One for each core that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start(job: Job) -> tuple[SpawnProcess, Connection]:
+    context = multiprocessing.get_context("spawn")  # a fork would inherit thread pools
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_train, args=(job.config.to_dict(), job.path, sender), daemon=True
+    )
+    process.start()
+    sender.close()
+    return process, receiver
+
+
+def _train(settings: dict[str, Any], path: Path, answers: Connection) -> None:
+    """In a process of its own: train one run, or say in one line why not."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the parent passes it on
+    try:
+        train(TrainConfig.from_dict(settings), path, resume=True)
+    except Exception as error:
+        answers.send(str(error) or type(error).__name__)
+        raise SystemExit(1) from None
+
+
+def _last_row(path: Path) -> dict[str, Any] | None:
+    try:
+        rows = read_metrics(path)
+    except TapeheadError:  # not there yet
+        return None
+    return rows[-1] if rows else None

@@ -1,0 +1,138 @@
+"""Results of published experiments run again: `results/<experiment>/result.json`.
+
+A file holds where its numbers come from and `cells`, one for each machine, setting and test: the
+published value, one value of ours for each seed, and what it took. A cell without a `test` is the
+machine after training at the training sizes; one with a `test` is at that test setting of the task.
+"""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tapehead.errors import TapeheadError
+from tapehead.recipes.experiment import Experiment
+
+Cell = dict[str, Any]
+
+
+def cells_of(
+    experiment: Experiment, contestant: str, setting: str, runs: Mapping[int, Mapping[str, Any]]
+) -> list[Cell]:
+    """The cells of one contestant, from the `result.json` of its run with each seed."""
+    seeds = sorted(runs)
+    results = [runs[seed] for seed in seeds]
+    published = experiment.published.get(contestant)
+    common = {
+        "machine": contestant,
+        "task": experiment.task,
+        "setting": setting,
+        "metric": experiment.metric,
+        "unit": experiment.unit,
+        "seeds": seeds,
+    }
+    cost = {
+        "solved": sum(bool(result["solved"]) for result in results),
+        "solved_by_seed": [bool(result["solved"]) for result in results],
+        "success_rate": sum(bool(result["solved"]) for result in results) / len(results),
+        # Until solved, or all of them in vain.
+        "sequences": [(result["solved_after"] or result)["sequences"] for result in results],
+        "seconds": [round((result["solved_after"] or result)["seconds"], 1) for result in results],
+    }
+    cells = [
+        common
+        | {"test": None, "values": [result["scores"][experiment.metric] for result in results]}
+        | {"scores": _by_metric([result["scores"] for result in results])}
+        | cost
+        | {
+            "published": published.value if published else None,
+            "source": published.source if published else None,
+        }
+    ]
+    for test in results[0].get("evaluation", {}):
+        scores = [result["evaluation"][test] for result in results]
+        known = published is not None and test in published.tests
+        cells.append(
+            common
+            | {"test": test, "values": [score[experiment.metric] for score in scores]}
+            | {"scores": _by_metric(scores)}
+            | cost
+            | {
+                "published": published.tests[test] if published and known else None,
+                "source": published.tests_source if published and known else None,
+            }
+        )
+    return cells
+
+
+def _by_metric(scores: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    return {metric: [score[metric] for score in scores] for metric in scores[0]}
+
+
+def write_result(
+    folder: Path, experiment: Experiment, cells: Sequence[Cell], provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write `folder/result.json`, keeping the cells that another setting put there.
+
+    Each cell names the command and commit that it came from; those of the file are the last ones.
+
+    Raises:
+        TapeheadError: the folder cannot be written, or holds something else.
+    """
+    from tapehead.training.files import clear_errors, write_json
+
+    facts = {name: provenance[name] for name in ("command", "commit", "commit_has_changes")}
+    settings = {cell["setting"] for cell in cells}
+    kept = [
+        cell
+        for cell in (read_result(folder) or {"cells": []})["cells"]
+        if cell["setting"] not in settings
+    ]
+    result = {
+        "experiment": experiment.name,
+        "paper": experiment.source,
+        **facts,
+        "versions": provenance["versions"],
+        "hardware": provenance["hardware"],
+        "cells": kept + [{**cell, **facts} for cell in cells],
+    }
+    with clear_errors(f"write to {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "result.json", result)
+    return result
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """A folder's result, or None if it has none.
+
+    Raises:
+        TapeheadError: its result.json cannot be read or is something else.
+    """
+    path = folder / "result.json"
+    if not path.exists():
+        return None
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise TapeheadError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise TapeheadError(f"{path} is damaged: not JSON ({error})") from error
+    if not isinstance(value, dict) or not isinstance(value.get("cells"), list):
+        raise TapeheadError(f"{path} is not a result: it has no cells")
+    return value
+
+
+def all_cells(folder: Path) -> list[Cell]:
+    """The cells of every result below a folder, each with its `experiment`."""
+    cells = []
+    for path in sorted(folder.glob("**/result.json")):
+        result = read_result(path.parent)
+        assert result is not None
+        cells += [{"experiment": result.get("experiment", ""), **cell} for cell in result["cells"]]
+    return cells
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median: what a result shows of several seeds."""
+    return statistics.median(values)
