@@ -13,5 +13,10 @@ __all__ = ["NTMSpec", "NTMState", "NTMWeights", "implementation"]
 
 def implementation(backend: str, projected: Tensor, spec: NTMSpec) -> ModuleType:
     """The module whose `ntm` and `ntm_trace` run here; see `reference` for their signature."""
-    name = choose("ntm", backend, {})
-    return {"reference": reference}[name]
+    if backend == "reference":
+        return reference
+    # Numba is slow to import, so only when it may be of use.
+    from tapehead.ops.ntm import cpu
+
+    name = choose("ntm", backend, {"cpu": lambda: cpu.obstacle(projected, spec)})
+    return {"reference": reference, "cpu": cpu}[name]

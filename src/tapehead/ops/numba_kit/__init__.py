@@ -1,0 +1,1 @@
+"""What the Numba kernels are built from: see README.md."""

@@ -1,0 +1,82 @@
+"""Compile a kernel of many functions in one go.
+
+Numba compiles each function to machine code of its own, with all it calls linked in and optimised
+anew: for a kernel of fifty small functions, five levels deep, that is a minute of work thrown
+away. A `part` is only translated; optimiser and code generator run once, over the whole kernel.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from numba import njit
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import _FunctionCompiler
+from numba.core.registry import cpu_target
+
+
+_PARTS: set[str] = set()
+
+
+class _PartCompiler(_FunctionCompiler):
+    """Translates to LLVM's language and stops there."""
+
+    def _customize_flags(self, flags):
+        flags.no_compile = True
+        flags.no_cpython_wrapper = True
+        flags.no_cfunc_wrapper = True
+        return flags
+
+    def _compile_core(self, args, return_type):
+        # Callers find a function by its entry point. One without machine code has none; any
+        # object of its own does.
+        compiled = super()._compile_core(args, return_type)._replace(entry_point=object())
+        self.targetdescr.target_context.insert_user_function(
+            compiled.entry_point, compiled.fndesc, [compiled.library]
+        )
+        return compiled
+
+
+def part(function: Callable) -> Callable:
+    """A function of a kernel: to be called from a kernel or another part only."""
+    _PARTS.add(function.__qualname__)
+    dispatcher = njit(error_model="numpy")(function)
+    dispatcher._compiler.__class__ = _PartCompiler
+
+    def add_overload(compiled):
+        # Without machine code there is nothing to register for calls from Python.
+        dispatcher.overloads[tuple(compiled.signature.args)] = compiled
+
+    dispatcher.add_overload = add_overload
+    return dispatcher
+
+
+class _PartLibrary(JITCodeLibrary):
+    """What a part calls, linked together; neither optimised nor made machine code."""
+
+    def finalize(self):
+        self._raise_if_finalized()
+        seen = set()
+        for library in self._linking_libraries:
+            if library not in seen:
+                seen.add(library)
+                self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalized = True
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """While this lasts, parts are only translated; what calls them gets everything optimised."""
+    codegen = cpu_target.target_context.codegen()
+    usual = codegen._library_class
+
+    def create(codegen, name, **options):
+        return (_PartLibrary if name in _PARTS else usual)(codegen, name, **options)
+
+    create._unserialize = usual._unserialize
+    with global_compiler_lock:
+        try:
+            codegen._library_class = create
+            yield
+        finally:
+            codegen._library_class = usual

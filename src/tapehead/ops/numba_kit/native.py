@@ -1,0 +1,184 @@
+"""Kernels as native functions: compiled at first use, kept on disk, run on PyTorch's threads.
+
+A kernel is a Numba function of one address. Behind it stands a block of whole numbers, the fields
+of a `ctypes.Structure`: addresses of tensors, sizes, offsets. This keeps the cost of a call at a
+few microseconds, where a Numba function of forty arrays would spend a hundred on unpacking them.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numba
+import torch
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from tapehead.ops.numba_kit.linking import whole
+from tapehead.ops.numba_kit.simd import VECTOR_BYTES
+
+_log = logging.getLogger("tapehead")
+
+
+class Kernel:
+    """A native function `void (*)(void *)`, ready to run on several threads."""
+
+    def __init__(self, address: int):
+        self.address = address
+        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+
+    def __call__(self, arguments: int, threads: int = 1) -> None:
+        """Run on the block of arguments at an address, `threads` times at once.
+
+        The copies share the block, and divide the work among themselves by `take`.
+        """
+        if threads <= 1:
+            self._call(arguments)
+        else:
+            _fork_join()(self.address, arguments, threads)
+
+
+@cache
+def _fork_join() -> Callable[[int, int, int], None]:
+    """(function, argument, threads) -> run the function in that many threads and wait.
+
+    PyTorch's own OpenMP threads do it where they can be reached: a second pool of threads would
+    fight with PyTorch's, whose threads keep their core busy for a while after each operation.
+    """
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    try:
+        parallel = ctypes.CDLL(str(library)).GOMP_parallel
+    except (OSError, AttributeError):
+        return _python_threads
+    parallel.restype = None
+    parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    return lambda function, argument, threads: parallel(function, argument, threads, 0)
+
+
+def _python_threads(function: int, argument: int, threads: int) -> None:
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)
+    others = [_pool().submit(call, argument) for _ in range(threads - 1)]
+    call(argument)
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool():
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(thread_name_prefix="tapehead")
+
+
+@intrinsic
+def take(typingctx, address):
+    """The whole number at an address, counted up by one afterwards, across threads."""
+
+    def codegen(context, builder, sig, args):
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, ir.IntType(64)(1), "monotonic")
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def integer_at(typingctx, address):
+    """The whole number (int64) at an address."""
+
+    def codegen(context, builder, sig, args):
+        return builder.load(builder.inttoptr(args[0], ir.IntType(64).as_pointer()))
+
+    return types.int64(types.int64), codegen
+
+
+def record(structure: type[ctypes.Structure]) -> types.Record:
+    """The Numba type of a structure of which every field is an int64."""
+    return types.Record(
+        [
+            (name, {"type": types.int64, "offset": getattr(structure, name).offset})
+            for name, _ in structure._fields_
+        ],
+        size=ctypes.sizeof(structure),
+        aligned=True,
+    )
+
+
+def at_address(kind: types.Record):
+    """A Numba function: the record of this kind at an address."""
+
+    @intrinsic
+    def view(typingctx, address):
+        def codegen(context, builder, sig, args):
+            return builder.inttoptr(args[0], context.get_data_type(kind).as_pointer())
+
+        return kind(types.intp), codegen
+
+    return view
+
+
+def compile_kernel(name: str, build: Callable[[str], Callable], sources: list[Path]) -> Kernel:
+    """Compile, or load from the disk cache.
+
+    Args:
+        name: said in the log while compiling.
+        build: returns the Python function of one address; it must read its argument, a digest of
+            `sources`, as a free variable. Numba looks for a change in the function's own file only,
+            so without this an edit of what it calls would go unseen in the cache.
+        sources: the files that the kernel is made of.
+    """
+    digest = hashlib.sha256(f"{numba.__version__} {VECTOR_BYTES}".encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    function = build(digest.hexdigest())
+    signature = types.void(types.intp)
+    options = {"nopython": True, "error_model": "numpy"}
+    start = time.perf_counter()
+    with _notice(name), whole():
+        try:
+            compiled = numba.cfunc(signature, cache=True, **options)(function)
+        except RuntimeError as problem:
+            if "cache" not in str(problem):
+                raise
+            compiled = _cached_elsewhere(signature, options, function)
+    _log.debug("%s: ready after %.1f s", name, time.perf_counter() - start)
+    return Kernel(compiled.address)
+
+
+def _cached_elsewhere(signature, options, function):
+    """Compile with the cache in the temporary folder, or without any."""
+    folder = Path(tempfile.gettempdir()) / f"tapehead-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    before = numba.config.CACHE_DIR
+    try:
+        numba.config.CACHE_DIR = str(folder)
+        return numba.cfunc(signature, cache=True, **options)(function)
+    except (RuntimeError, OSError):
+        return numba.cfunc(signature, cache=False, **options)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+class _notice:
+    """Says that a compilation runs if it is still running after a second."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def __enter__(self):
+        import threading
+
+        self._timer = threading.Timer(1.0, self._say)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _say(self):
+        _log.warning("compiling %s for this machine, once; this takes some seconds", self._name)
+
+    def __exit__(self, *_):
+        self._timer.cancel()

@@ -1,0 +1,208 @@
+"""Small matrix products in registers.
+
+`tile` is the one inner loop: a few rows times a few vectors of columns, kept in registers while it
+walks along the summed axis. Every number of a result is one accumulator over that axis, first to
+last, so it does not depend on how many rows share the tile.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from tapehead.ops.numba_kit.linking import part
+from tapehead.ops.numba_kit.simd import (
+    VECTOR_BYTES,
+    broadcast,
+    constant,
+    fmuladd,
+    lanes,
+    lanes_of,
+    load_vector,
+    splat,
+    store_one,
+    store_vector,
+)
+
+WIDE = 4 if VECTOR_BYTES != 32 else 2
+"""Vectors side by side in the widest tile: with four rows, what the register file holds."""
+
+
+@intrinsic(prefer_literal=True)
+def tile(typingctx, rows, vectors, a, a_row, a_step, b, b_step, depth, out, out_row, accumulate):
+    """out[r, c] (+)= sum_k a[r a_row + k a_step] b[k b_step + c]
+
+    for r < rows and c < vectors x lanes; `rows`, `vectors` and `accumulate` (0 or 1) are literals.
+    """
+    num_rows, num_vectors = rows.literal_value, vectors.literal_value
+    adds = accumulate.literal_value
+    width = lanes_of(a.dtype)
+    i64 = types.int64
+    sig = types.void(rows, vectors, a, i64, i64, b, i64, i64, out, i64, accumulate)
+
+    def codegen(context, builder, sig, args):
+        _, _, a, a_row, a_step, b, b_step, depth, out, out_row, _ = args
+        one = ir.IntType(64)(1)
+        row_offsets = [builder.mul(a_row, ir.IntType(64)(r)) for r in range(num_rows)]
+        targets = [
+            builder.gep(
+                builder.gep(out, [builder.mul(out_row, ir.IntType(64)(r))]),
+                [ir.IntType(64)(v * width)],
+            )
+            for r in range(num_rows)
+            for v in range(num_vectors)
+        ]
+        starts = [
+            load_vector(builder, target) if adds else constant(sig.args[2].dtype, 0.0)
+            for target in targets
+        ]
+        before = builder.block
+        head = builder.append_basic_block("tile.head")
+        body = builder.append_basic_block("tile.body")
+        done = builder.append_basic_block("tile.done")
+        builder.branch(head)
+
+        builder.position_at_end(head)
+        k = builder.phi(depth.type)
+        a_at, b_at = builder.phi(a.type), builder.phi(b.type)
+        sums = [builder.phi(start.type) for start in starts]
+        builder.cbranch(builder.icmp_signed("<", k, depth), body, done)
+
+        builder.position_at_end(body)
+        columns = [
+            load_vector(builder, builder.gep(b_at, [ir.IntType(64)(v * width)]))
+            for v in range(num_vectors)
+        ]
+        after = []
+        for r in range(num_rows):
+            factor = splat(builder, builder.load(builder.gep(a_at, [row_offsets[r]])))
+            after += [
+                fmuladd(builder, factor, columns[v], sums[r * num_vectors + v])
+                for v in range(num_vectors)
+            ]
+        next_k = builder.add(k, one)
+        next_a, next_b = builder.gep(a_at, [a_step]), builder.gep(b_at, [b_step])
+        builder.branch(head)
+        for phi, start, end in (
+            (k, ir.IntType(64)(0), next_k),
+            (a_at, a, next_a),
+            (b_at, b, next_b),
+            *zip(sums, starts, after, strict=True),
+        ):
+            phi.add_incoming(start, before)
+            phi.add_incoming(end, body)
+
+        builder.position_at_end(done)
+        for target, total in zip(targets, sums, strict=True):
+            store_vector(builder, target, total)
+
+    return sig, codegen
+
+
+def _strip(vectors, accumulate):
+    """`tile` for any number of rows."""
+
+    @part
+    def strip(rows, a, a_row, a_step, b, b_step, depth, out, out_row):
+        row = 0
+        while row + 4 <= rows:
+            tile(
+                4, vectors, a + row * a_row, a_row, a_step, b, b_step, depth,
+                out + row * out_row, out_row, accumulate,
+            )  # fmt: skip
+            row += 4
+        while row < rows:
+            tile(
+                1, vectors, a + row * a_row, a_row, a_step, b, b_step, depth,
+                out + row * out_row, out_row, accumulate,
+            )  # fmt: skip
+            row += 1
+
+    return strip
+
+
+_set_wide, _set_two, _set_one = (_strip(vectors, 0) for vectors in (WIDE, 2, 1))
+_add_wide, _add_two, _add_one = (_strip(vectors, 1) for vectors in (WIDE, 2, 1))
+
+
+@part
+def panel(width, remaining):
+    """Columns of the panel that starts where `remaining` are left; `width` is a vector's."""
+    if remaining > (WIDE - 1) * width:
+        return WIDE * width
+    if remaining > width:
+        return 2 * width
+    return width
+
+
+@part
+def multiply(rows, a, a_row, a_step, b, b_step, columns, depth, out, out_row):
+    """out[r, c] = sum_k a[r a_row + k a_step] b[k b_step + c]
+
+    Columns are rounded up to whole vectors: the rows of `b` and `out` must be as long as that.
+    A `b_step` of 0 means that `b` was packed in panels by `pack`.
+    """
+    width = lanes(a)
+    column = 0
+    while column < columns:
+        size = panel(width, columns - column)
+        if b_step == 0:
+            source, step = b + column * depth, size
+        else:
+            source, step = b + column, b_step
+        if size == WIDE * width:
+            _set_wide(rows, a, a_row, a_step, source, step, depth, out + column, out_row)
+        elif size == 2 * width:
+            _set_two(rows, a, a_row, a_step, source, step, depth, out + column, out_row)
+        else:
+            _set_one(rows, a, a_row, a_step, source, step, depth, out + column, out_row)
+        column += size
+
+
+@part
+def multiply_add(rows, a, a_row, a_step, b, b_step, columns, depth, out, out_row):
+    """As `multiply`, added to what `out` holds."""
+    width = lanes(a)
+    column = 0
+    while column < columns:
+        size = panel(width, columns - column)
+        if b_step == 0:
+            source, step = b + column * depth, size
+        else:
+            source, step = b + column, b_step
+        if size == WIDE * width:
+            _add_wide(rows, a, a_row, a_step, source, step, depth, out + column, out_row)
+        elif size == 2 * width:
+            _add_two(rows, a, a_row, a_step, source, step, depth, out + column, out_row)
+        else:
+            _add_one(rows, a, a_row, a_step, source, step, depth, out + column, out_row)
+        column += size
+
+
+@part
+def pack(
+    packed, depth, columns, first_depth, first_column, source, depth_step, column_step, deep, wide
+):
+    """Copy a (deep, wide) block into the packed form of a (depth, columns) matrix.
+
+    The packed form holds one `panel` of columns after the other, each row by row, so that
+    `multiply` reads memory straight on. Element (k, c) of the block is
+    source[k depth_step + c column_step]; the block's corner goes to (first_depth, first_column).
+    """
+    width = lanes(source)
+    start = 0
+    while start < columns:
+        size = panel(width, columns - start)
+        low = max(start, first_column)
+        high = min(start + size, first_column + wide)
+        target = packed + start * depth + first_depth * size - start
+        if column_step == 1:
+            for k in range(deep):
+                row = source + k * depth_step - first_column
+                for c in range(low, high):
+                    store_one(target + k * size + c, broadcast(row + c))
+        else:
+            for c in range(low, high):
+                column = source + (c - first_column) * column_step
+                for k in range(deep):
+                    store_one(target + k * size + c, broadcast(column + k * depth_step))
+        start += size
