@@ -5,6 +5,7 @@ from tapehead.training.evaluation import evaluate, evaluate_settings
 from tapehead.training.failures import NonFiniteError, Stopped, read_batch
 from tapehead.training.loading import load_run
 from tapehead.training.loop import train
+from tapehead.training.progress import RichReporter, make_reporter
 from tapehead.training.reporting import (
     JsonReporter,
     LineReporter,
@@ -14,6 +15,7 @@ from tapehead.training.reporting import (
 )
 from tapehead.training.result import Result
 from tapehead.training.run import read_config, read_metrics, read_result
+from tapehead.training.seeds import SeedsFailed, train_seeds
 
 __all__ = [
     "JsonReporter",
@@ -22,15 +24,19 @@ __all__ = [
     "QuietReporter",
     "Reporter",
     "Result",
+    "RichReporter",
     "RunInfo",
+    "SeedsFailed",
     "Stopped",
     "TrainConfig",
     "evaluate",
     "evaluate_settings",
     "load_run",
+    "make_reporter",
     "read_batch",
     "read_config",
     "read_metrics",
     "read_result",
     "train",
+    "train_seeds",
 ]

@@ -91,7 +91,7 @@ class LineReporter(Reporter):
             f"{row['bit_errors']:.3f}" if "bit_errors" in row else "",
             f"{row['solved']:.1%}" if "solved" in row else "",
             f"{row['sequences_per_second']:,.0f}",
-            clock(left),
+            clock(left, whole=True),
         ]
         self._say("".join(f"{cell:>12}" for cell in cells))
 
@@ -170,9 +170,9 @@ def count(number: int, thing: str) -> str:
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
-def clock(seconds: float) -> str:
-    """Seconds as 9.8 s, 3:05 or 2:03:05."""
-    if seconds < 60:
+def clock(seconds: float, *, whole: bool = False) -> str:
+    """Seconds as 9.8 s (0:10 if whole), 3:05 or 2:03:05."""
+    if seconds < 60 and not whole:
         return f"{seconds:.1f} s"
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)

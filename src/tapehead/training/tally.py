@@ -1,6 +1,7 @@
 """Losses and scores between two reports."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._numbers: dict[str, list[Tensor | float]] = {}
+        self._numbers: dict[str, list[Any]] = {}
 
     def add(self, loss: Tensor | float, gradient_norm: Tensor | float) -> None:
         """Loss and gradient norm of a step, as numbers or as scalar tensors."""
@@ -44,22 +45,22 @@ class Tally:
         """All numbers, a float64 vector for each name."""
         return {name: _vector(values) for name, values in self._numbers.items()}
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        # Steps are counted by the length of the list; scores may stay one tensor.
-        self._numbers = {
-            name: tensors[name].tolist() if name in _PER_STEP else [tensors[name]]
-            for name in tensors
-        }
+    def restore(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+        """Go back to what `tensors` gave; more numbers will come from `device`."""
+        self._numbers = {}
+        for name, values in tensors.items():
+            if name not in _PER_STEP:
+                self._numbers[name] = [values.to(device)]
+            elif device.type == "cpu":  # where steps come as numbers, not as tensors
+                self._numbers[name] = values.tolist()
+            else:
+                self._numbers[name] = list(values.to(device).unbind())
 
     def clear(self) -> None:
         self._numbers = {}
 
 
-def _vector(values: list[Tensor | float]) -> Tensor:
-    parts = [
-        value.detach().reshape(-1).double()
-        if isinstance(value, Tensor)
-        else torch.tensor([value], dtype=torch.float64)
-        for value in values
-    ]
-    return torch.cat(parts)
+def _vector(values: list[Tensor] | list[float]) -> Tensor:
+    if not isinstance(values[0], Tensor):
+        return torch.tensor(values, dtype=torch.float64)
+    return torch.cat([value.reshape(-1) for value in values]).double()

@@ -1,0 +1,291 @@
+"""Live progress in a terminal: a bar and the last numbers of each run, redrawn in place."""
+
+import math
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.measure import Measurement
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tapehead.training.reporting import (
+    JsonReporter,
+    LineReporter,
+    QuietReporter,
+    Reporter,
+    RunInfo,
+    clock,
+    count,
+    describe_result,
+    words,
+)
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_HISTORY = 512
+_INDENT = 2
+
+
+def make_reporter(kind: str = "auto") -> Reporter:
+    """A reporter by name: rich, lines, json, quiet, or auto.
+
+    auto draws live progress if standard output is a terminal, and prints lines otherwise.
+
+    Raises:
+        ValueError: there is no such reporter.
+    """
+    kinds = {
+        "rich": RichReporter,
+        "lines": LineReporter,
+        "json": JsonReporter,
+        "quiet": QuietReporter,
+    }
+    if kind == "auto":
+        kind = "rich" if sys.stdout.isatty() else "lines"
+    if kind not in kinds:
+        raise ValueError(f"reporter must be auto or one of {', '.join(kinds)}, got {kind!r}")
+    return kinds[kind]()
+
+
+class RichReporter(Reporter):
+    """Redraws when told of something new: no thread of its own takes time from training."""
+
+    def __init__(self, console: Console | None = None):
+        self._console = console or Console()
+        self._runs: dict[int, _Run] = {}
+        self._live: Live | None = None
+        self._heading: str | None = None
+
+    def started(self, info: RunInfo) -> None:
+        self._start(info.seed, info)
+
+    def progressed(self, sequences: int, seconds: float) -> None:
+        self._progress(self._only, sequences, seconds)
+
+    def reported(self, row: Mapping[str, Any]) -> None:
+        self._report(self._only, row)
+
+    def noted(self, text: str) -> None:
+        self._console.print(Text(text, style="yellow"))
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        self._finish(self._only, result)
+
+    def ended(self) -> None:
+        self._end(self._only)
+
+    def for_seed(self, seed: int) -> Reporter:
+        return _OneOfSeveral(self, seed)
+
+    @property
+    def _only(self) -> int:
+        return next(iter(self._runs), 0)
+
+    def _start(self, seed: int, info: RunInfo) -> None:
+        heading = _heading(info)
+        if heading != self._heading:  # the same for every seed of one experiment
+            what, _, rest = heading.partition(" · ")
+            self._console.print(Text(f"\n{what}", style="bold").append(f" · {rest}\n", "not bold"))
+            self._heading = heading
+        self._runs[seed] = _Run(info, unicode=self._console.encoding.startswith("utf"))
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
+        self._draw()
+
+    def _progress(self, seed: int, sequences: int, seconds: float) -> None:
+        self._runs[seed].progressed(sequences, seconds)
+        self._draw()
+
+    def _report(self, seed: int, row: Mapping[str, Any]) -> None:
+        self._runs[seed].reported(row)  # drawn with the next progress: rows may come fast
+
+    def _finish(self, seed: int, result: Mapping[str, Any]) -> None:
+        self._runs[seed].finished(result)
+        self._draw()
+
+    def _end(self, seed: int) -> None:
+        """Leave the last state of a run on the screen, and the live part to the others."""
+        run = self._runs.pop(seed, None)
+        if run is not None:
+            self._console.print(run)
+        if self._live is None:
+            return
+        if self._runs:
+            self._draw()
+        else:
+            self._live.update(Text(), refresh=True)
+            self._live.stop()
+            self._live = None
+
+    def _draw(self) -> None:
+        if self._live is not None:
+            pictures = [self._runs[seed] for seed in sorted(self._runs)]
+            self._live.update(Group(*pictures), refresh=True)
+
+
+class _OneOfSeveral(Reporter):
+    """Tells a shared display about one of the runs on it."""
+
+    def __init__(self, display: RichReporter, seed: int):
+        self._display, self._seed = display, seed
+
+    def started(self, info: RunInfo) -> None:
+        self._display._start(self._seed, info)
+
+    def progressed(self, sequences: int, seconds: float) -> None:
+        self._display._progress(self._seed, sequences, seconds)
+
+    def reported(self, row: Mapping[str, Any]) -> None:
+        self._display._report(self._seed, row)
+
+    def noted(self, text: str) -> None:
+        self._display.noted(f"seed {self._seed}: {text}")
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        self._display._finish(self._seed, result)
+
+    def ended(self) -> None:
+        self._display._end(self._seed)
+
+
+class _Run:
+    """The picture of one run: a line with its bar and a line with its numbers."""
+
+    def __init__(self, info: RunInfo, *, unicode: bool):
+        self._info, self._unicode = info, unicode
+        self._sequences, self._seconds = info.resumed_at, 0.0
+        self._start = info.resumed_at
+        self._row: Mapping[str, Any] | None = None
+        self._validation: Mapping[str, Any] | None = None
+        self._history: deque[float] = deque(maxlen=_HISTORY)
+        self._first_seconds: float | None = None
+        self._result: Mapping[str, Any] | None = None
+
+    def progressed(self, sequences: int, seconds: float) -> None:
+        if self._first_seconds is None:
+            self._start, self._first_seconds = sequences, seconds
+        self._sequences, self._seconds = sequences, seconds
+
+    def reported(self, row: Mapping[str, Any]) -> None:
+        if row["kind"] == "validation":
+            self._validation = row
+            return
+        self._row = row
+        metric = self._info.pass_mark[0]
+        if metric in row:
+            self._history.append(row[metric])
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        self._result = result
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._result is not None:
+            yield self._ending(self._result, options.max_width)
+            return
+        yield self._bar_line(options.max_width - _INDENT)
+        yield self._numbers_line(options.max_width)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(20, options.max_width)
+
+    def _bar_line(self, width: int) -> Table:
+        line = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+        line.width = width
+        total = self._info.max_sequences
+        at_most = "at most " if self._info.stop_when_solved else ""
+        line.add_column(no_wrap=True)
+        line.add_column(ratio=1)
+        # Widths that do not change with the numbers: the bar stands still.
+        for width in (2 * len(f"{total:,}") + 4, 8, len(f"{at_most}59:59 left")):
+            line.add_column(justify="right", no_wrap=True, min_width=width)
+        speed = self._speed()
+        if speed is None:
+            rate, left = Text("preparing", style="dim"), Text("")
+        else:
+            rate = Text(f"{speed:,.0f}/s", style="cyan")
+            remaining = clock(max(total - self._sequences, 0) / speed, whole=True)
+            left = Text(f"{at_most}{remaining} left")
+        line.add_row(
+            Text(" " * _INDENT + f"seed {self._info.seed}", style="bold"),
+            ProgressBar(total=total, completed=self._sequences, complete_style="cyan"),
+            Text(f"{self._sequences:,} of {total:,}"),
+            rate,
+            left,
+        )
+        return line
+
+    def _numbers_line(self, width: int) -> Text:
+        line = Text(" " * (_INDENT + len(f"seed {self._info.seed}") + 2), no_wrap=True)
+        if self._row is None:
+            return line.append("waiting for the first report", style="dim")
+        _number(line, "loss", f"{self._row['loss']:.4f}")
+        metric, mark = self._info.pass_mark
+        if metric in self._row:
+            under = self._row[metric] < mark
+            style = "bold green" if under else "bold"
+            _number(line, words(metric), f"{self._row[metric]:.2f}", style, gap=1)
+            line.append(f"(goal {mark:g})   ", style="dim")
+        if "solved" in self._row:
+            _number(line, "solved", f"{self._row['solved']:.0%}")
+        if self._validation is not None and metric in self._validation:
+            _number(line, "validation", f"{self._validation[metric]:.2f}")
+        room = width - line.cell_len
+        if self._unicode and len(self._history) > 1 and room > 8:
+            line.append(sparkline(self._history, mark, min(room, 32)), style="cyan")
+        line.truncate(width)
+        return line
+
+    def _ending(self, result: Mapping[str, Any], width: int) -> Text:
+        line = Text(" " * _INDENT)
+        solved = result["solved"]
+        mark = ("✓" if solved else "✗") if self._unicode else ("+" if solved else "-")
+        line.append(f"{mark} ", style="bold green" if solved else "bold red")
+        line.append(f"seed {self._info.seed}  ", style="bold")
+        line.append(describe_result(result))
+        metric = self._info.pass_mark[0]
+        if metric in result["scores"]:
+            line.append(f", {result['scores'][metric]:.3f} {words(metric)} a sequence")
+        if self._info.path and line.cell_len + 2 + len(self._info.path) <= width:
+            line.append(f"  {self._info.path}", style="dim")
+        return line
+
+    def _speed(self) -> float | None:
+        """Sequences per second, of the last row or since the start; None before the first step."""
+        if self._row is not None:
+            return self._row["sequences_per_second"]
+        if self._first_seconds is None or self._seconds <= self._first_seconds:
+            return None
+        return (self._sequences - self._start) / (self._seconds - self._first_seconds)
+
+
+def sparkline(values: Sequence[float], mark: float, width: int) -> str:
+    """Values as blocks on a logarithmic scale, from `mark` or less to the largest."""
+    width = min(width, len(values))
+    values = list(values)
+    pieces = [
+        values[len(values) * place // width : len(values) * (place + 1) // width]
+        for place in range(width)
+    ]
+    heights = [max(math.log(max(sum(piece), 1e-30) / len(piece) / mark), 0.0) for piece in pieces]
+    top = max(*heights, 1.0)
+    return "".join(_BLOCKS[round(height / top * (len(_BLOCKS) - 1))] for height in heights)
+
+
+def _number(line: Text, name: str, value: str, style: str = "bold", gap: int = 3) -> None:
+    line.append(f"{name} ", style="dim").append(value, style=style).append(" " * gap)
+
+
+def _heading(info: RunInfo) -> str:
+    parts = [
+        f"{info.machine} on {info.task}",
+        f"{info.parameters:,} parameters",
+        f"{info.device}, {count(info.threads, 'thread')}",
+    ]
+    if info.processes > 1:
+        parts.append(f"{info.processes} processes")
+    return " " * _INDENT + " · ".join(parts)
