@@ -4,13 +4,24 @@ from dataclasses import fields
 
 from tapehead.tasks.associative_recall import AssociativeRecall
 from tapehead.tasks.copy import Copy
+from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
 from tapehead.tasks.ngrams import NGrams
 from tapehead.tasks.priority_sort import PrioritySort
 from tapehead.tasks.repeat_copy import RepeatCopy
 from tapehead.tasks.task import Batch, Task
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Copy, RepeatCopy, AssociativeRecall, NGrams, PrioritySort)
+    task.name: task
+    for task in (
+        Copy,
+        RepeatCopy,
+        AssociativeRecall,
+        NGrams,
+        PrioritySort,
+        Traversal,
+        ShortestPath,
+        Inference,
+    )
 }
 
 
@@ -34,9 +45,12 @@ __all__ = [
     "AssociativeRecall",
     "Batch",
     "Copy",
+    "Inference",
     "NGrams",
     "PrioritySort",
     "RepeatCopy",
+    "ShortestPath",
     "Task",
+    "Traversal",
     "make_task",
 ]

@@ -6,9 +6,9 @@ from equal generators, and `dataclasses.replace` makes the same task at another 
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -104,6 +104,24 @@ class Task(ABC):
         """Draw `batch_size` sequences, on the generator's device and from its state alone."""
         check_integer(self.name, "batch_size", batch_size, minimum=1)
         return self._sample(generator, batch_size)
+
+    def run(
+        self,
+        machine: Callable[..., tuple[Tensor, Any]],
+        batch: Batch,
+        lengths: Int64[Tensor, " batch"] | None = None,
+    ) -> tuple[Float[Tensor, "batch time output_size"], Batch]:
+        """A machine's outputs for a batch, and the batch that they answer.
+
+        The same batch, unless what is told depends on what the machine says: such a task overrides
+        this, and returns the batch as it came to be.
+
+        Args:
+            machine: maps (inputs, state, lengths=...) to (outputs, state).
+            lengths: `batch.lengths`, or None if all sequences fill the batch.
+        """
+        outputs, _ = machine(batch.inputs, lengths=lengths)
+        return outputs, batch
 
     def loss(
         self, outputs: Float[Tensor, "batch time output_size"], batch: Batch

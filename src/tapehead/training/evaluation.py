@@ -63,7 +63,7 @@ def mean_scores(
             size = min(batch_size, sequences - start)
             batch = task.batch(generator_for(seed, stream, number), size)
             with torch.no_grad():
-                outputs, batch = run_machine(machine, batch, device, dtype)
+                outputs, batch = run_machine(task, machine, batch, device, dtype)
                 means = {"loss": task.loss(outputs, batch), **task.scores(outputs, batch)}
             for name, value in means.items():
                 total = float(value.double().mean()) * size
@@ -75,11 +75,10 @@ def mean_scores(
 
 
 def run_machine(
-    machine: nn.Module, batch: Batch, device: torch.device, dtype: torch.dtype
+    task: Task, machine: nn.Module, batch: Batch, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Batch]:
     """A machine's outputs for a batch drawn on the CPU, and the batch beside them."""
     # Without lengths a machine may take a shorter path; sequences that all fill the batch have one.
     whole = int(batch.lengths.min()) == batch.inputs.shape[1]
     batch = batch_to(batch, device, dtype)
-    outputs, _ = machine(batch.inputs, lengths=None if whole else batch.lengths)
-    return outputs, batch
+    return task.run(machine, batch, None if whole else batch.lengths)

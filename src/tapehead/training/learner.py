@@ -83,7 +83,7 @@ class Learner:
         """The batch on the machine's device, its outputs and loss; fills the gradient vector."""
         self.flat.zero_gradient()
         with self._autocast():
-            outputs, batch = run_machine(self.machine, batch, self.device, self.dtype)
+            outputs, batch = run_machine(task, self.machine, batch, self.device, self.dtype)
             loss = task.loss(outputs, batch)
         loss.backward()
         return batch, outputs.detach(), loss.detach()

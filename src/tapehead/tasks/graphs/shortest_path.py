@@ -1,0 +1,307 @@
+"""The shortest-path task: told a graph and two of its nodes, walk from one to the other."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from tapehead.tasks.graphs.coding import ANSWER, BLANK, TRIPLE_SIZE, decode, encode
+from tapehead.tasks.graphs.maps import family_tree, underground
+from tapehead.tasks.graphs.planner import (
+    UNREACHABLE,
+    Told,
+    distance_after,
+    edge_log_probabilities,
+    name_pairs,
+    read_told,
+    teacher_edge,
+)
+from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
+from tapehead.tasks.graphs.worlds import Graphs, draw_until, pick, random_graphs, told_map
+from tapehead.tasks.task import Batch, Task, check_integer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortestPath(GraphTask):
+    """The query names start and goal, (source, _, destination); after some steps without input
+    the machine says triple after triple of a shortest path, and is told at each step which edge
+    was taken at the one before.
+
+    What the machine says is read as a choice among the edges that leave the node it stands on.
+    The loss is the cross-entropy of that choice against the first step of a shortest path from
+    there. While training, each step takes the teacher's edge with probability `teacher`, else the
+    machine's own likeliest, as DAgger does; else always the machine's own.
+
+    min_nodes, max_nodes: nodes of a graph, uniform.
+    min_degree, max_degree: edges out of a node, uniform for each node.
+    min_length, max_length: edges of the path; uniform among the lengths that a graph has.
+    planning_steps: steps between query and answer.
+    teacher: the paper's beta.
+    extra_steps: how many steps more than needed the machine may take before it is stopped.
+    graph: "random", "underground" or "family".
+    data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
+
+    The defaults are the last of the paper's 15 lessons (Extended Data Table 5).
+    """
+
+    name: ClassVar[str] = "shortest-path"
+    title: ClassVar[str] = "Shortest path"
+    source: ClassVar[str] = "Graves, Wayne et al. (2016), Methods, Shortest path"
+    lessons: ClassVar[tuple[Lesson, ...]] = (
+        Lesson((5, 10), (1, 2), (2, 2)),
+        Lesson((5, 20), (1, 2), (2, 2)),
+        Lesson((10, 20), (1, 2), (2, 2)),
+        Lesson((10, 20), (1, 2), (2, 3)),
+        Lesson((10, 20), (1, 3), (2, 3)),
+        Lesson((10, 20), (2, 3), (2, 3)),
+        Lesson((10, 20), (2, 3), (2, 4)),
+        Lesson((10, 20), (2, 4), (2, 4)),
+        Lesson((10, 25), (2, 4), (2, 4)),
+        Lesson((10, 25), (2, 4), (2, 5)),
+        Lesson((10, 25), (2, 4), (2, 5)),
+        Lesson((15, 25), (2, 4), (2, 5)),
+        Lesson((15, 25), (2, 5), (2, 5)),
+        Lesson((20, 25), (2, 5), (2, 5)),
+        Lesson((20, 25), (2, 6), (2, 5)),
+    )
+
+    min_nodes: int = 20
+    max_nodes: int = 25
+    min_degree: int = 2
+    max_degree: int = 6
+    min_length: int = 2
+    max_length: int = 5
+    planning_steps: int = 10
+    teacher: float = 0.8
+    extra_steps: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer(self.name, "planning_steps", self.planning_steps, minimum=0)
+        check_integer(self.name, "extra_steps", self.extra_steps, minimum=0)
+        if not 0 <= self.teacher <= 1:
+            raise ValueError(f"{self.name}: teacher = {self.teacher!r}; allowed: from 0 to 1")
+
+    @property
+    def pass_mark(self) -> tuple[str, float]:
+        """80% of paths at most one step longer than the shortest."""
+        return ("late", 0.2)
+
+    def test_settings(self) -> dict[str, Task]:
+        final = replace(self, graph="random").at_lesson(len(self.lessons))
+        settings: dict[str, Task] = {"final lesson": final}
+        if self.data:
+            # Figure 2b: four-step shortest paths.
+            settings["underground"] = replace(self, graph="underground", min_length=4, max_length=4)
+        return settings
+
+    def _graphs(self, generator: torch.Generator, batch_size: int) -> Graphs:
+        if self.graph == "random":
+            nodes, degree = (self.min_nodes, self.max_nodes), (self.min_degree, self.max_degree)
+            return random_graphs(generator, batch_size, nodes, degree)
+        known = underground(self.data) if self.graph == "underground" else family_tree()
+        return told_map(generator, batch_size, known)
+
+    def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
+        """Sequences in which the teacher walks all the way."""
+
+        def pairs(graphs: Graphs) -> tuple[Tensor, Tensor, Tensor]:
+            distance, names = name_pairs(
+                graphs.triples(graphs.edges), graphs.valid, self.max_length
+            )
+            lengths = torch.arange(self.min_length, self.max_length + 1, device=names.device)
+            return (distance[:, None] == lengths[:, None, None]).flatten(2), distance, names
+
+        graphs = draw_until(
+            lambda graphs: pairs(graphs)[0].any(-1).any(-1),
+            lambda: self._graphs(generator, batch_size),
+            f"{self.name}: min_length = {self.min_length}; allowed: a length that shortest paths "
+            f"on a graph of {self.min_nodes} to {self.max_nodes} nodes often have",
+        )
+        possible, _, names = pairs(graphs)
+        length = pick(possible.any(-1).float(), generator)
+        choices = possible.gather(1, length[:, None, None].expand(-1, 1, possible.shape[-1]))
+        chosen = pick(choices[:, 0].float(), generator)
+        start = names.gather(1, (chosen // names.shape[1])[:, None])
+        goal = names.gather(1, (chosen % names.shape[1])[:, None])
+
+        script = Script(graphs)
+        script.add(torch.stack([start, torch.full_like(start, BLANK), goal], -1))
+        if self.planning_steps:
+            script.pause(self.planning_steps)
+        # A first step of the answer, for the walk to begin at.
+        nothing = start.new_full((batch_size, 1, 3), BLANK)
+        script.add(nothing, targets=nothing)
+        told = script.batch()
+        return self._walk(told, lambda _, __, teacher: teacher)[1]
+
+    def run(
+        self,
+        machine: Callable[..., tuple[Tensor, Any]],
+        batch: Batch,
+        lengths: Int64[Tensor, " batch"] | None = None,
+    ) -> tuple[Float[Tensor, "batch time output_size"], Batch]:
+        """Let a machine walk, and return its outputs beside the batch as it came to be: what it
+        was told at each step of the answer, and the teacher's triple at each node it stood on.
+
+        Args:
+            machine: maps (inputs, state, lengths=...) to (outputs, state); while its attribute
+                `training` is true, `teacher` of its steps are the teacher's.
+            batch: as drawn; its answers are written anew.
+            lengths: not used: `batch.lengths` is what counts.
+        """
+        told = read_told(batch.inputs)
+        beginning = batch.inputs[:, : int(told.answer_at.max())]
+        _, state = machine(beginning, lengths=told.answer_at)
+        training = bool(getattr(machine, "training", False))
+        device = batch.inputs.device
+        states = [state]
+        dtype = batch.inputs.dtype
+
+        def choose(heard: Tensor, at: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+            outputs, states[0] = machine(heard[:, None].to(dtype), states[0])
+            own = edge_log_probabilities(told, at, outputs[:, 0].detach().float()).argmax(-1)
+            guided = torch.rand(len(at), device=device) < (self.teacher if training else 0.0)
+            return outputs[:, 0], torch.where(guided, teacher, own)
+
+        return self._walk(batch, choose, told)
+
+    def _walk(
+        self,
+        batch: Batch,
+        choose: Callable[[Tensor, Tensor, Tensor], Any],
+        told: Told | None = None,
+    ) -> tuple[Tensor, Batch]:
+        """Walk until everyone has arrived, is lost, or has gone `extra_steps` too far.
+
+        `choose` is given what is heard (batch, 92), where each stands and the teacher's edge; it
+        returns outputs (batch, 90) and edges, or edges alone.
+        """
+        told = read_told(batch.inputs) if told is None else told
+        at, size = told.start, len(told.start)
+        limit = told.distance.gather(1, at[:, None])[:, 0] + self.extra_steps
+        asked = torch.zeros(size, TRIPLE_SIZE + 2, device=at.device)
+        asked[:, ANSWER] = 1.0
+        heard, outputs, targets, walking = [], [], [], []
+        last = torch.full((size, 3), BLANK, device=at.device)
+        active = at != told.goal
+        while active.any():
+            step = len(heard)
+            now = asked.clone()
+            now[:, :TRIPLE_SIZE] = encode(last)
+            now[:, TRIPLE_SIZE] = float(step == 0)
+            teacher = teacher_edge(told, at)
+            choice = choose(now, at, teacher)
+            said, edge = choice if isinstance(choice, tuple) else (now[:, :TRIPLE_SIZE], choice)
+            triples = [
+                told.triples.gather(1, e[:, None, None].expand(-1, 1, 3))[:, 0]
+                for e in (teacher, edge)
+            ]
+            heard.append(now)
+            outputs.append(said)
+            targets.append(encode(triples[0]))
+            walking.append(active)
+            last = torch.where(active[:, None], triples[1], last)
+            at = torch.where(active, triples[1][:, 2], at)
+            lost = told.distance.gather(1, at[:, None])[:, 0] >= UNREACHABLE
+            active = active & (at != told.goal) & ~lost & (step + 1 < limit)
+        return self._told_anew(batch, told, heard, outputs, targets, walking)
+
+    def _told_anew(self, batch, told, heard, outputs, targets, walking):
+        """The batch with these steps in place of its answer."""
+        heard, walking = torch.stack(heard, 1), torch.stack(walking, 1)
+        steps = torch.arange(walking.shape[1], device=walking.device)
+        place = told.answer_at[:, None] + steps
+        time = int(told.answer_at.max()) + walking.shape[1]
+        lengths = told.answer_at + walking.sum(1)
+
+        def placed(parts: Tensor, background: Tensor | None = None) -> Tensor:
+            parts = torch.where(walking[..., None], parts, 0)
+            whole = parts.new_zeros(len(parts), time, parts.shape[-1])
+            if background is not None:
+                before = int(told.answer_at.max())
+                earlier = torch.arange(before, device=parts.device) < told.answer_at[:, None]
+                whole[:, :before] = background[:, :before] * earlier[..., None]
+            index = place[..., None].expand_as(parts)
+            return whole.scatter_add(1, index, parts)
+
+        mask = torch.zeros(len(heard), time, dtype=torch.bool, device=heard.device)
+        mask = mask.scatter(1, place, walking)
+        inputs = placed(heard.to(batch.inputs.dtype), batch.inputs)
+        answers = placed(torch.stack(targets, 1).to(batch.targets.dtype))
+        longest = int(lengths.max())
+        return (
+            placed(torch.stack(outputs, 1))[:, :longest],
+            Batch(inputs[:, :longest], answers[:, :longest], mask[:, :longest], lengths),
+        )
+
+    def _steps(self, outputs: Tensor, batch: Batch):
+        """At each answered step: the log-probabilities of all edges, the teacher's edge, and how
+        much longer than the shortest path the machine's own choice would be."""
+        told = read_told(batch.inputs)
+        count = int(batch.mask.sum(1).max())
+        ends = distance_after(told)
+        taken = decode(batch.inputs[..., :TRIPLE_SIZE])
+        for step in range(count):
+            place = (told.answer_at + step).clamp(max=batch.mask.shape[1] - 1)[:, None]
+            active = batch.mask.gather(1, place)[:, 0] & (told.answer_at + step < batch.lengths)
+            before = taken.gather(1, place[..., None].expand(-1, 1, 3))[:, 0, 2]
+            at = torch.where(active & (before != BLANK), before, told.start)
+            logits = outputs.gather(1, place[..., None].expand(-1, 1, outputs.shape[-1]))[:, 0]
+            says = edge_log_probabilities(told, at, logits.float())
+            own = says.detach().masked_fill(says.isnan(), -torch.inf).argmax(-1)
+            wasted = 1 + ends.gather(1, own[:, None]) - told.distance.gather(1, at[:, None])
+            yield active, says, teacher_edge(told, at), wasted[:, 0]
+
+    def loss(
+        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
+    ) -> Float[Tensor, ""]:
+        """Mean cross-entropy of a choice among the edges that leave a node, in nats."""
+        return self._costs(outputs, batch).sum() / batch.mask.sum()
+
+    def _costs(self, outputs: Tensor, batch: Batch) -> Tensor:
+        costs = []
+        for active, says, teacher, _ in self._steps(outputs, batch):
+            cost = -says.gather(1, teacher[:, None])[:, 0]
+            costs.append(torch.where(active, cost, 0.0))
+        return torch.stack(costs, 1).sum(1)
+
+    def scores(
+        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
+    ) -> dict[str, Tensor]:
+        """For each sequence: `wasted_steps` (by how much the machine's own choices prolong the
+        path; not arriving counts as very long), `solved` (none), `failed` (the opposite, as a
+        number), `late` (more than one) and `bits` (cross-entropy of all choices, in bits).
+
+        Where the teacher took some of the steps, each choice is judged where the machine stood.
+        """
+        with torch.no_grad():
+            wasted = torch.zeros(len(outputs), device=outputs.device)
+            for active, _, _, more in self._steps(outputs, batch):
+                wasted = wasted + torch.where(active, more, 0)
+            return {
+                "wasted_steps": wasted.clamp(max=100.0),
+                "solved": wasted == 0,
+                "failed": (wasted > 0).float(),
+                "late": (wasted > 1).float(),
+                "bits": self._costs(outputs, batch) / math.log(2),
+            }
+
+    def _answer(self, batch: Batch) -> Int64[Tensor, "batch time 3"]:
+        told = read_told(batch.inputs)
+        taken = decode(batch.inputs[..., :TRIPLE_SIZE])
+        answers = torch.full_like(taken, BLANK)
+        sequences = torch.arange(len(taken), device=taken.device)
+        asks = batch.inputs[..., ANSWER] > 0
+        for step in range(int(asks.sum(1).max())):
+            place = told.answer_at + step
+            asked = step < asks.sum(1)
+            before = taken[sequences, place.clamp(max=taken.shape[1] - 1), 2]
+            at = torch.where(before == BLANK, told.start, before)
+            triple = told.triples[sequences, teacher_edge(told, at)]
+            answers[sequences[asked], place[asked]] = triple[asked]
+        return answers

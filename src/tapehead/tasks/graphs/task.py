@@ -1,0 +1,230 @@
+"""What the three graph tasks share: sizes, lessons, loss and scores of nine digits at a time."""
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from tapehead.tasks.graphs.coding import (
+    BLANK,
+    INPUT_SIZE,
+    TRIPLE_SIZE,
+    channel_names,
+    encode,
+    tell,
+)
+from tapehead.tasks.graphs.worlds import Graphs
+from tapehead.tasks.task import CERTAIN_LOGIT, Batch, Task, check_integer
+
+GRAPHS = ("random", "underground", "family")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A row of a curriculum: least and most nodes, edges out of a node, and steps."""
+
+    nodes: tuple[int, int]
+    degree: tuple[int, int]
+    length: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphTask(Task):
+    """A graph told triple by triple, then questions about it; answers are triples too.
+
+    Input channels: nine one-hot digits of a triple, the flag of a new phase, the flag that asks
+    for an answer. Outputs: nine softmaxes over ten digits.
+    """
+
+    lessons: ClassVar[tuple[Lesson, ...]]
+
+    min_nodes: int
+    max_nodes: int
+    min_degree: int
+    max_degree: int
+    min_length: int
+    max_length: int
+    graph: str = "random"
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        check_integer(self.name, "min_nodes", self.min_nodes, minimum=2)
+        check_integer(self.name, "max_nodes", self.max_nodes, minimum=self.min_nodes, maximum=1000)
+        check_integer(self.name, "min_degree", self.min_degree, minimum=1)
+        check_integer(self.name, "max_degree", self.max_degree, minimum=self.min_degree)
+        check_integer(self.name, "min_length", self.min_length, minimum=1)
+        check_integer(self.name, "max_length", self.max_length, minimum=self.min_length)
+        if self.graph not in GRAPHS:
+            allowed = ", ".join(GRAPHS)
+            raise ValueError(f"{self.name}: graph = {self.graph!r}; allowed: {allowed}")
+        if self.graph == "underground" and not self.data:
+            raise ValueError(
+                f"{self.name}: data = {self.data!r}; "
+                "allowed with graph underground: the folder of its tables"
+            )
+
+    @property
+    def input_size(self) -> int:
+        return INPUT_SIZE
+
+    @property
+    def output_size(self) -> int:
+        return TRIPLE_SIZE
+
+    @property
+    def channel_names(self) -> list[str]:
+        return [*channel_names(), "new phase", "answer"]
+
+    @property
+    def output_names(self) -> list[str]:
+        return channel_names()
+
+    @property
+    def pass_mark(self) -> tuple[str, float]:
+        return ("failed", 0.1)
+
+    @property
+    def max_difficulty(self) -> int:
+        return len(self.lessons)
+
+    def _at_level(self, level: int) -> "GraphTask":
+        if level == self.max_difficulty:
+            return self
+        return self.at_lesson(level)
+
+    def at_lesson(self, number: int) -> "GraphTask":
+        """This task at the sizes of a lesson of the paper's curriculum, from 1."""
+        check_integer(self.name, "lesson", number, minimum=1, maximum=len(self.lessons))
+        lesson = self.lessons[number - 1]
+        return replace(
+            self,
+            min_nodes=lesson.nodes[0],
+            max_nodes=lesson.nodes[1],
+            min_degree=lesson.degree[0],
+            max_degree=lesson.degree[1],
+            min_length=lesson.length[0],
+            max_length=lesson.length[1],
+        )
+
+    @abstractmethod
+    def _answer(self, batch: Batch) -> Int64[Tensor, "batch time 3"]:
+        """The right triple at each step that answers, worked out from `batch.inputs` alone."""
+
+    def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
+        return encode(self._answer(batch)) * CERTAIN_LOGIT
+
+    def loss(
+        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
+    ) -> Float[Tensor, ""]:
+        """Mean cross-entropy of an answered digit, in nats, from logits."""
+        return digit_costs(outputs, batch).sum() / (9 * batch.mask.sum())
+
+    def scores(
+        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
+    ) -> dict[str, Tensor]:
+        """For each sequence: `digit_errors` (wrong digits), `solved` (no such), `failed` (the
+        opposite, as a number) and `bits` (cross-entropy of the whole answer, in bits)."""
+        with torch.no_grad():
+            errors = digit_errors(outputs, batch)
+            return {
+                "digit_errors": errors,
+                "solved": errors == 0,
+                "failed": (errors > 0).float(),
+                "bits": digit_costs(outputs, batch).sum((1, 2)) / math.log(2),
+            }
+
+
+def digit_costs(
+    outputs: Float[Tensor, "batch time output_size"], batch: Batch
+) -> Float[Tensor, "batch time 9"]:
+    """Cross-entropy of each digit in nats; exactly zero outside the mask."""
+    answered = batch.mask[..., None]
+    logits = torch.where(answered, outputs, 0)
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    says = F.log_softmax(logits.unflatten(-1, (9, 10)), -1)
+    costs = -(says * batch.targets.unflatten(-1, (9, 10)).to(says.dtype)).sum(-1)
+    return costs * answered
+
+
+def digit_errors(
+    outputs: Float[Tensor, "batch time output_size"], batch: Batch
+) -> Float[Tensor, " batch"]:
+    """Number of wrong digits in each sequence's answer; a tie or NaN is wrong."""
+    logits = outputs.unflatten(-1, (9, 10))
+    meant = batch.targets.unflatten(-1, (9, 10)).bool()
+    best_other = logits.masked_fill(meant, -torch.inf).amax(-1)
+    right = (torch.where(meant, logits, 0).sum(-1) > best_other) & batch.mask[..., None]
+    return (batch.mask[..., None] & ~right).sum((1, 2)).float()
+
+
+class Script:
+    """Triples, flags and targets of a batch of episodes, written phase after phase.
+
+    Each phase is as long as its longest sequence; the gaps behind shorter ones are closed at the
+    end, so that every sequence is told without a pause.
+    """
+
+    def __init__(self, graphs: Graphs):
+        self._triples: list[Tensor] = []
+        self._present: list[Tensor] = []
+        self._flags: list[Tensor] = []
+        self._targets: list[Tensor] = []
+        self.add(graphs.triples(graphs.edges), present=graphs.valid, opens=False)
+
+    def add(
+        self,
+        triples: Int64[Tensor, "batch steps 3"],
+        *,
+        present: Bool[Tensor, "batch steps"] | None = None,
+        targets: Int64[Tensor, "batch steps 3"] | None = None,
+        opens: bool = True,
+    ) -> None:
+        """A phase: what is told; which steps each sequence has of it (default all), from the
+        first on; what is to be answered, if anything; whether it opens with a flag."""
+        if present is None:
+            present = torch.ones_like(triples[..., 0], dtype=torch.bool)
+        opening = torch.zeros_like(present)
+        opening[:, 0] = opens
+        asked = torch.full_like(present, targets is not None)
+        self._triples.append(triples)
+        self._present.append(present)
+        self._flags.append(torch.stack([opening, asked], -1))
+        self._targets.append(torch.full_like(triples, BLANK) if targets is None else targets)
+
+    def pause(self, steps: int) -> None:
+        """A phase in which nothing is told and nothing asked."""
+        batch = self._triples[0].shape[0]
+        self.add(self._triples[0].new_full((batch, steps, 3), BLANK))
+
+    def batch(self) -> Batch:
+        present = torch.cat(self._present, 1)
+        lengths = present.sum(1)
+        order = (~present).int().argsort(dim=1, stable=True)[:, : int(lengths.max())]
+
+        def closed(parts: list[Tensor], blank: int) -> Tensor:
+            whole = torch.cat(parts, 1)
+            gathered = whole.gather(1, order[..., None].expand(-1, -1, whole.shape[-1]))
+            past = torch.arange(order.shape[1], device=order.device) >= lengths[:, None]
+            return gathered.masked_fill(past[..., None], blank)
+
+        flags = closed(self._flags, 0)
+        return Batch(
+            inputs=tell(closed(self._triples, BLANK), flags[..., 0], flags[..., 1]),
+            targets=encode(closed(self._targets, BLANK)),
+            mask=flags[..., 1],
+            lengths=lengths,
+        )
+
+
+def blanked(
+    triples: Int64[Tensor, "batch steps 3"], source: bool, edge: bool, destination: bool
+) -> Int64[Tensor, "batch steps 3"]:
+    """Triples with only those labels that are asked for here; the rest blank."""
+    kept = torch.tensor([source, edge, destination], device=triples.device)
+    return triples.masked_fill(~kept, BLANK)

@@ -1,0 +1,144 @@
+"""The traversal task: told a graph, a start and the edges to follow, name every stop on the way."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from tapehead.tasks.graphs.coding import ANSWER, BLANK, FINISHED, NEW_PHASE, TRIPLE_SIZE, decode
+from tapehead.tasks.graphs.maps import family_tree, underground
+from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
+from tapehead.tasks.graphs.worlds import Graphs, pick, random_graphs, told_map
+from tapehead.tasks.task import Batch, Task, random_integers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traversal(GraphTask):
+    """A random walk on a graph, asked for by its start and edge labels, answered in full triples.
+
+    The graph's triples come in random order. The query is (source, edge, _) for the first step of
+    the walk and (_, edge, _) for each further one; then, without input, the answer is the whole
+    triple of each step, and last the pattern that ends it, three times 999.
+
+    min_nodes, max_nodes: nodes of a graph, uniform.
+    min_degree, max_degree: edges out of a node, uniform for each node.
+    min_length, max_length: steps of the walk, uniform for each sequence.
+    ending: whether the pattern that ends an answer is asked for.
+    graph: "random", "underground" or "family".
+    data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
+
+    The defaults are the last of the paper's 14 lessons (Extended Data Table 3).
+    """
+
+    name: ClassVar[str] = "traversal"
+    title: ClassVar[str] = "Graph traversal"
+    source: ClassVar[str] = "Graves, Wayne et al. (2016), Methods, Traversal"
+    lessons: ClassVar[tuple[Lesson, ...]] = (
+        Lesson((3, 10), (2, 4), (1, 1)),
+        Lesson((3, 10), (2, 4), (1, 2)),
+        Lesson((5, 10), (2, 4), (1, 3)),
+        Lesson((5, 10), (2, 4), (1, 4)),
+        Lesson((10, 15), (2, 4), (1, 4)),
+        Lesson((10, 15), (2, 4), (1, 5)),
+        Lesson((10, 20), (2, 4), (1, 5)),
+        Lesson((10, 20), (2, 4), (1, 6)),
+        Lesson((10, 30), (2, 4), (1, 6)),
+        Lesson((10, 30), (2, 4), (1, 7)),
+        Lesson((10, 30), (2, 4), (1, 8)),
+        Lesson((10, 30), (2, 4), (1, 9)),
+        Lesson((10, 40), (2, 6), (1, 10)),
+        Lesson((10, 40), (2, 6), (1, 20)),
+    )
+
+    min_nodes: int = 10
+    max_nodes: int = 40
+    min_degree: int = 2
+    max_degree: int = 6
+    min_length: int = 1
+    max_length: int = 20
+    ending: bool = True
+
+    def test_settings(self) -> dict[str, Task]:
+        final = replace(self, graph="random").at_lesson(len(self.lessons))
+        settings: dict[str, Task] = {"final lesson": final}
+        if self.data:
+            # Figure 2b: random seven-step walks.
+            settings["underground"] = replace(self, graph="underground", min_length=7, max_length=7)
+        return settings
+
+    def _graphs(self, generator: torch.Generator, batch_size: int) -> Graphs:
+        if self.graph == "random":
+            nodes, degree = (self.min_nodes, self.max_nodes), (self.min_degree, self.max_degree)
+            return random_graphs(generator, batch_size, nodes, degree)
+        known = underground(self.data) if self.graph == "underground" else family_tree()
+        return told_map(generator, batch_size, known)
+
+    def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
+        graphs = self._graphs(generator, batch_size)
+        lengths = random_integers(
+            generator, self.min_length, self.max_length, batch_size, mixed=True
+        )
+        walk = graphs.triples(random_walk(graphs, generator, int(lengths.max())))
+        steps = torch.arange(walk.shape[1] + 1, device=walk.device)
+        walking = steps[:-1] < lengths[:, None]
+
+        query = walk.clone()
+        query[:, :, 2] = BLANK
+        query[:, 1:, 0] = BLANK
+        answer = walk
+        answering = walking
+        if self.ending:
+            answer = torch.cat([walk, walk[:, :1]], 1)
+            answer[steps.expand(batch_size, -1) == lengths[:, None]] = FINISHED
+            answering = steps <= lengths[:, None]
+        script = Script(graphs)
+        script.add(query, present=walking)
+        script.add(torch.full_like(answer, BLANK), present=answering, targets=answer)
+        return script.batch()
+
+    def _answer(self, batch: Batch) -> Int64[Tensor, "batch time 3"]:
+        told = decode(batch.inputs[..., :TRIPLE_SIZE])
+        source, edge, destination = told.unbind(-1)
+        described = (told != BLANK).all(-1)
+        asks = batch.inputs[..., ANSWER] > 0
+        begins = (batch.inputs[..., NEW_PHASE] > 0) & ~asks
+        start = begins.int().argmax(1)
+        length = ((~described & (edge != BLANK)).sum(1)).to(torch.int64)
+
+        at = source.gather(1, start[:, None])
+        answers = torch.full_like(told, BLANK)
+        first = asks.int().argmax(1)
+        sequences = torch.arange(len(told), device=told.device)
+        for step in range(int(length.max())):
+            walking = step < length
+            # Shorter sequences look at some step or other, and what they find is dropped.
+            follows = edge.gather(1, (start + step).clamp(max=told.shape[1] - 1)[:, None])
+            match = described & (source == at) & (edge == follows)
+            reached = destination.gather(1, match.int().argmax(1, keepdim=True))
+            triple = torch.cat([at, follows, reached], 1)
+            answers[sequences[walking], (first + step)[walking]] = triple[walking]
+            at = torch.where(walking[:, None], reached, at)
+        last = first + length
+        ends = last < asks.shape[1]
+        ends = ends & asks.gather(1, last.clamp(max=asks.shape[1] - 1)[:, None])[:, 0]
+        answers[sequences[ends], last[ends]] = FINISHED
+        return answers
+
+
+def random_walk(
+    graphs: Graphs, generator: torch.Generator, length: int
+) -> Int64[Tensor, "batch length 3"]:
+    """The edges of a walk of so many steps from a random node, each step over an edge out of the
+    node arrived at, all such edges being equally likely. Every node must have one."""
+    valid = graphs.valid
+    nodes = torch.arange(graphs.names.shape[1], device=graphs.names.device)
+    at = pick((nodes < graphs.nodes[:, None]).float(), generator)
+    walk = []
+    for _ in range(length):
+        leaves = valid & (graphs.edges[..., 0] == at[:, None])
+        edge = pick(leaves.float(), generator)
+        walk.append(graphs.edges.gather(1, edge[:, None, None].expand(-1, -1, 3))[:, 0])
+        at = walk[-1][:, 2]
+    return torch.stack(walk, 1)
