@@ -1,7 +1,7 @@
 """The associative-recall task: shown one item of a list again, say the item that followed it."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -77,7 +77,7 @@ class AssociativeRecall(Task):
     def max_difficulty(self) -> int:
         return self.max_items - self.min_items + 1
 
-    def _at_level(self, level: int) -> Self:
+    def _at_level(self, level: int) -> "AssociativeRecall":
         return replace(self, max_items=self.min_items + level - 1)
 
     def test_settings(self) -> dict[str, Task]:
@@ -94,25 +94,32 @@ class AssociativeRecall(Task):
         draws = random_integers(generator, 0, 2**31 - 1, batch_size, mixed=True)
         queries = (draws % (counts - 1)).unsqueeze(-1)
         items = vectors.view(batch_size, most, size * self.num_bits)
-        answers = first_match(items, take_steps(items, queries, queries >= 0)) + 1
+        query = items.gather(1, queries.unsqueeze(-1).expand(-1, -1, items.shape[2]))
+        answers = first_match(items, query) + 1
 
         steps = torch.arange((size + 1) * most + 2 * size + 2, device=generator.device)
         since_query = steps - (size + 1) * counts[:, None]
         listing = since_query < 0
         at_item = steps % (size + 1) == 0
-        querying = (since_query > 0) & (since_query <= size)
         query_delimiter = (since_query == 0) | (since_query == size + 1)
-        answering = (since_query > size + 1) & (since_query <= 2 * size + 1)
+        answering = since_query > size + 1
+        in_time = since_query <= 2 * size + 1
 
+        # One gather for all three parts: the list, the query, the answer.
         listed = steps - steps // (size + 1) - 1
         asked = queries * size + since_query - 1
-        shown = take_steps(
-            vectors, torch.where(listing, listed, asked), (listing & ~at_item) | querying
-        )
-        delimiters = torch.stack([listing & at_item, query_delimiter], dim=-1)
-        inputs = torch.cat([shown, delimiters], dim=-1)
-        targets = take_steps(vectors, answers * size + since_query - size - 2, answering)
-        return Batch(inputs, targets, answering, (size + 1) * counts + 2 * size + 2)
+        answered = answers * size + since_query - size - 2
+        rows = torch.where(listing, listed, torch.where(answering, answered, asked))
+        said = take_steps(vectors, rows, in_time)
+
+        inputs = vectors.new_zeros(batch_size, len(steps), self.input_size)
+        shown = ~(answering | query_delimiter | (listing & at_item))
+        torch.mul(said, shown.unsqueeze(-1), out=inputs[:, :, : self.num_bits])
+        inputs[:, :, self.num_bits] = listing & at_item
+        inputs[:, :, self.num_bits + 1] = query_delimiter
+        targets = said * answering.unsqueeze(-1)
+        total = (size + 1) * counts + 2 * size + 2
+        return Batch(inputs, targets, answering & in_time, total)
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
         size = self.item_length

@@ -1,7 +1,7 @@
 """The copy task: repeat a sequence of random bit vectors after it has ended."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -70,7 +70,7 @@ class Copy(Task):
     def max_difficulty(self) -> int:
         return self.max_length - self.min_length + 1
 
-    def _at_level(self, level: int) -> Self:
+    def _at_level(self, level: int) -> "Copy":
         return replace(self, max_length=self.min_length + level - 1)
 
     def test_settings(self) -> dict[str, Task]:

@@ -1,7 +1,7 @@
 """The priority-sort task: say random bit vectors again in the order of their priorities."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -66,7 +66,7 @@ class PrioritySort(Task):
     def max_difficulty(self) -> int:
         return self.num_vectors
 
-    def _at_level(self, level: int) -> Self:
+    def _at_level(self, level: int) -> "PrioritySort":
         return replace(self, num_vectors=level, num_answers=min(self.num_answers, level))
 
     def test_settings(self) -> dict[str, Task]:

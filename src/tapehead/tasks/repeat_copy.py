@@ -1,7 +1,7 @@
 """The repeat-copy task: say a sequence of random bit vectors a given number of times, then stop."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -57,17 +57,9 @@ class RepeatCopy(Task):
         check_integer(self.name, "max_length", self.max_length, minimum=self.min_length)
         check_integer(self.name, "min_repeats", self.min_repeats, minimum=1)
         check_integer(self.name, "max_repeats", self.max_repeats, minimum=self.min_repeats)
-        if self.trained_min_repeats is not None:
-            check_integer(self.name, "trained_min_repeats", self.trained_min_repeats, minimum=1)
-        if self.trained_max_repeats is not None:
-            least = self.trained_range[0]
-            check_integer(self.name, "trained_max_repeats", self.trained_max_repeats, minimum=least)
-        check_integer(
-            self.name,
-            "max_repeats",
-            self.trained_range[1],
-            minimum=self.trained_range[0],
-        )
+        least, most = self.trained_range
+        check_integer(self.name, "trained_min_repeats", least, minimum=1)
+        check_integer(self.name, "trained_max_repeats", most, minimum=least)
         check_flag(self.name, "mixed_lengths", self.mixed_lengths)
 
     @property
@@ -112,7 +104,7 @@ class RepeatCopy(Task):
         repeats = self.max_repeats - self.min_repeats
         return max(lengths, repeats) + 1
 
-    def _at_level(self, level: int) -> Self:
+    def _at_level(self, level: int) -> "RepeatCopy":
         return self._in_trained_range(
             max_length=min(self.max_length, self.min_length + level - 1),
             max_repeats=min(self.max_repeats, self.min_repeats + level - 1),
@@ -130,7 +122,7 @@ class RepeatCopy(Task):
             for length, repeats in sizes
         }
 
-    def _in_trained_range(self, **sizes: int) -> Self:
+    def _in_trained_range(self, **sizes: int) -> "RepeatCopy":
         """This task at other sizes, the number of repeats still normalised as it is here."""
         least, most = self.trained_range
         return replace(self, trained_min_repeats=least, trained_max_repeats=most, **sizes)
@@ -143,35 +135,28 @@ class RepeatCopy(Task):
         repeats = random_integers(
             generator, self.min_repeats, self.max_repeats, batch_size, mixed=mixed
         )
-        vectors = random_bits(generator, batch_size, int(lengths.max()), self.num_bits)
+        longest = int(lengths.max())
+        vectors = random_bits(generator, batch_size, longest, self.num_bits)
 
-        spoken = lengths * repeats
-        total = lengths + spoken + 3
+        spoken = (lengths * repeats).unsqueeze(-1)
+        total = lengths * (repeats + 1) + 3
         steps = torch.arange(int(total.max()), device=generator.device)
         length = lengths[:, None]
         since_number = steps - length - 1
-        shown = (steps > 0) & (since_number < 0)
-        speaking = (since_number > 0) & (since_number <= spoken[:, None])
-        ending = since_number == spoken[:, None] + 1
+        at_number = since_number == 0
+        speaking = (since_number > 0) & (since_number <= spoken)
+        ending = since_number == spoken + 1
 
         mean, deviation = self.normalisation
         number = ((repeats - mean) / deviation).unsqueeze(-1)
-        at_number = since_number == 0
-        inputs = torch.cat(
-            [
-                take_steps(vectors, (steps - 1).expand_as(shown), shown),
-                ((steps == 0) | at_number).unsqueeze(-1),
-                (at_number * number).unsqueeze(-1),
-            ],
-            dim=-1,
-        )
-        targets = torch.cat(
-            [
-                take_steps(vectors, (since_number - 1) % length, speaking),
-                ending.unsqueeze(-1),
-            ],
-            dim=-1,
-        )
+        inputs = vectors.new_zeros(batch_size, len(steps), self.input_size)
+        shown = (since_number[:, 1 : longest + 1] < 0).unsqueeze(-1)
+        torch.mul(vectors, shown, out=inputs[:, 1 : longest + 1, : self.num_bits])
+        inputs[:, :, self.num_bits] = at_number | (steps == 0)
+        inputs[:, :, self.num_bits + 1] = at_number * number
+        targets = vectors.new_zeros(batch_size, len(steps), self.output_size)
+        targets[:, :, : self.num_bits] = take_steps(vectors, (since_number - 1) % length, speaking)
+        targets[:, :, self.num_bits] = ending
         return Batch(inputs, targets, speaking | ending, total)
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:

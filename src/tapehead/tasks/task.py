@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -89,7 +89,7 @@ class Task(ABC):
         """Number of curriculum levels; the last one is the task itself."""
         return 1
 
-    def with_difficulty(self, level: int) -> Self:
+    def with_difficulty(self, level: int) -> "Task":
         """This task at a curriculum level, from 1 (easiest) to `max_difficulty` (the task itself).
 
         Sizes of inputs and outputs are the same at every level.
@@ -97,7 +97,7 @@ class Task(ABC):
         check_integer(self.name, "level", level, minimum=1, maximum=self.max_difficulty)
         return self._at_level(level)
 
-    def _at_level(self, level: int) -> Self:
+    def _at_level(self, level: int) -> "Task":
         return self
 
     def batch(self, generator: torch.Generator, batch_size: int) -> Batch:
@@ -231,7 +231,7 @@ def check_integer(
     whole = isinstance(value, int) and not isinstance(value, bool)
     if whole and minimum <= value and (maximum is None or value <= maximum):
         return
-    allowed = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+    allowed = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
     raise ValueError(f"{task}: {option} = {value!r}; allowed: an integer {allowed}")
 
 
