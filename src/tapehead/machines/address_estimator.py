@@ -1,0 +1,218 @@
+"""The gradient through a sequence of addresses, and what has to be learned to estimate it well."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tapehead.machines.machine import check_at_least, check_choice
+from tapehead.ops.estimators import CATEGORICAL, UNBIASED, addresses, gumbel, leave_one_out
+from tapehead.ops.estimators.addresses import Chooser
+
+ESTIMATORS = tuple(UNBIASED)
+BASELINES = ("none", "moving-average", "learned", "leave-one-out")
+DECAY = 0.95
+"""Of the moving-average baseline, each batch."""
+
+
+class AddressEstimate(NamedTuple):
+    """`loss`: to call backward on. `costs`: of the run that was sampled, each sequence's total.
+    `gradient`: the estimate at the logits of every address, for each sequence, if it was asked
+    for."""
+
+    loss: Float[Tensor, ""]
+    costs: Float[Tensor, " batch"]
+    gradient: Float[Tensor, "batch time choices rows"] | None
+
+
+class AddressEstimator(nn.Module):
+    """An estimator with its baseline and control variate.
+
+    Its own parameters are trained by the same `backward` as the machine's, each on its own
+    objective: the machine's gradient never reaches them, nor theirs the machine.
+
+    Args:
+        choices: addresses in a step.
+        rows: rows of each address.
+        context_size: numbers that describe a step before its first choice.
+        name: "reinforce", "rebar", "relax", "straight-through" or "straight-through-gumbel".
+        baseline: "none", "moving-average" (one number), "learned" (from the context, by a network
+            of one hidden layer) or "leave-one-out" (the mean of the other samples of the same
+            sequence); of the unbiased estimators.
+        samples: runs of each sequence; at least 2 for leave-one-out.
+        temperature: of the relaxation. It is not trained: that would take second derivatives
+            through whole runs.
+        entropy: reward for a nat of entropy of each address.
+        control_size: hidden units of the baseline and of RELAX's control variate.
+    """
+
+    def __init__(
+        self,
+        choices: int,
+        rows: int,
+        context_size: int,
+        *,
+        name: str = "straight-through-gumbel",
+        baseline: str = "learned",
+        samples: int = 1,
+        temperature: float = 1.0,
+        entropy: float = 0.0,
+        control_size: int = 32,
+    ):
+        super().__init__()
+        check_choice("estimator", name, ESTIMATORS)
+        check_choice("baseline", baseline, BASELINES)
+        check_at_least(2 if baseline == "leave-one-out" else 1, samples=samples)
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        self.name, self.baseline, self.samples = name, baseline, samples
+        self.temperature, self.entropy = temperature, entropy
+        self.choices, self.rows = choices, rows
+        if baseline == "learned" and UNBIASED[name]:
+            self.predictor = _network(context_size, control_size)
+        elif baseline == "moving-average":
+            self.register_buffer("average", torch.zeros(()))
+        if name in ("rebar", "relax"):
+            self.scale = nn.Parameter(torch.tensor(0.5))
+        if name == "relax":
+            self.control = _network(choices * rows + context_size, control_size)
+
+    def noise(self, x: Float[Tensor, "batch time input"], generator: Any = None) -> Tensor:
+        """Gumbel noise for every address of a batch."""
+        shape = (*x.shape[:2], self.choices, self.rows)
+        return gumbel(x.new_empty(()).expand(shape), generator)
+
+    def chooser(self, noise: Tensor) -> Chooser:
+        """How rows are chosen in training."""
+        if self.name == "straight-through":
+            return addresses.straight_through(noise)
+        if self.name == "straight-through-gumbel":
+            return addresses.straight_through_gumbel(noise, self.temperature)
+        return addresses.sampling(noise)
+
+    def forward(
+        self,
+        run: Callable[[Tensor, Tensor | None, Chooser, Tensor | None], Any],
+        x: Float[Tensor, "batch time input"],
+        costs: Callable[[Tensor], Tensor],
+        lengths: Tensor | None,
+        *,
+        generator: torch.Generator | None = None,
+        want_gradient: bool = False,
+    ) -> AddressEstimate:
+        """Estimate.
+
+        Args:
+            run: (x, lengths, chooser, offset of the logits) -> `Run`.
+            costs: from outputs of the batch to the cost of each of its steps.
+        """
+        if self.samples > 1:
+            x = x.repeat(self.samples, 1, 1)
+            lengths = None if lengths is None else lengths.repeat(self.samples)
+        offset = None
+        if want_gradient or self.name in ("rebar", "relax"):
+            offset = x.new_zeros(*x.shape[:2], self.choices, self.rows, requires_grad=True)
+
+        def cost(y: Tensor) -> Tensor:
+            return torch.cat([costs(part) for part in y.chunk(self.samples)])
+
+        noise = self.noise(x, generator)
+        sampled = run(x, lengths, self.chooser(noise), offset)
+        value = cost(sampled.y)
+        active = torch.ones_like(value, dtype=torch.bool)
+        if lengths is not None:
+            active = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+        total = value.sum(1)
+        loss = total.mean()
+        if self.entropy:
+            bonus = addresses.entropies(sampled.logits, active).sum(1).mean()
+            loss = loss - self.entropy * bonus
+        if not UNBIASED[self.name]:
+            gradient = None
+            if want_gradient:
+                (gradient,) = torch.autograd.grad(total.sum(), offset, retain_graph=True)
+            return AddressEstimate(loss, total.detach(), gradient)
+
+        choices = sampled.weights.detach()
+        log_probs = addresses.log_probs(sampled.logits, choices, active)
+        score = addresses.scores(sampled.logits.detach(), choices, active)
+        plain = target = addresses.to_go(value.detach())
+        if self.name in ("rebar", "relax"):
+            again = addresses.conditional_noise(sampled.logits, choices, generator)
+            free, given = (
+                cost(run(x, lengths, addresses.relaxing(u, self.temperature), offset).y)
+                for u in (noise, again)
+            )
+            given_to_go = addresses.to_go(given.detach())
+            path = (free - given).sum(1)
+            (slope,) = torch.autograd.grad(path.sum(), offset, retain_graph=True)
+            # The estimate is `gradient` (REINFORCE) + scale * per_scale (+ RELAX's own).
+            per_scale = slope - given_to_go[..., None, None] * score
+            target = plain - self.scale.detach() * given_to_go
+            loss = loss + self.scale.detach() * path.mean()
+        baseline, own_loss = self._baseline(target, sampled.context.detach(), active)
+        loss = loss + ((target - baseline) * log_probs).sum(1).mean()
+        gradient = (plain - baseline)[..., None, None] * score
+
+        if self.name in ("rebar", "relax"):
+            gradient = gradient + self.scale * per_scale
+            if self.name == "relax":
+                local = self._local_control(sampled, noise, choices, active, generator)
+                loss = loss + (local.detach() * sampled.logits).sum((1, 2, 3)).mean()
+                gradient = gradient + local
+            own_loss = own_loss + _relative(gradient.square().sum((1, 2, 3)).mean())
+        # The value is the mean cost; all else is there for its gradient.
+        pull = loss + own_loss
+        return AddressEstimate(
+            total.mean().detach() + pull - pull.detach(), total.detach(), gradient.detach()
+        )
+
+    def _baseline(self, target: Tensor, context: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
+        """The baseline of each step, and the loss that trains it."""
+        nothing = target.new_zeros(())
+        if self.baseline == "moving-average":
+            before = self.average.clone()
+            if self.training:
+                self.average += (1 - DECAY) * (target[active].mean() - before)
+            return before, nothing
+        if self.baseline == "leave-one-out":
+            return leave_one_out(target.unflatten(0, (self.samples, -1))).flatten(0, 1), nothing
+        if self.baseline == "learned":
+            predicted = self.predictor(context)[..., 0]
+            error = torch.where(active, predicted - target, 0.0).square().sum() / active.sum()
+            return predicted.detach(), _relative(error, least=1.0)
+        return nothing, nothing
+
+    def _local_control(self, sampled, noise, choices, active, generator) -> Tensor:
+        """RELAX's learned control variate of each step alone, c(z_t; what was known before).
+
+        It is unbiased step by step, since given the past z_t depends on the weights through
+        logits_t only. The gradient it adds, as a function of its parameters.
+        """
+        context = sampled.context.detach()
+        with torch.enable_grad():
+            leaf = sampled.logits.detach().requires_grad_()
+            both = []
+            for z in (leaf + noise, CATEGORICAL.conditional(leaf, choices, generator)):
+                seen = CATEGORICAL.relax(z, self.temperature).flatten(2)
+                value = self.control(torch.cat([seen, context], -1))[..., 0]
+                both.append(torch.where(active, value, 0.0))
+            free, given = both
+            (path,) = torch.autograd.grad((free - given).sum(), leaf, create_graph=True)
+        score = addresses.scores(leaf.detach(), choices, active)
+        return path - given[..., None, None] * score
+
+
+def _network(inputs: int, hidden: int) -> nn.Sequential:
+    """One hidden layer, and an output that starts at zero: at first there is no control."""
+    network = nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+    nn.init.zeros_(network[-1].weight)
+    nn.init.zeros_(network[-1].bias)
+    return network
+
+
+def _relative(loss: Tensor, least: float = 1e-12) -> Tensor:
+    """A loss in units of its own size, so that clipping a joint gradient minds the machine."""
+    return loss / loss.detach().clamp(min=least)

@@ -1,0 +1,167 @@
+"""What machines with discrete addresses share: how they run, and how they are trained."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tapehead.machines.address_estimator import ESTIMATORS, AddressEstimate, AddressEstimator
+from tapehead.machines.machine import Machine, Trace, check_at_least, check_choice, check_state
+from tapehead.ops.estimators import addresses
+from tapehead.ops.estimators.addresses import Chooser
+
+ADDRESSINGS = ("soft", "discrete", "annealed")
+
+
+class Run(NamedTuple):
+    """One pass over a batch of sequences.
+
+    `logits` and `weights` hold every address in the order in which they were chosen. `context` is
+    what the machine knew at each step before its first choice of that step.
+    """
+
+    y: Float[Tensor, "batch time output"]
+    state: Any
+    logits: Float[Tensor, "batch time choices rows"]
+    weights: Float[Tensor, "batch time choices rows"]
+    context: Float[Tensor, "batch time context"]
+    inner: Mapping[str, Tensor]
+
+
+class DiscreteMachine(Machine):
+    """A machine that can address its memory one row at a time.
+
+    In evaluation a discrete machine takes the likeliest row of each address. In training it draws
+    the row, and `training_loss` gives a loss whose gradient goes through the choices; `forward`
+    alone does so only for the straight-through estimators, whose gradient needs no cost.
+
+    Attributes:
+        addressing: "soft" (all rows at once, as a plain differentiable machine), "discrete", or
+            "annealed": soft or discrete by the toss of a coin for each training batch, from
+            always soft to always discrete over `annealing` batches (Gulcehre et al. 2016).
+    """
+
+    choices: int
+    """Addresses in a step."""
+    rows: int
+    """Rows of each address."""
+
+    def set_addressing(
+        self, addressing: str, *, annealing: int, context_size: int, estimator: Mapping[str, Any]
+    ) -> None:
+        """Called by a subclass when its sizes are known."""
+        check_choice("addressing", addressing, ADDRESSINGS)
+        check_at_least(1, annealing=annealing)
+        self.addressing, self.annealing = addressing, annealing
+        self.address_estimator = AddressEstimator(
+            self.choices, self.rows, context_size, **estimator
+        )
+        self.register_buffer("batches_seen", torch.zeros((), dtype=torch.int64))
+
+    @abstractmethod
+    def run(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: Any,
+        choose: Chooser,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+        offset: Float[Tensor, "batch time choices rows"] | None = None,
+        keep: bool = False,
+    ) -> Run:
+        """One pass with the given way of choosing rows.
+
+        Args:
+            offset: added to the logits of every address; to differentiate by.
+            keep: keep every named inner tensor.
+        """
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: Any = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Float[Tensor, "batch time output"], Any]:
+        run = self._run(x, state, lengths, keep=False)
+        return run.y, run.state
+
+    def trace(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: Any = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> Trace:
+        run = self._run(x, state, lengths, keep=True)
+        return Trace(run.y, run.state, run.inner)
+
+    def training_loss(
+        self,
+        x: Float[Tensor, "batch time input"],
+        costs: Callable[[Tensor], Tensor],
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, ""]:
+        """A loss to call `backward` on: the estimate for the machine, and the estimator's own.
+
+        Args:
+            costs: from outputs (batch, time, output) to the cost of each step (batch, time), zero
+                past each sequence's length.
+        """
+        soft = self._soft_now(generator)
+        if self.training:
+            self.batches_seen += 1
+        if soft:
+            run = self.run(x, self.initial_state(x.shape[0]), addresses.soft, lengths=lengths)
+            return costs(run.y).sum(1).mean()
+        return self.estimate(x, costs, lengths=lengths, generator=generator).loss
+
+    def estimate(
+        self,
+        x: Float[Tensor, "batch time input"],
+        costs: Callable[[Tensor], Tensor],
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+        generator: torch.Generator | None = None,
+        want_gradient: bool = False,
+    ) -> AddressEstimate:
+        """The loss of `training_loss` with discrete addresses, and if wanted the estimate at the
+        logits of every address."""
+        self._check_input(x, lengths)
+
+        def run(x: Tensor, lengths: Tensor | None, choose: Chooser, offset: Tensor | None) -> Run:
+            start = self.initial_state(x.shape[0])
+            return self.run(x, start, choose, lengths=lengths, offset=offset)
+
+        return self.address_estimator(
+            run, x, costs, lengths, generator=generator, want_gradient=want_gradient
+        )
+
+    def _soft_now(self, generator: torch.Generator | None = None) -> bool:
+        if self.addressing != "annealed" or not self.training:
+            return self.addressing == "soft"
+        chance = 1 - self.batches_seen.item() / self.annealing
+        return torch.rand((), generator=generator).item() < chance
+
+    def _run(self, x, state, lengths, *, keep) -> Run:
+        self._check_input(x, lengths)
+        start = self.initial_state(x.shape[0])
+        if state is not None:
+            check_state(state, start)
+            start = state
+        if self._soft_now():
+            choose = addresses.soft
+        elif self.training:
+            noise = self.address_estimator.noise(x)
+            choose = self.address_estimator.chooser(noise)
+        else:
+            choose = addresses.hard
+        return self.run(x, start, choose, lengths=lengths, keep=keep)
+
+
+__all__ = ["ADDRESSINGS", "ESTIMATORS", "DiscreteMachine", "Run"]

@@ -1,0 +1,99 @@
+"""The Neural Turing Machine with its head weightings sampled: one row for each head and step."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tapehead.machines.discrete import DiscreteMachine, Run
+from tapehead.machines.ntm import NTM
+from tapehead.ops.estimators.addresses import Chooser
+from tapehead.ops.ntm import NTMState
+from tapehead.ops.ntm.discrete import ntm_choices
+
+
+class DiscreteNTM(DiscreteMachine, NTM):
+    """The plain NTM that reads and writes one row with each head.
+
+    The weighting that an `NTM` would use is the distribution that this one draws from; the
+    relaxation that REBAR and RELAX need is the soft machine itself. Weights have the names and
+    shapes of `NTM`, so either can go on from where the other was trained.
+
+    Trace names are those of `NTM`, and `logits` and `weights` (choices, rows), every address
+    before and after its choice, in the order of choosing.
+
+    Args:
+        input_size: numbers per input step.
+        output_size: numbers per output step (logits).
+        memory_size, word_size, num_reads, num_writes, controller, hidden_size, num_layers,
+            shift_range, similarity, read_first, memory_init, head_init: as in `NTM`.
+        addressing: "discrete", "soft", or "annealed" from soft to discrete.
+        annealing: training batches that "annealed" takes.
+        estimator: options of `AddressEstimator`: name, baseline, samples, temperature, entropy.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        memory_size: int = 128,
+        word_size: int = 20,
+        num_reads: int = 1,
+        num_writes: int = 1,
+        controller: str = "lstm",
+        hidden_size: int = 100,
+        num_layers: int = 1,
+        shift_range: int = 1,
+        similarity: str = "cosine",
+        read_first: bool = False,
+        memory_init: str = "constant",
+        head_init: str = "focused",
+        addressing: str = "discrete",
+        annealing: int = 10_000,
+        estimator: Mapping[str, Any] | None = None,
+    ):
+        super().__init__(
+            input_size,
+            output_size,
+            memory_size=memory_size,
+            word_size=word_size,
+            num_reads=num_reads,
+            num_writes=num_writes,
+            controller=controller,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            shift_range=shift_range,
+            similarity=similarity,
+            read_first=read_first,
+            memory_init=memory_init,
+            head_init=head_init,
+            backend="reference",
+        )
+        self.choices, self.rows = num_reads + num_writes, memory_size
+        self.set_addressing(
+            addressing, annealing=annealing, context_size=hidden_size, estimator=estimator or {}
+        )
+
+    def run(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: NTMState,
+        choose: Chooser,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+        offset: Float[Tensor, "batch time choices rows"] | None = None,
+        keep: bool = False,
+    ) -> Run:
+        features, state, inner = ntm_choices(
+            self.input(x), self._weights(), state, self.spec, choose, lengths, offset
+        )
+        return Run(
+            y=self.output(features),
+            state=state,
+            logits=inner["logits"],
+            weights=inner["weights"],
+            context=inner["hidden"],
+            inner=inner if keep else {},
+        )
