@@ -2,6 +2,7 @@
 
 from types import ModuleType
 
+import torch
 from torch import Tensor
 
 from tapehead.ops.backends import choose
@@ -18,5 +19,8 @@ def implementation(backend: str, projected: Tensor, spec: NTMSpec) -> ModuleType
     # Numba is slow to import, so only when it may be of use.
     from tapehead.ops.ntm import cpu
 
+    if torch.compiler.is_compiling() and backend in ("auto", "cpu"):
+        # `choose` writes to the log, which tracing cannot follow.
+        return reference if cpu.obstacle(projected, spec) else cpu
     name = choose("ntm", backend, {"cpu": lambda: cpu.obstacle(projected, spec)})
     return {"reference": reference, "cpu": cpu}[name]

@@ -1,13 +1,26 @@
 """Moving rows of numbers; none of these touches memory beyond `count` numbers."""
 
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.simd import fill, lanes, load_first, store_first
+from tapehead.ops.numba_kit.simd import fill, lanes, load, load_first, store, store_first
+
+
+@part
+def store_part(target, vector, count):
+    """The first `count` lanes; quicker than `store_first` where most stores are whole."""
+    if count >= lanes(target):
+        store(target, vector)
+    else:
+        store_first(target, vector, count)
 
 
 @part
 def copy(source, target, count):
     width = lanes(source)
-    for i in range(0, count, width):
+    i = 0
+    while i + width <= count:
+        store(target + i, load(source + i))
+        i += width
+    if i < count:
         store_first(target + i, load_first(source + i, count - i), count - i)
 
 
@@ -15,7 +28,11 @@ def copy(source, target, count):
 def add_to(target, source, count):
     """target += source"""
     width = lanes(source)
-    for i in range(0, count, width):
+    i = 0
+    while i + width <= count:
+        store(target + i, load(target + i) + load(source + i))
+        i += width
+    if i < count:
         total = load_first(target + i, count - i) + load_first(source + i, count - i)
         store_first(target + i, total, count - i)
 
@@ -25,5 +42,9 @@ def clear(target, count):
     """Zeros."""
     width = lanes(target)
     zero = fill(target, 0)
-    for i in range(0, count, width):
+    i = 0
+    while i + width <= count:
+        store(target + i, zero)
+        i += width
+    if i < count:
         store_first(target + i, zero, count - i)

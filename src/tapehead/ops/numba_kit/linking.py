@@ -14,7 +14,6 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.registry import cpu_target
 
-
 _PARTS: set[str] = set()
 
 

@@ -1,12 +1,16 @@
-"""The Neural Turing Machine on the CPU: the whole sequence in one Numba kernel, and back."""
+"""The Neural Turing Machine on the CPU: the whole sequence in one Numba kernel, and back.
+
+`ntm` and `ntm_trace` are `reference.ntm` and `reference.ntm_trace`, sooner. The mathematics of the
+way back stands in ops/ntm/README.md, the arrangement of numbers in `layout`.
+"""
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tapehead.ops.ntm.cpu.calls import run_backward, run_forward
-from tapehead.ops.ntm.cpu.layout import block_size, default_every, layout
-from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights, ntm_trace
+from tapehead.ops.ntm.cpu import calls, registered
+from tapehead.ops.ntm.cpu.tracing import unpack
+from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
 
 __all__ = ["ntm", "ntm_trace", "obstacle"]
 
@@ -32,54 +36,52 @@ def ntm(
     """As `reference.ntm`.
 
     Args:
-        checkpoint_every: memories are kept every so many steps, and computed again in between.
-            None: a number that keeps time and space low.
+        checkpoint_every: the memory is kept every so many steps, and computed again in between for
+            the backward pass: near the root of the number of steps takes the least space. None: a
+            number that is quick.
     """
-    features, *last = _NTM.apply(spec, checkpoint_every, projected, lengths, *weights, *state)
+    if torch.compiler.is_compiling():
+        features, *last = registered.ntm(projected, weights, state, spec, lengths, checkpoint_every)
+    else:
+        features, *last = _NTM.apply(spec, checkpoint_every, projected, lengths, *weights, *state)
     return features, NTMState(*last)
 
 
+def ntm_trace(
+    projected: Tensor,
+    weights: NTMWeights,
+    state: NTMState,
+    spec: NTMSpec,
+    lengths: Tensor | None = None,
+) -> tuple[Tensor, NTMState, dict[str, Tensor]]:
+    """As `reference.ntm_trace`, but no gradient flows through the inner tensors.
+
+    Features and state are those of `ntm`, and gradients flow through them.
+    """
+    features, state_after = ntm(projected, weights, state, spec, lengths)
+    with torch.no_grad():
+        # One sequence a block and every memory kept: then the tape can be read as it is.
+        run = calls.forward(projected, weights, state, spec, lengths, every=1, block=1)
+        inner = unpack(run, spec, state, lengths)
+    return features, state_after, inner
+
+
 class _NTM(torch.autograd.Function):
+    """The quick way in: the operators in `registered` take the dispatcher's time on top."""
+
     @staticmethod
     def forward(ctx, spec, every, projected, lengths, *tensors):
         weights, state = tensors[:6], tensors[6:]
-        rows, hidden = state[0].shape[1], weights[4].shape[1]
-        batch, time, gates = projected.shape
-        itemsize = projected.element_size()
-        if every is None:
-            every = default_every(time, rows, spec.word_size, itemsize)
-        plan = layout(
-            spec, batch, time, rows, hidden, weights[2].shape[0] + 1, itemsize, every,
-            block_size(batch),
-        )  # fmt: skip
-        weights = [tensor.contiguous() for tensor in weights]
-        state = [_rows_contiguous(tensor) for tensor in state]
-        lengths = None if lengths is None else lengths.long().contiguous()
-        features, last, tape = run_forward(
-            plan, projected.contiguous(), weights, state, lengths,
-            hidden + spec.num_reads * spec.word_size,
-        )  # fmt: skip
+        run = calls.forward(projected, weights, state, spec, lengths, every)
         ctx.save_for_backward(*weights)
-        ctx.rest = (plan, tape, features.detach(), lengths, gates, [t.shape for t in state])
+        ctx.run = run.without_results()
         ctx.set_materialize_grads(False)
-        return features, *last
+        return run.features, *run.last
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_features, *d_last):
-        plan, tape, features, lengths, gates, shapes = ctx.rest
-        if d_features is None:
-            d_features = torch.zeros_like(features)
-        d_last = [None if d is None else d.contiguous() for d in d_last]
-        d_projected, d_weights, d_state = run_backward(
-            plan, ctx.saved_tensors, lengths, tape, features, d_features.contiguous(), d_last,
-            gates, shapes, ctx.needs_input_grad[10:],
-        )  # fmt: skip
+        d_projected, d_weights, d_state = calls.backward(
+            ctx.run, ctx.saved_tensors, d_features, d_last, ctx.needs_input_grad[10:]
+        )
         return None, None, d_projected, None, *d_weights, *d_state
-
-
-def _rows_contiguous(tensor: Tensor) -> Tensor:
-    """Contiguous within each sequence; sequences may share memory, as expanded tensors do."""
-    if tensor.stride()[1:] == tensor[0].stride() and tensor[0].is_contiguous():
-        return tensor
-    return tensor.contiguous()

@@ -12,6 +12,7 @@ from tapehead.ops.ntm.cpu.forward import (
     cell_before,
     input_area,
     input_row,
+    inverse_before,
     length_of,
     longest,
     record_of,
@@ -164,7 +165,8 @@ def replay(a, tape, start, count, first_step, last_step, work):
             copy(kept + s * size, memory + s * size, size)
         for t in range(first_step, min(last_step, length)):
             before = memory + ((t - first_step) * count + s) * size
-            write(a, record_of(a, tape, count, t, s), before, before + count * size)
+            record = record_of(a, tape, count, t, s)
+            write(a, record, before, before + count * size, work + a.at_work_misc)
 
 
 @part
@@ -245,17 +247,22 @@ def heads_step(a, tape, count, t, s, before, after, d_features, target, work):
     reader, apart = weights_before(a, tape, count, t, s, 0)
     writer, _ = weights_before(a, tape, count, t, s, reads)
     d_writes = carry + reads * rows_pad
-    d_erases, d_adds = d_record + a.at_erases, d_record + a.at_adds
+    first_inverse = inverse_before(a, tape, count, t, s)
+    last_inverse = record + a.at_inverse
     if a.read_first:
-        write_backward(a, record, before, d_memory, d_writes, d_erases, d_adds, misc)
-        after = before
-    read_backward(a, record, after, d_reads, carry, d_memory)
-    address_backward(a, 0, reads, record, reader, apart, after, carry, d_memory, d_record, misc)
-    if not a.read_first:
-        write_backward(a, record, before, d_memory, d_writes, d_erases, d_adds, misc)
+        write_backward(a, record, before, d_memory, d_writes, d_record, misc)
+        after, last_inverse = before, first_inverse
+    read_backward(a, record, after, d_reads, carry)
     address_backward(
-        a, reads, writes, record, writer, apart, before, d_writes, d_memory, d_record, misc
-    )
+        a, 0, reads, record, reader, apart, after, last_inverse, carry, d_memory, d_reads,
+        d_record, misc,
+    )  # fmt: skip
+    if not a.read_first:
+        write_backward(a, record, before, d_memory, d_writes, d_record, misc)
+    address_backward(
+        a, reads, writes, record, writer, apart, before, first_inverse, d_writes, d_memory, d_reads,
+        d_record, misc,
+    )  # fmt: skip
     parameters_backward(a, record, d_record, target)
 
 

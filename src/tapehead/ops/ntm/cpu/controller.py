@@ -1,8 +1,9 @@
 """The controller's part that is no matrix product: gates forward and backward, one sequence."""
 
+from tapehead.ops.numba_kit.copying import store_part
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.maths import sigmoid, tanh
-from tapehead.ops.numba_kit.simd import fma, lanes, load, store, store_first
+from tapehead.ops.numba_kit.simd import fma, lanes, load, store
 
 
 @part
@@ -22,7 +23,7 @@ def lstm_forward(a, gates, cell, record, hidden):
         store(record + 3 * pad + i, leave)
         store(record + 4 * pad + i, new)
         store(record + 5 * pad + i, squashed)
-        store_first(hidden + i, leave * squashed, size - i)
+        store_part(hidden + i, leave * squashed, size - i)
 
 
 @part
@@ -37,10 +38,10 @@ def lstm_backward(a, record, cell, d_hidden, d_cell, d_gates):
         above = load(d_hidden + i)
         change = fma(above * leave, 1 - squashed * squashed, load(d_cell + i))
         store(d_cell + i, change * keep)
-        store_first(d_gates + i, change * candidate * ((1 - enter) * enter), count)
-        store_first(d_gates + size + i, change * load(cell + i) * ((1 - keep) * keep), count)
-        store_first(d_gates + 2 * size + i, change * enter * (1 - candidate * candidate), count)
-        store_first(d_gates + 3 * size + i, above * squashed * ((1 - leave) * leave), count)
+        store_part(d_gates + i, change * candidate * ((1 - enter) * enter), count)
+        store_part(d_gates + size + i, change * load(cell + i) * ((1 - keep) * keep), count)
+        store_part(d_gates + 2 * size + i, change * enter * (1 - candidate * candidate), count)
+        store_part(d_gates + 3 * size + i, above * squashed * ((1 - leave) * leave), count)
 
 
 @part
@@ -48,7 +49,7 @@ def tanh_forward(a, gates, hidden):
     """A feed-forward layer's output."""
     width, size = lanes(gates), a.hidden_size
     for i in range(0, size, width):
-        store_first(hidden + i, tanh(load(gates + i)), size - i)
+        store_part(hidden + i, tanh(load(gates + i)), size - i)
 
 
 @part
@@ -56,4 +57,4 @@ def tanh_backward(a, hidden, d_hidden, d_gates):
     width, size = lanes(hidden), a.hidden_size
     for i in range(0, size, width):
         value = load(hidden + i)
-        store_first(d_gates + i, load(d_hidden + i) * (1 - value * value), size - i)
+        store_part(d_gates + i, load(d_hidden + i) * (1 - value * value), size - i)

@@ -1,7 +1,7 @@
 """The forward kernel: whole sequences, a block of them at a time."""
 
 from tapehead.ops.ntm.cpu.controller import lstm_forward, tanh_forward
-from tapehead.ops.ntm.cpu.heads import address, head_parameters, read, write
+from tapehead.ops.ntm.cpu.heads import address, head_parameters, inverse_norms, read, write
 from tapehead.ops.ntm.cpu.layout import PACK, RUN, Arguments
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
@@ -132,6 +132,14 @@ def weights_before(a, tape, count, t, s, head):
 
 
 @part
+def inverse_before(a, tape, count, t, s):
+    """Where the inverse norms of M_{t-1} lie."""
+    if t == 0:
+        return tape + count * a.at_start + (s + 1) * a.start - a.rows_pad
+    return record_of(a, tape, count, t - 1, s) + a.at_inverse
+
+
+@part
 def cell_before(a, tape, count, t, s, layer):
     if t == 0:
         at = tape + count * a.at_start + s * a.start + a.heads * a.rows_pad
@@ -238,17 +246,21 @@ def last_input(a, layer):
 
 
 @part
-def head_steps(a, tape, count, t, s, record, memory, misc, reads, following):
+def head_steps(a, tape, count, t, s, record, memory, halo, reads, following):
     """All heads of one sequence: address, write and read in the order that was asked for."""
     writer, apart = weights_before(a, tape, count, t, s, a.num_reads)
     reader, _ = weights_before(a, tape, count, t, s, 0)
-    address(a, a.num_reads, a.num_writes, record, writer, apart, memory, misc)
-    if not a.read_first:
-        write(a, record, memory, memory)
-    address(a, 0, a.num_reads, record, reader, apart, memory, misc)
-    read(a, record, memory, reads, following)
+    before = inverse_before(a, tape, count, t, s)
+    after = record + a.at_inverse
+    address(a, a.num_reads, a.num_writes, record, writer, apart, memory, before, halo)
     if a.read_first:
-        write(a, record, memory, memory)
+        address(a, 0, a.num_reads, record, reader, apart, memory, before, halo)
+        read(a, record, memory, reads, following)
+        write(a, record, memory, memory, after)
+    else:
+        write(a, record, memory, memory, after)
+        address(a, 0, a.num_reads, record, reader, apart, memory, after, halo)
+        read(a, record, memory, reads, following)
 
 
 @part
@@ -279,6 +291,7 @@ def import_state(a, kind, sequence, count, s, tape, memory):
             copy(hidden + layer * size, inputs + below, size)
             at = start + a.heads * a.rows_pad + layer * a.hidden_pad
             copy(cell + layer * size, at, size)
+    inverse_norms(a, memory, inverse_before(a, tape, count, 0, s))
 
 
 @part

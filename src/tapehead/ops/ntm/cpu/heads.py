@@ -5,6 +5,7 @@ Rows beyond the last are padding: weightings are zero there, and so is the memor
 """
 
 from tapehead.ops.addressing import SHARPENING_FLOOR
+from tapehead.ops.numba_kit.copying import copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.maths import absolute, exp, log_, sigmoid, softplus, sqrt, tanh
 from tapehead.ops.numba_kit.product import multiply
@@ -88,7 +89,9 @@ def normalise_exp(count, values, top):
 
 @part
 def inverse_norms(a, memory, inverse):
-    """1 / sqrt(sum_j M_j^2 + epsilon) of every row."""
+    """1 / sqrt(sum_j M_j^2 + epsilon) of every row; only cosine similarity needs it."""
+    if a.similarity != COSINE:
+        return
     width = lanes(memory)
     for n in range(0, a.rows_pad, width):
         total = fill(memory, EPSILON)
@@ -110,15 +113,15 @@ def inverse_key_norm(a, key):
 
 
 @part
-def similarities(a, head, count, record, memory, inverse, scores):
-    """K of `count` heads from `head` on, one row of `scores` each; fills `inverse` for cosine."""
+def similarities(a, head, count, record, memory, inverse):
+    """K of `count` heads from `head` on, into the record."""
     width = lanes(memory)
     rows_pad = a.rows_pad
     keys = record + a.at_keys + head * a.word_pad
+    scores = record + a.at_scores + head * rows_pad
     if a.similarity == COSINE or a.similarity == DOT:
         multiply(count, keys, a.word_pad, 1, memory, rows_pad, rows_pad, a.word, scores, rows_pad)
         if a.similarity == COSINE:
-            inverse_norms(a, memory, inverse)
             for h in range(count):
                 inverse_key = inverse_key_norm(a, keys + h * a.word_pad)
                 for n in range(0, rows_pad, width):
@@ -164,31 +167,29 @@ def wrap(a, halo):
 
 
 @part
-def address(a, head, count, record, previous, previous_step, memory, misc):
+def address(a, head, count, record, previous, previous_step, memory, inverse, halo):
     """NTM eq. 5 to 9 for `count` heads from `head` on; `previous` is where their w_{t-1} lie."""
     width = lanes(memory)
     rows, rows_pad = a.rows, a.rows_pad
-    scores = misc
-    inverse = misc + a.heads * rows_pad
-    halo = inverse + rows_pad
     lowest = fill(memory, LOWEST)
-    similarities(a, head, count, record, memory, inverse, scores)
-    for h in range(count):
-        content = record + a.at_heads + (head + h) * 3 * rows_pad
+    similarities(a, head, count, record, memory, inverse)
+    for h in range(head, head + count):
+        scores = record + a.at_scores + h * rows_pad
+        content = record + a.at_heads + h * 3 * rows_pad
         shifted = content + rows_pad
         weights = shifted + rows_pad
-        strength = broadcast(record + a.at_strengths + head + h)
+        strength = broadcast(record + a.at_strengths + h)
         top = lowest
         for n in range(0, rows_pad, width):
-            value = first(strength * load(scores + h * rows_pad + n), rows - n, lowest)
+            value = first(strength * load(scores + n), rows - n, lowest)
             store(content + n, value)
             top = larger(value, top)
         normalise_exp(rows, content, max_lanes(top))
 
-        gate = broadcast(record + a.at_gates + head + h)
-        gate_into_halo(a, content, previous + h * previous_step, gate, halo)
-        shift = record + a.at_shifts + (head + h) * a.shifts_pad
-        sharpening = 1 + broadcast(record + a.at_sharpenings + head + h)
+        gate = broadcast(record + a.at_gates + h)
+        gate_into_halo(a, content, previous + (h - head) * previous_step, gate, halo)
+        shift = record + a.at_shifts + h * a.shifts_pad
+        sharpening = 1 + broadcast(record + a.at_sharpenings + h)
         top = lowest
         for n in range(0, rows_pad, width):
             total = fill(memory, 0)
@@ -203,11 +204,17 @@ def address(a, head, count, record, previous, previous_step, memory, misc):
 
 
 @part
-def write(a, record, source, target):
-    """target = source prod_h (1 - w_h e_h) + sum_h w_h a_h, NTM eq. 3 and 4; may be in place."""
+def write(a, record, source, target, inverse):
+    """target = source prod_h (1 - w_h e_h) + sum_h w_h a_h, NTM eq. 3 and 4; may be in place.
+
+    `inverse` becomes the inverse norms of the new rows.
+    """
+    if a.num_writes == 1:
+        write_once(a, record, source, target, inverse)
+        return
     width = lanes(source)
-    rows_pad, writes = a.rows_pad, a.num_writes
-    for h in range(writes - 1):
+    rows_pad = a.rows_pad
+    for h in range(a.num_writes):
         weights = write_weights(a, record, h)
         for j in range(a.word):
             erase = broadcast(record + a.at_erases + h * a.word_pad + j)
@@ -215,22 +222,50 @@ def write(a, record, source, target):
                 value = load(source + j * rows_pad + n)
                 store(target + j * rows_pad + n, value * (1 - load(weights + n) * erase))
         source = target
-    last = writes - 1
-    weights = write_weights(a, record, last)
-    for j in range(a.word):
-        erase = broadcast(record + a.at_erases + last * a.word_pad + j)
-        add = broadcast(record + a.at_adds + last * a.word_pad + j)
-        for n in range(0, rows_pad, width):
-            weight = load(weights + n)
-            kept = load(source + j * rows_pad + n) * (1 - weight * erase)
-            store(target + j * rows_pad + n, fma(weight, add, kept))
-    for h in range(writes - 1):
+    for h in range(a.num_writes):
         weights = write_weights(a, record, h)
         for j in range(a.word):
             add = broadcast(record + a.at_adds + h * a.word_pad + j)
             for n in range(0, rows_pad, width):
                 at = target + j * rows_pad + n
                 store(at, fma(load(weights + n), add, load(at)))
+    inverse_norms(a, target, inverse)
+
+
+@part
+def write_once(a, record, source, target, inverse):
+    """`write` with one head, as M + w (a - e M), and with the norms in the same sweep."""
+    width = lanes(source)
+    rows_pad = a.rows_pad
+    weights = write_weights(a, record, 0)
+    erases, adds = record + a.at_erases, record + a.at_adds
+    n = 0
+    while n + width < rows_pad:
+        weight, weight2 = load(weights + n), load(weights + n + width)
+        total, total2 = fill(source, EPSILON), fill(source, EPSILON)
+        for j in range(a.word):
+            erase, add = -broadcast(erases + j), broadcast(adds + j)
+            value = load(source + j * rows_pad + n)
+            value2 = load(source + j * rows_pad + n + width)
+            value = fma(weight, fma(erase, value, add), value)
+            value2 = fma(weight2, fma(erase, value2, add), value2)
+            store(target + j * rows_pad + n, value)
+            store(target + j * rows_pad + n + width, value2)
+            total = fma(value, value, total)
+            total2 = fma(value2, value2, total2)
+        store(inverse + n, 1 / sqrt(total))
+        store(inverse + n + width, 1 / sqrt(total2))
+        n += 2 * width
+    if n < rows_pad:
+        weight = load(weights + n)
+        total = fill(source, EPSILON)
+        for j in range(a.word):
+            value = load(source + j * rows_pad + n)
+            change = fma(-broadcast(erases + j), value, broadcast(adds + j))
+            value = fma(weight, change, value)
+            store(target + j * rows_pad + n, value)
+            total = fma(value, value, total)
+        store(inverse + n, 1 / sqrt(total))
 
 
 @part
@@ -246,10 +281,27 @@ def read(a, record, memory, features, following):
     rows_pad = a.rows_pad
     for head in range(a.num_reads):
         weights = record + a.at_heads + (head * 3 + 2) * rows_pad
-        for j in range(a.word):
+        place = head * a.word
+        j = 0
+        while j + 4 <= a.word:
+            line = memory + j * rows_pad
+            zero = fill(memory, 0)
+            total, total1, total2, total3 = zero, zero, zero, zero
+            for n in range(0, rows_pad, width):
+                weight = load(weights + n)
+                total = fma(weight, load(line + n), total)
+                total1 = fma(weight, load(line + rows_pad + n), total1)
+                total2 = fma(weight, load(line + 2 * rows_pad + n), total2)
+                total3 = fma(weight, load(line + 3 * rows_pad + n), total3)
+            store_one(features + place + j, sum_lanes(total))
+            store_one(features + place + j + 1, sum_lanes(total1))
+            store_one(features + place + j + 2, sum_lanes(total2))
+            store_one(features + place + j + 3, sum_lanes(total3))
+            j += 4
+        while j < a.word:
             total = fill(memory, 0)
             for n in range(0, rows_pad, width):
                 total = fma(load(weights + n), load(memory + j * rows_pad + n), total)
-            total = sum_lanes(total)
-            store_one(features + head * a.word + j, total)
-            store_one(following + head * a.word + j, total)
+            store_one(features + place + j, sum_lanes(total))
+            j += 1
+    copy(features, following, a.read_numbers)

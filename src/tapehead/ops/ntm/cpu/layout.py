@@ -11,8 +11,10 @@ blocks of sequences that are computed together. Within a block:
                    layers: input, forget, cell and output gate, cell, tanh(cell), each `hidden`
                    head parameters: keys, strengths, gates, sharpenings, shifts, erases, adds
                    heads: content weighting, shifted weighting, weighting, each `rows`
+                   heads: similarity K, `rows`
+                   inverse norms of the memory's rows after the step
     checkpoints  (time / every, sequence, word, rows) the memory before every so many steps
-    start        (sequence, [weightings, cells]) at the start
+    start        (sequence, [weightings, cells, inverse norms]) at the start
 
 Memory is kept transposed, so that the innermost loops run over rows. Each piece that a loop walks
 along is rounded up to whole vectors.
@@ -21,7 +23,9 @@ along is rounded up to whole vectors.
 import ctypes
 from dataclasses import dataclass
 from functools import lru_cache
+from types import SimpleNamespace
 
+from tapehead.ops.ntm.cpu.sizes import Places, machine_sizes, tape_sizes
 from tapehead.ops.ntm.reference import NTMSpec
 from tapehead.ops.numba_kit.simd import VECTOR_BYTES
 
@@ -33,8 +37,6 @@ MOST_GROUPS = 64
 
 PRODUCT_ROWS = 128
 """Steps times sequences of a block that gather before they are added to the weight gradients."""
-
-SIMILARITY_CODES = {"cosine": 0, "dot": 1, "euclidean": 2, "manhattan": 3}
 
 _POINTERS = """
     projected lengths memory read_weights write_weights reads hidden cell read_weight
@@ -57,11 +59,10 @@ _SIZES = """
     chunk rows_pad word_pad hidden_pad gates_pad interface_pad heads_pad shifts_pad reads_pad
     first_inputs first_inputs_pad upper_inputs upper_inputs_pad top_inputs_pad record
     layer_record at_keys at_strengths at_gates at_sharpenings at_shifts at_erases at_adds
-    at_heads start tape_size at_records at_checkpoints at_start packed_size at_packed_upper
-    packed_upper at_packed_interface work_size at_work_interface at_work_memory at_work_d_memory
-    at_work_carry carry at_work_rings ring at_ring_interface at_work_below below_pad
-    at_work_misc at_work_d_record at_work_d_reads sums_size at_sums_upper sums_upper
-    at_sums_interface
+    at_heads at_scores at_inverse start tape_size at_records at_checkpoints at_start packed_size
+    at_packed_upper packed_upper at_packed_interface work_size at_work_interface at_work_memory
+    at_work_d_memory at_work_carry carry at_work_rings at_ring_interface at_work_below below_pad
+    at_work_misc at_work_d_record sums_size at_sums_upper sums_upper at_sums_interface
 """.split()  # noqa: SIM905
 
 _CONTROL = ["phase", "next_group", "next_slot"]
@@ -81,15 +82,18 @@ PACK, RUN, REDUCE = 1, 2, 4
 class Layout:
     """The sizes that Python needs, and a block of arguments with all sizes filled in."""
 
-    template: bytes
+    sizes: Arguments
+    """Only to be read: pointers are zero."""
+    state_shapes: tuple[tuple[int, ...], ...]
     tape_size: int
     packed_size: int
     work_size: int
     sums_size: int
+    features_size: int
     groups: int
 
     def arguments(self) -> Arguments:
-        return Arguments.from_buffer_copy(self.template)
+        return Arguments.from_buffer_copy(self.sizes)
 
 
 def block_size(batch: int) -> int:
@@ -100,9 +104,9 @@ def block_size(batch: int) -> int:
     return min(LONGEST_BLOCK, -(-batch // 2))
 
 
-def default_every(time: int, rows: int, word: int, itemsize: int) -> int:
+def default_every(time: int) -> int:
     """Steps between two kept memories: few enough that those between stay in the cache."""
-    return max(1, min(time, 4))
+    return min(time, 4)
 
 
 @lru_cache(maxsize=256)
@@ -117,124 +121,87 @@ def layout(
     every: int,
     block: int,
 ) -> Layout:
-    width = VECTOR_BYTES // itemsize
-
-    def pad(count: int) -> int:
-        return -(-count // width) * width
-
-    sizes: dict[str, int] = {}
-    heads, writes, word = spec.num_heads, spec.num_writes, spec.word_size
-    lstm = int(spec.controller == "lstm")
-    gates = 4 * hidden if lstm else hidden
-    interface = sum(spec.interface_sizes)
-    read_numbers = spec.num_reads * word
+    machine = machine_sizes(spec, rows, hidden, layers, itemsize)
+    tape = tape_sizes(machine, time, every)
     blocks = -(-batch // block)
     groups = min(blocks, MOST_GROUPS)
     every = min(every, time)
     chunk = min(-(-time // every), max(1, PRODUCT_ROWS // (block * every))) * every
-
-    first_inputs = read_numbers + lstm * hidden
-    upper_inputs = hidden + lstm * hidden + 1
-    rows_pad, word_pad, hidden_pad = pad(rows), pad(word), pad(hidden)
-    gates_pad, interface_pad = pad(gates), pad(interface)
-    first_pad, upper_pad, top_pad = pad(first_inputs), pad(upper_inputs), pad(hidden + 1)
-    heads_pad, shifts_pad = pad(heads), pad(spec.num_shifts)
-    memory = word * rows_pad
-    upper = layers - 1
-
-    place = _Places()
-    layer_record = 6 * hidden_pad * lstm
-    place.take("layers", layers * layer_record)
-    at_keys = place.take("keys", heads * word_pad)
-    at_strengths = place.take("strengths", heads_pad)
-    at_gates = place.take("gates", heads_pad)
-    at_sharpenings = place.take("sharpenings", heads_pad)
-    at_shifts = place.take("shifts", heads * shifts_pad)
-    at_erases = place.take("erases", writes * word_pad)
-    at_adds = place.take("adds", writes * word_pad)
-    at_heads = place.take("heads", heads * 3 * rows_pad)
-    record = place.end
-
-    tape = _Places()
-    tape.take("inputs", time * (first_pad + upper * upper_pad + top_pad))
-    at_records = tape.take("records", time * record)
-    at_checkpoints = tape.take("checkpoints", -(-time // every) * memory)
-    start = heads * rows_pad + layers * lstm * hidden_pad
-    at_start = tape.take("start", start)
-
-    packed = _Places()
-    packed.take("first", max(first_inputs * gates_pad, gates * first_pad))
-    packed_upper = max(upper_inputs * gates_pad, gates * upper_pad)
-    at_packed_upper = packed.take("upper", upper * packed_upper)
-    at_packed_interface = packed.take(
-        "interface", max((hidden + 1) * interface_pad, interface * top_pad)
+    batch_sizes = dict(  # noqa: C408
+        batch=batch, time=time, block=block, blocks=blocks, groups=groups, every=every, chunk=chunk
+    )  # fmt: skip
+    packed = _packed_sizes(machine)
+    work = _work_sizes(spec, machine, block, every, chunk, VECTOR_BYTES // itemsize)
+    sums = _sums_sizes(machine)
+    sizes = machine | tape | batch_sizes | packed | work | sums
+    assert sizes.keys() == set(_SIZES), sizes.keys() ^ set(_SIZES)
+    recurrent = layers if spec.controller == "lstm" else 0
+    return Layout(
+        Arguments(**sizes),
+        (
+            (rows, spec.word_size),
+            (spec.num_reads, rows),
+            (spec.num_writes, rows),
+            (spec.num_reads, spec.word_size),
+            (recurrent, hidden),
+            (recurrent, hidden),
+        ),
+        tape["tape_size"],
+        packed["packed_size"],
+        work["work_size"],
+        sums["sums_size"],
+        machine["features_size"],
+        groups,
     )
 
-    below_pad = max(first_pad, upper_pad, top_pad)
-    reads_pad = pad(read_numbers) + width
-    carry = heads * rows_pad + reads_pad + 2 * layers * hidden_pad
-    # reads_pad: all reads of a sequence, one word behind the other, and a vector to spill into
-    ring = block * gates_pad
-    work = _Places()
-    work.take("gates", block * gates_pad)
-    at_work_interface = work.take("interface", block * interface_pad)
-    at_work_memory = work.take("memory", (every + 1) * block * memory)
-    at_work_d_memory = work.take("d_memory", block * memory)
-    at_work_carry = work.take("carry", block * carry)
-    at_work_rings = work.take("rings", layers * chunk * ring)
-    at_ring_interface = work.take("interface ring", chunk * block * interface_pad)
-    at_work_below = work.take("below", block * below_pad)
+
+def _packed_sizes(machine: dict[str, int]) -> dict[str, int]:
+    """Weights, packed for the forward pass (inputs, outputs) or the backward pass (the reverse)."""
+    m = SimpleNamespace(**machine)
+    upper = max(m.upper_inputs * m.gates_pad, m.gates * m.upper_inputs_pad)
+    packed = Places()
+    packed.take("packed", max(m.first_inputs * m.gates_pad, m.gates * m.first_inputs_pad))
+    packed.take("packed_upper", (m.layers - 1) * upper)
+    packed.take(
+        "packed_interface",
+        max((m.hidden_size + 1) * m.interface_pad, m.interface * m.top_inputs_pad),
+    )
+    del packed.at["at_packed"]
+    return {"packed_size": packed.end, "packed_upper": upper, **packed.at}
+
+
+def _work_sizes(
+    spec: NTMSpec, machine: dict[str, int], block: int, every: int, chunk: int, width: int
+) -> dict[str, int]:
+    """What one thread works in."""
+    m = SimpleNamespace(**machine)
+    memory = m.word * m.rows_pad
+    below_pad = max(m.first_inputs_pad, m.upper_inputs_pad, m.top_inputs_pad)
+    carry = m.heads * m.rows_pad + m.reads_pad + 2 * m.layers * m.hidden_pad
+    halo = m.rows_pad + 4 * spec.shift_range + 2 * width
+    work = Places()
+    work.take("gates", block * m.gates_pad)
+    work.take("work_interface", block * m.interface_pad)
+    work.take("work_memory", (every + 1) * block * memory)
+    work.take("work_d_memory", block * memory)
+    work.take("work_carry", block * carry)
+    work.take("work_rings", m.layers * chunk * block * m.gates_pad)
+    work.take("ring_interface", chunk * block * m.interface_pad)
+    work.take("work_below", block * below_pad)
     # Of one sequence at a time; `heads` and `heads_backward` share it out.
-    halo = rows_pad + 4 * spec.shift_range + 2 * width
-    at_work_misc = work.take("misc", (heads + 3) * rows_pad + 2 * halo + reads_pad)
-    at_work_d_record = work.take("gradients of a record", at_heads)
-    at_work_d_reads = work.take("gradients of reads", reads_pad)
-    work.take("what a last whole vector spills", width)
-
-    sums = _Places()
-    sums.take("first", gates * first_pad)
-    sums_upper = gates * upper_pad
-    at_sums_upper = sums.take("upper", upper * sums_upper)
-    at_sums_interface = sums.take("interface", interface * top_pad)
-
-    sizes = dict(  # noqa: C408
-        batch=batch, time=time, rows=rows, word=word, num_reads=spec.num_reads, num_writes=writes,
-        heads=heads, shift_range=spec.shift_range, shifts=spec.num_shifts, hidden_size=hidden,
-        layers=layers, lstm=lstm, similarity=SIMILARITY_CODES[spec.similarity],
-        read_first=int(spec.read_first), gates=gates, interface=interface,
-        features_size=hidden + read_numbers, read_numbers=read_numbers,
-        block=block, blocks=blocks, groups=groups, every=every, chunk=chunk,
-        rows_pad=rows_pad, word_pad=word_pad, hidden_pad=hidden_pad, gates_pad=gates_pad,
-        interface_pad=interface_pad, heads_pad=heads_pad, shifts_pad=shifts_pad,
-        reads_pad=reads_pad,
-        first_inputs=first_inputs, first_inputs_pad=first_pad, upper_inputs=upper_inputs,
-        upper_inputs_pad=upper_pad, top_inputs_pad=top_pad,
-        record=record, layer_record=layer_record, at_keys=at_keys, at_strengths=at_strengths,
-        at_gates=at_gates, at_sharpenings=at_sharpenings, at_shifts=at_shifts,
-        at_erases=at_erases, at_adds=at_adds, at_heads=at_heads, start=start,
-        tape_size=tape.end, at_records=at_records, at_checkpoints=at_checkpoints,
-        at_start=at_start,
-        packed_size=packed.end, at_packed_upper=at_packed_upper, packed_upper=packed_upper,
-        at_packed_interface=at_packed_interface,
-        work_size=work.end, at_work_interface=at_work_interface, at_work_memory=at_work_memory,
-        at_work_d_memory=at_work_d_memory, at_work_carry=at_work_carry, carry=carry,
-        at_work_rings=at_work_rings, ring=ring, at_ring_interface=at_ring_interface,
-        at_work_below=at_work_below, below_pad=below_pad, at_work_misc=at_work_misc,
-        at_work_d_record=at_work_d_record, at_work_d_reads=at_work_d_reads,
-        sums_size=sums.end, at_sums_upper=at_sums_upper, sums_upper=sums_upper,
-        at_sums_interface=at_sums_interface,
-    )  # fmt: skip
-    assert sizes.keys() == set(_SIZES)
-    return Layout(bytes(Arguments(**sizes)), tape.end, packed.end, work.end, sums.end, groups)
+    work.take("work_misc", 3 * m.rows_pad + 2 * halo + m.reads_pad)
+    work.take("work_d_record", m.at_heads + width)
+    del work.at["at_gates"]
+    return {"work_size": work.end, "carry": carry, "below_pad": below_pad, **work.at}
 
 
-class _Places:
-    """Hands out pieces of a buffer, one behind the other."""
-
-    def __init__(self):
-        self.end = 0
-
-    def take(self, name: str, size: int) -> int:
-        at = self.end
-        self.end += size
-        return at
+def _sums_sizes(machine: dict[str, int]) -> dict[str, int]:
+    """The weight gradients of one group of blocks, arranged as the inputs on the tape are."""
+    m = SimpleNamespace(**machine)
+    upper = m.gates * m.upper_inputs_pad
+    sums = Places()
+    sums.take("sums", m.gates * m.first_inputs_pad)
+    sums.take("sums_upper", (m.layers - 1) * upper)
+    sums.take("sums_interface", m.interface * m.top_inputs_pad)
+    del sums.at["at_sums"]
+    return {"sums_size": sums.end, "sums_upper": upper, **sums.at}

@@ -1,0 +1,339 @@
+"""The memory of one sequence, one step, forward: interface vector to weightings, write, read.
+
+`a` is the block of arguments (`layout`), `record` a record of the tape and `before` the one before,
+`memory` (word, rows), `link` (rows, rows). Rows beyond the last are padding: weightings are zero
+there, and so are memory and links.
+"""
+
+from tapehead.ops.allocation import PROPORTIONAL_FLOOR
+from tapehead.ops.dnc.cpu.order import sort_rows
+from tapehead.ops.numba_kit.copying import clear, copy
+from tapehead.ops.numba_kit.linking import part
+from tapehead.ops.numba_kit.maths import absolute, exp, sigmoid, softplus, sqrt
+from tapehead.ops.numba_kit.native import integer_at
+from tapehead.ops.numba_kit.product import multiply
+from tapehead.ops.numba_kit.simd import (
+    broadcast,
+    fill,
+    first,
+    fma,
+    lanes,
+    larger,
+    load,
+    max_lanes,
+    pointer_like,
+    store,
+    store_one,
+    sum_lanes,
+)
+from tapehead.ops.similarity import EPSILON
+
+COSINE, DOT, EUCLIDEAN, MANHATTAN = 0, 1, 2, 3
+SORT, PROPORTIONAL, SOFTMAX = 0, 1, 2
+LOWEST = -1e30
+"""Stands for minus infinity: exp of it is zero, and it is no infinity to subtract from itself."""
+
+
+@part
+def split_interface(a, interface, record):
+    """The pieces of the interface vector, each brought into its range, as in the reference."""
+    width, reads, word = lanes(record), a.num_reads, a.word
+    at, keys = interface, record + a.at_keys
+    for head in range(reads):
+        copy(at, keys + head * a.word_pad, word)
+        at = at + word
+    # Strengths less one: so that their slope can be told from them without loss.
+    for j in range(0, reads, width):
+        store(record + a.at_strengths + j, softplus(load(at + j)))
+    at = at + reads
+    copy(at, keys + reads * a.word_pad, word)
+    at = at + word
+    store_one(record + a.at_strengths + reads, softplus(broadcast(at)))
+    at = at + 1
+    for j in range(0, word, width):
+        store(record + a.at_erase + j, sigmoid(load(at + j)))
+    copy(at + word, record + a.at_add, word)
+    at = at + 2 * word
+    for j in range(0, reads + 2, width):
+        store(record + a.at_gates + j, sigmoid(load(at + j)))
+    at = at + reads + 2
+    for head in range(reads):
+        modes = record + a.at_modes + head * a.modes_pad
+        value = first(load(at + 3 * head), 3, fill(at, LOWEST))
+        value = exp(value - max_lanes(value))
+        store(modes, value / sum_lanes(value))
+
+
+@part
+def use_rows(a, record, before):
+    """Retention psi and usage u of this step."""
+    width, rows_pad = lanes(record), a.rows_pad
+    for n in range(0, rows_pad, width):
+        kept = fill(record, 1)
+        for head in range(a.num_reads):
+            gate = broadcast(record + a.at_gates + head)
+            kept = kept * (1 - gate * load(before + a.at_read_weights + head * rows_pad + n))
+        used, written = load(before + a.at_usage + n), load(before + a.at_write_weights + n)
+        store(record + a.at_kept + n, kept)
+        store(record + a.at_usage + n, (used + written - used * written) * kept)
+
+
+@part
+def allocate(a, record, order_before, order):
+    """The allocation weighting of this step's usage."""
+    width, rows = lanes(record), a.rows
+    usage, allocation = record + a.at_usage, record + a.at_allocation
+    if a.allocation == SORT:
+        clear(allocation, a.rows_pad)
+        sort_rows(usage, rows, order_before, order)
+        product = fill(record, 1)
+        for n in range(rows):
+            row = integer_at(order + 8 * n)
+            used = broadcast(usage + row)
+            store_one(allocation + row, (1 - used) * product)
+            product = product * used
+    elif a.allocation == PROPORTIONAL:
+        total, zero = fill(record, 0), fill(record, 0)
+        for n in range(0, a.rows_pad, width):
+            free = first(1 - load(usage + n), rows - n, zero)
+            store(allocation + n, free)
+            total = total + free
+        scale = 1 / (sum_lanes(total) + PROPORTIONAL_FLOOR)
+        for n in range(0, a.rows_pad, width):
+            store(allocation + n, load(allocation + n) * scale)
+    else:
+        strength = broadcast(pointer_like(record, a.strength))
+        top = fill(record, LOWEST)
+        for n in range(0, a.rows_pad, width):
+            value = first((1 - load(usage + n)) * strength, rows - n, fill(record, LOWEST))
+            store(allocation + n, value)
+            top = larger(value, top)
+        normalise_exp(a.rows_pad, allocation, max_lanes(top))
+
+
+@part
+def normalise_exp(count, values, top):
+    """values = softmax(values), given their maximum; -1e30 becomes zero."""
+    width = lanes(values)
+    total = fill(values, 0)
+    for n in range(0, count, width):
+        value = exp(load(values + n) - top)
+        store(values + n, value)
+        total = total + value
+    inverse = 1 / sum_lanes(total)
+    for n in range(0, count, width):
+        store(values + n, load(values + n) * inverse)
+
+
+@part
+def inverse_norms(a, memory, inverse):
+    """1 / sqrt(sum_j M_j^2 + epsilon) of every row; only cosine similarity needs it."""
+    if a.similarity != COSINE:
+        return
+    width = lanes(memory)
+    for n in range(0, a.rows_pad, width):
+        total = fill(memory, EPSILON)
+        for j in range(a.word):
+            value = load(memory + j * a.rows_pad + n)
+            total = fma(value, value, total)
+        store(inverse + n, 1 / sqrt(total))
+
+
+@part
+def inverse_key_norm(a, key):
+    width, zero = lanes(key), fill(key, 0)
+    total = zero
+    for j in range(0, a.word, width):
+        value = first(load(key + j), a.word - j, zero)
+        total = fma(value, value, total)
+    return 1 / sqrt(sum_lanes(total) + EPSILON)
+
+
+@part
+def compare(a, head, count, record, memory, inverse):
+    """Similarity of the keys of `count` heads from `head` on with every row, into the record."""
+    width, rows_pad = lanes(memory), a.rows_pad
+    keys = record + a.at_keys + head * a.word_pad
+    scores = record + a.at_scores + head * rows_pad
+    if a.similarity == COSINE or a.similarity == DOT:
+        multiply(count, keys, a.word_pad, 1, memory, rows_pad, rows_pad, a.word, scores, rows_pad)
+        if a.similarity == COSINE:
+            for h in range(count):
+                inverse_key = inverse_key_norm(a, keys + h * a.word_pad)
+                for n in range(0, rows_pad, width):
+                    at = scores + h * rows_pad + n
+                    store(at, load(at) * (inverse_key * load(inverse + n)))
+        return
+    for h in range(count):
+        for n in range(0, rows_pad, width):
+            total = fill(memory, 0)
+            for j in range(a.word):
+                difference = broadcast(keys + h * a.word_pad + j) - load(memory + j * rows_pad + n)
+                if a.similarity == EUCLIDEAN:
+                    total = fma(difference, difference, total)
+                else:
+                    total = total + absolute(difference)
+            if a.similarity == EUCLIDEAN:
+                total = sqrt(total + EPSILON)
+            store(scores + h * rows_pad + n, -total)
+
+
+@part
+def look_up(a, head, count, record, memory, inverse):
+    """Content weightings of `count` heads from `head` on."""
+    compare(a, head, count, record, memory, inverse)
+    width, rows_pad = lanes(memory), a.rows_pad
+    for h in range(head, head + count):
+        scores, content = record + a.at_scores + h * rows_pad, record + a.at_content + h * rows_pad
+        strength = 1 + broadcast(record + a.at_strengths + h)
+        top = fill(memory, LOWEST)
+        for n in range(0, rows_pad, width):
+            value = first(strength * load(scores + n), a.rows - n, fill(memory, LOWEST))
+            store(content + n, value)
+            top = larger(value, top)
+        normalise_exp(rows_pad, content, max_lanes(top))
+
+
+@part
+def weigh_write(a, record):
+    """w = g^w (g^a a + (1 - g^a) c)."""
+    width = lanes(record)
+    gates = record + a.at_gates + a.num_reads
+    allocates, writes = broadcast(gates), broadcast(gates + 1)
+    content = record + a.at_content + a.num_reads * a.rows_pad
+    for n in range(0, a.rows_pad, width):
+        found = load(content + n)
+        chosen = fma(allocates, load(record + a.at_allocation + n) - found, found)
+        store(record + a.at_write_weights + n, writes * chosen)
+
+
+@part
+def write(a, record, source, target):
+    """M_t = M_{t-1} (1 - w e) (psi, if freed rows are erased) + w v; may be in place."""
+    width, rows_pad = lanes(source), a.rows_pad
+    for j in range(a.word):
+        erase, add = broadcast(record + a.at_erase + j), broadcast(record + a.at_add + j)
+        for n in range(0, rows_pad, width):
+            weight, value = load(record + a.at_write_weights + n), load(source + j * rows_pad + n)
+            value = value * (1 - weight * erase)
+            if a.erase_freed:
+                value = value * load(record + a.at_kept + n)
+            store(target + j * rows_pad + n, fma(weight, add, value))
+
+
+@part
+def link_rows(a, record, before, source, target):
+    """L_t from L_{t-1}; may be in place."""
+    width, rows_pad = lanes(source), a.rows_pad
+    weights, precedence = record + a.at_write_weights, before + a.at_precedence
+    for i in range(a.rows):
+        into = broadcast(weights + i)
+        line, new = source + i * rows_pad, target + i * rows_pad
+        rest = 1 - into
+        for n in range(0, rows_pad, width):
+            value = load(line + n) * (rest - load(weights + n))
+            store(new + n, fma(into, load(precedence + n), value))
+        store_one(new + i, fill(source, 0))
+
+
+@part
+def dot_rows(a, link, weights, target):
+    """target_i = sum_j L[i, j] weights_j, and zero in the padding."""
+    width, rows_pad, rows = lanes(link), a.rows_pad, a.rows
+    store(target + rows_pad - width, fill(link, 0))
+    i = 0
+    while i + 4 <= rows:
+        line = link + i * rows_pad
+        zero = fill(link, 0)
+        total, total1, total2, total3 = zero, zero, zero, zero
+        for n in range(0, rows_pad, width):
+            weight = load(weights + n)
+            total = fma(weight, load(line + n), total)
+            total1 = fma(weight, load(line + rows_pad + n), total1)
+            total2 = fma(weight, load(line + 2 * rows_pad + n), total2)
+            total3 = fma(weight, load(line + 3 * rows_pad + n), total3)
+        store_one(target + i, sum_lanes(total))
+        store_one(target + i + 1, sum_lanes(total1))
+        store_one(target + i + 2, sum_lanes(total2))
+        store_one(target + i + 3, sum_lanes(total3))
+        i += 4
+    while i < rows:
+        total = fill(link, 0)
+        for n in range(0, rows_pad, width):
+            total = fma(load(weights + n), load(link + i * rows_pad + n), total)
+        store_one(target + i, sum_lanes(total))
+        i += 1
+
+
+@part
+def follow_links(a, record, before, link):
+    """f = L w_{t-1} and b = L^T w_{t-1} of every read head."""
+    rows_pad = a.rows_pad
+    weights = before + a.at_read_weights
+    for head in range(a.num_reads):
+        place = head * rows_pad
+        dot_rows(a, link, weights + place, record + a.at_forward + place)
+    multiply(
+        a.num_reads, weights, rows_pad, 1, link, rows_pad, rows_pad, a.rows,
+        record + a.at_backward, rows_pad,
+    )  # fmt: skip
+
+
+@part
+def precede(a, record, before):
+    """p_t = (1 - sum w) p_{t-1} + w."""
+    width = lanes(record)
+    total = fill(record, 0)
+    for n in range(0, a.rows_pad, width):
+        total = total + load(record + a.at_write_weights + n)
+    rest = 1 - sum_lanes(total)
+    for n in range(0, a.rows_pad, width):
+        value = fma(rest, load(before + a.at_precedence + n), load(record + a.at_write_weights + n))
+        store(record + a.at_precedence + n, value)
+
+
+@part
+def weigh_reads(a, record):
+    """w = pi_1 b + pi_2 c + pi_3 f of every read head."""
+    width, rows_pad = lanes(record), a.rows_pad
+    for head in range(a.num_reads):
+        modes = record + a.at_modes + head * a.modes_pad
+        back, found, on = broadcast(modes), broadcast(modes + 1), broadcast(modes + 2)
+        for n in range(0, rows_pad, width):
+            place = head * rows_pad + n
+            value = back * load(record + a.at_backward + place)
+            value = fma(found, load(record + a.at_content + place), value)
+            value = fma(on, load(record + a.at_forward + place), value)
+            store(record + a.at_read_weights + place, value)
+
+
+@part
+def read(a, record, memory, target):
+    """r = sum_n w(n) M(n) of every read head."""
+    width, rows_pad = lanes(memory), a.rows_pad
+    for head in range(a.num_reads):
+        weights = record + a.at_read_weights + head * rows_pad
+        for j in range(a.word):
+            total = fill(memory, 0)
+            for n in range(0, rows_pad, width):
+                total = fma(load(weights + n), load(memory + j * rows_pad + n), total)
+            store_one(target + head * a.word + j, sum_lanes(total))
+
+
+@part
+def access(a, record, before, order_before, order, world, target):
+    """The whole step of one sequence, from split interface to reads; `world` is memory and link,
+    and changes in place."""
+    link = world + a.word * a.rows_pad
+    use_rows(a, record, before)
+    allocate(a, record, order_before, order)
+    look_up(a, a.num_reads, 1, record, world, before + a.at_inverse)
+    weigh_write(a, record)
+    write(a, record, world, world)
+    inverse_norms(a, world, record + a.at_inverse)
+    link_rows(a, record, before, link, link)
+    follow_links(a, record, before, link)
+    precede(a, record, before)
+    look_up(a, 0, a.num_reads, record, world, record + a.at_inverse)
+    weigh_reads(a, record)
+    read(a, record, world, target)
