@@ -27,7 +27,7 @@ def _entries(package: str, registry: str) -> list[Entry]:
     folder = _folder(package)
     classes = {
         node.name: node
-        for file in folder.glob("*.py")
+        for file in folder.rglob("*.py")
         for node in ast.parse(file.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef)
     }

@@ -100,7 +100,8 @@ def _machines() -> list[dict[str, Any]]:
 
 
 def _show_machines(rows: Sequence[dict[str, Any]]) -> str:
-    lines = ["Machines", *(f"  {entry.name:<6}{entry.summary}" for entry in catalogue.machines())]
+    lines = ["Machines"]
+    lines += [f"  {name:<6}{_shortened(summary, 92)}" for name, summary in catalogue.machines()]
     cells = []
     for row in rows:
         options, published = row["options"], row["published"]
@@ -226,11 +227,11 @@ def results_table(cells: Sequence[dict[str, Any]]) -> str:
     return "\n".join([title, rule, *body, "", "Ours: median over seeds (least to most)."])
 
 
-def _spread(values: Sequence[float]) -> str:
+def _spread(values: Sequence[float | int]) -> str:
     if len(values) == 1:
         return _number(values[0])
     return f"{_number(middle(values))} ({_number(min(values))} to {_number(max(values))})"
 
 
-def _number(value: float) -> str:
+def _number(value: float | int) -> str:
     return f"{value:.4g}"

@@ -186,7 +186,8 @@ def _normalised(argv: Sequence[str], by_flag: dict[str, Option]) -> list[str]:
 
 def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) -> str:
     """What tyro said in a box, as a line of our own if it is about one option."""
-    named = re.search(r"--[a-z-]+", complaint)
+    # The box is drawn in lines or, on a plain terminal, in minus signs and bars.
+    named = re.search(r"--[a-z][a-z-]*", complaint)
     option = next((option for option in options if named and option.flag == named[0]), None)
     if option is not None and option.flag in tokens:
         after = tokens[len(tokens) - tokens[::-1].index(option.flag) :]
@@ -196,8 +197,8 @@ def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) 
         return f"{option.flag} must be {option.kind}, got {value!r}"
     missing = [option for option in options if option.positional]
     if "Unrecognized" in complaint:
-        extra = re.search(r"Unrecognized options: ([^│\n]*)", complaint)
+        extra = re.search(r"Unrecognized options: ([^│|\n]*)", complaint)
         return f"unexpected argument {extra[1].strip() if extra else ''}".strip()
     if "Missing" in complaint and missing:
         return f"{missing[0].flag} is missing"
-    return " ".join(re.sub(r"[│╭╮╰╯─]+", " ", complaint).split())
+    return " ".join(re.sub(r"[│|╭╮╰╯─+]+|-{3,}", " ", complaint).split())

@@ -197,7 +197,7 @@ class LiveWatcher(Watcher):
         )
         table.add_column("machine")
         table.add_column("seed", justify="right")
-        table.add_column("state")
+        table.add_column("state", min_width=50)
         for status in statuses:
             style = {"running": "", "failed": "red"}.get(status.state, "dim")
             job = status.job
@@ -216,7 +216,7 @@ def _progress(status: JobStatus) -> str:
     if status.state == "failed":
         return f"failed: {status.error}"
     if status.row is None:
-        return "starting" if status.state == "running" else "waiting"
+        return "under way" if status.state == "running" else "waiting"
     row = status.row
     return (
         f"{row['sequences']:,} sequences, {row['bits']:.2f} bits and {row['bit_errors']:.2f} wrong"

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -28,6 +29,7 @@ from tapehead.training import (
     train,
 )
 from tapehead.training.failures import stop_on_signal
+from tapehead.training.files import clear_errors
 
 State = Literal["waiting", "running", "done", "failed"]
 POLL = 0.2
@@ -45,6 +47,11 @@ class Job:
     @property
     def name(self) -> str:
         return f"{self.contestant}, seed {self.config.seed}"
+
+    @property
+    def log(self) -> Path:
+        """What the process of the run prints: several at once would garble a terminal."""
+        return self.path.with_name(f"{self.path.name}.log")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +159,7 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, 
                     del running[path]
                     results[path] = read_result(path)
                     if results[path] is None or process.exitcode:
-                        died = f"its process ended with {process.exitcode}"
+                        died = f"its process died (exit code {process.exitcode})"
                         errors[path] = str(answers.recv()) if answers.poll() else died
                 watch([status(job) for job in jobs])
                 time.sleep(POLL)
@@ -164,12 +171,13 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, 
                 process.join()
     if stop.number is not None:
         done = sum(result is not None for result in results.values())
-        raise Stopped(stop.number, f"{done} of {len(jobs)} runs are done; --resume goes on")
+        raise Stopped(stop.number, f"with {done} of {len(jobs)} runs done; --resume goes on")
     watch([status(job) for job in jobs])
     if errors:
         first = next(job for job in jobs if job.path in errors)
         raise TapeheadError(
-            f"{len(errors)} of {len(jobs)} runs failed; {first.name}: {errors[first.path]}"
+            f"{len(errors)} of {len(jobs)} runs failed; {first.name}: {errors[first.path]} "
+            f"({first.log} may have more)"
         )
     found: dict[str, dict[int, Any]] = {}
     for job in jobs:
@@ -199,19 +207,26 @@ def _start(job: Job) -> tuple[SpawnProcess, Connection]:
     context = multiprocessing.get_context("spawn")  # a fork would inherit thread pools
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
-        target=_train, args=(job.config.to_dict(), job.path, sender), daemon=True
+        target=_train, args=(job.config.to_dict(), job.path, job.log, sender), daemon=True
     )
     process.start()
     sender.close()
     return process, receiver
 
 
-def _train(settings: dict[str, Any], path: Path, answers: Connection) -> None:
+def _train(settings: dict[str, Any], path: Path, log: Path, answers: Connection) -> None:
     """In a process of its own: train one run, or say in one line why not."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the parent passes it on
     try:
+        with clear_errors(f"write to {log.parent}"):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with open(log, "ab") as file:
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
         train(TrainConfig.from_dict(settings), path, resume=True)
     except Exception as error:
+        if not isinstance(error, TapeheadError):
+            traceback.print_exc()  # into the log
         answers.send(str(error) or type(error).__name__)
         raise SystemExit(1) from None
 

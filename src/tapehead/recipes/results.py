@@ -73,7 +73,7 @@ def _by_metric(scores: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
 def write_result(
     folder: Path, experiment: Experiment, cells: Sequence[Cell], provenance: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write `folder/result.json`, keeping the cells that another setting put there.
+    """Write `folder/result.json`, keeping the cells of other machines and settings there.
 
     Each cell names the command and commit that it came from; those of the file are the last ones.
 
@@ -83,11 +83,11 @@ def write_result(
     from tapehead.training.files import clear_errors, write_json
 
     facts = {name: provenance[name] for name in ("command", "commit", "commit_has_changes")}
-    settings = {cell["setting"] for cell in cells}
+    renewed = {(cell["machine"], cell["setting"]) for cell in cells}
     kept = [
         cell
         for cell in (read_result(folder) or {"cells": []})["cells"]
-        if cell["setting"] not in settings
+        if (cell["machine"], cell["setting"]) not in renewed
     ]
     result = {
         "experiment": experiment.name,
@@ -133,6 +133,6 @@ def all_cells(folder: Path) -> list[Cell]:
     return cells
 
 
-def middle(values: Sequence[float]) -> float:
+def middle(values: Sequence[float | int]) -> float | int:
     """The median: what a result shows of several seeds."""
     return statistics.median(values)

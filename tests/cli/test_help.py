@@ -1,0 +1,133 @@
+"""Help fits on a screen and shows every option of every command with its default."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tapehead.cli import COMMANDS
+from tapehead.cli.evaluate import Evaluate
+from tapehead.cli.help import shown
+from tapehead.cli.listing import List
+from tapehead.cli.options import constructor_options, options_of
+from tapehead.cli.reproduce import Reproduce
+from tapehead.cli.train import Train
+from tapehead.cli.view import View
+from tapehead.machines import MACHINES
+from tapehead.recipes import recipe
+from tapehead.tasks import TASKS
+from tapehead.training import TrainConfig
+
+COMMAND_CLASSES = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "view": View,
+    "reproduce": Reproduce,
+    "list": List,
+}
+
+
+def assert_shown(options, screen):
+    for option in options:
+        wanted = option.flag if option.positional else f"{option.flag} {shown(option.default)}"
+        assert re.search(rf"^ .*{re.escape(wanted)}( |$)", screen, re.MULTILINE), wanted
+
+
+@pytest.mark.parametrize("name", COMMAND_CLASSES)
+def test_help_is_one_screen_with_every_option_and_its_default(call, name):
+    outcome = call(name, "--help")
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert len(lines) <= (24 if name != "train" else 42)
+    assert lines[0].startswith(f"usage: tapehead {name}")
+    assert_shown(options_of(COMMAND_CLASSES[name]), outcome.out)
+    assert call(name, "-h") == outcome
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("task", TASKS)
+def test_train_shows_the_options_of_the_machine_and_task_at_hand(call, machine, task):
+    outcome = call("train", task, "--machine", machine, "--help")
+    assert outcome.code == 0
+    assert max(map(len, outcome.out.splitlines())) <= 100
+    try:
+        config = recipe(task, machine)
+    except ValueError:  # no recipe: the defaults of the constructors
+        config = TrainConfig(task=task, machine=machine, test_sequences=512)
+    hidden = ("task", "machine", "task_options", "machine_options")
+    training = [
+        option
+        for option in options_of(TrainConfig, **config.to_dict())
+        if option.name not in hidden
+    ]
+    assert_shown(training, outcome.out)
+    assert_shown(constructor_options(MACHINES[machine], **config.machine_options), outcome.out)
+    assert_shown(options_of(TASKS[task], **config.task_options), outcome.out)
+
+
+def test_the_recipe_supplies_the_defaults(call):
+    paper = call("train", "ngrams", "--controller", "feedforward", "--setting=paper", "--help").out
+    assert "--optimiser graves-rmsprop" in paper
+    assert "--learning-rate 3e-05" in paper
+    assert "--controller feedforward" in paper
+    assert "--learning-rate 0.0001" in call("train", "copy", "--setting", "paper", "--help").out
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_help_all_describes_every_option(call, machine):
+    screen = call("train", "copy", "--machine", machine, "--help-all").out
+    assert max(map(len, screen.splitlines())) <= 100
+    options = [
+        *options_of(Train),
+        *options_of(TrainConfig),
+        *constructor_options(MACHINES[machine]),
+        *options_of(TASKS["copy"]),
+    ]
+    for option in options:
+        assert option.help, f"{option.flag} has no description"
+        if option.flag in screen and not option.positional:
+            beside = re.search(rf"{option.flag} \S+ *\n? +(\S+)", screen)
+            assert beside, option.flag
+            assert not beside[1].startswith("--"), option.flag
+
+
+def test_no_option_means_two_things(call):
+    for task in TASKS.values():
+        for machine in MACHINES.values():
+            names = [
+                option.name
+                for options in (
+                    options_of(Train),
+                    options_of(TrainConfig),
+                    constructor_options(machine),
+                    options_of(task),
+                )
+                for option in options
+            ]
+            twice = {name for name in names if names.count(name) > 1}
+            assert twice <= {"task", "machine"}
+
+
+def test_the_overview_names_every_command(call):
+    outcome = call("--help")
+    assert outcome.code == 0
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} ", outcome.out, re.MULTILINE)
+    assert call("--version").out.startswith("tapehead ")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["evaluate", "--help"]])
+def test_a_look_around_needs_no_torch(tmp_path, arguments):
+    code = (
+        "import sys; from tapehead.cli import main; code = main(sys.argv[1:]); "
+        "sys.exit(code or (3 if 'torch' in sys.modules else 0))"
+    )
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done
+    assert time.perf_counter() - begun < 10  # half a second on a machine of one's own

@@ -1,0 +1,98 @@
+"""What there is: names without importing it, sizes beside the papers', results beside theirs."""
+
+import json
+
+import pytest
+
+from tapehead.cli import catalogue
+from tapehead.machines import MACHINES
+from tapehead.recipes import EXPERIMENTS, STUDIES
+from tapehead.tasks import TASKS
+
+
+def test_the_catalogue_read_from_source_is_the_real_one():
+    assert [entry.name for entry in catalogue.tasks()] == list(TASKS)
+    assert [entry.name for entry in catalogue.machines()] == list(MACHINES)
+    for entry in [*catalogue.tasks(), *catalogue.machines()]:
+        assert len(entry.summary) > 20
+
+
+def test_the_overview_names_everything(call):
+    out = call("list").out
+    for name in [*TASKS, *MACHINES, *EXPERIMENTS, *STUDIES]:
+        assert f"  {name} " in out
+    assert max(map(len, out.splitlines())) <= 100
+    listed = call("list", "--json").json[0]
+    assert list(listed["tasks"]) == list(TASKS)
+    assert set(listed["experiments"]) == {*EXPERIMENTS, *STUDIES}
+
+
+def test_parameter_counts_stand_beside_the_papers(call):
+    """Tables 1-3 of the NTM paper, and our counts worked out by hand for two of them."""
+    out = call("list", "--machines").out
+    assert max(map(len, out.splitlines())) <= 100
+    listed = call("list", "--machines", "--json").json[0]["machines"]
+    rows = {(row["machine"], row["task"]): row for row in listed}
+    assert len(rows) == 15
+    copy = rows["lstm", "copy"]
+    layers = 4 * 256 * (9 + 256 + 2) + 2 * 4 * 256 * (256 + 256 + 2)
+    assert copy["parameters"] == layers + 8 * (256 + 1)
+    assert copy["published"] == 1_352_969
+    assert f"{copy['parameters']:,}" in out
+    assert "1,352,969" in out
+    ntm = rows["ntm-feedforward", "copy"]
+    head = 20 + 1 + 1 + 3 + 1  # key, strength, gate, shifts, sharpening
+    controller = (9 + 20 + 1) * 100
+    interface = (100 + 1) * (2 * head + 2 * 20)
+    output = (100 + 20 + 1) * 8
+    starts = 20 + 128 + 128  # learned first read and weightings
+    assert ntm["parameters"] == controller + interface + output + starts
+    assert ntm["published"] == 17_162
+
+
+def test_tasks_and_experiments(call):
+    out = call("list", "--tasks", "--experiments").out
+    assert max(map(len, out.splitlines())) <= 100
+    assert "--max-length 20" in out
+    assert "tested at 10; 20; 30; 50; 120" in out
+    assert "ntm/priority-sort" in out
+    assert "estimators/bernoulli" in out
+
+
+@pytest.fixture
+def results(tmp_path):
+    shared = {
+        "machine": "ntm-lstm", "task": "copy", "setting": "fast", "metric": "bits",
+        "unit": "bits per sequence", "seeds": [0, 1, 2], "solved": 2,
+        "sequences": [1000, 3000, 2000], "seconds": [10, 30, 20], "source": "somewhere",
+    }  # fmt: skip
+    cells = [
+        shared | {"test": None, "values": [0.1, 0.3, 0.2], "published": 0.15},
+        shared | {"test": "20", "values": [1.0, 4.0, 2.5], "published": None},
+        shared | {"machine": "lstm", "test": None, "values": [5, 7, 6], "published": 4.8},
+    ]
+    folder = tmp_path / "results" / "ntm" / "copy"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps({"experiment": "ntm/copy", "cells": cells}))
+    return folder
+
+
+def test_results_stand_beside_the_published_values(call, results):
+    outcome = call("list", "--results")
+    assert outcome.err == ""
+    out = outcome.out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "ntm/copy, fast: bits (bits per sequence)" in lines
+    assert "ntm-lstm as trained 0.2 (0.1 to 0.3) 0.15 2/3 2,000 20" in lines
+    assert "ntm-lstm 20 2.5 (1 to 4) 2/3 2,000 20" in lines
+    assert "lstm as trained 6 (5 to 7) 4.8 2/3 2,000 20" in lines
+    assert call("list", "--results", "--json").json[0]["results"][0]["experiment"] == "ntm/copy"
+
+
+def test_a_damaged_result_is_named(call, results):
+    (results / "result.json").write_text("[]")
+    outcome = call("list", "--results")
+    assert outcome.code == 1
+    assert outcome.err == (
+        "tapehead list: results/ntm/copy/result.json is not a result: it has no cells\n"
+    )
