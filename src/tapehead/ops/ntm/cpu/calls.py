@@ -47,8 +47,14 @@ def forward(
     lengths: Tensor | None = None,
     every: int | None = None,
     block: int | None = None,
+    clean: bool = False,
 ) -> Run:
-    """See `ntm`; `block` sequences are computed together."""
+    """See `ntm`.
+
+    Args:
+        block: sequences computed together.
+        clean: leave no number of the tape undefined, not even in its gaps.
+    """
     projected = projected.contiguous()
     weights = [tensor.contiguous() for tensor in weights]
     state = [_sequences_contiguous(tensor) for tensor in state]
@@ -59,10 +65,12 @@ def forward(
     batch, time, _ = projected.shape
     features = projected.new_empty(batch, time, plan.features_size)
     last = [torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in state]
-    tape = projected.new_empty(batch, plan.tape_size)
-    scratch = projected.new_empty(plan.packed_size + threads * plan.work_size)
+    new = projected.new_zeros if clean else projected.new_empty
+    tape = new(batch, plan.tape_size)
+    scratch = new(plan.packed_size + threads * plan.work_size)
 
     arguments = plan.arguments()
+    arguments.clean = clean
     arguments.projected = projected.data_ptr()
     arguments.lengths = 0 if lengths is None else lengths.data_ptr()
     for name, tensor in zip(_WEIGHTS, weights, strict=True):

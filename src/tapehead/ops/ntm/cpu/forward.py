@@ -162,6 +162,9 @@ def forward_block(a, kind, block, slot):
     top = tape + input_area(a, count, a.layers)
     steps = longest(a, start, count)
 
+    if a.clean:
+        # What is left of another block would reach the gaps of this one's tape.
+        clear(work, a.work_size)
     for s in range(count):
         import_state(a, kind, start + s, count, s, tape, memory + s * memory_size)
         if length_of(a, start + s) == 0:

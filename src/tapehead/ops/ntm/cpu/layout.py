@@ -65,7 +65,7 @@ _SIZES = """
     at_work_misc at_work_d_record sums_size at_sums_upper sums_upper at_sums_interface
 """.split()  # noqa: SIM905
 
-_CONTROL = ["phase", "next_group", "next_slot"]
+_CONTROL = ["phase", "next_group", "next_slot", "clean"]
 
 
 class Arguments(ctypes.Structure):

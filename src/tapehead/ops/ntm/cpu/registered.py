@@ -73,7 +73,8 @@ def _spec(num_reads, num_writes, word_size, shift_range, controller, similarity,
 @torch.library.impl(_library, "ntm", "CPU")
 def _forward(projected, lengths, *rest):
     tensors, options, every = rest[:12], rest[12:-1], rest[-1]
-    run = calls.forward(projected, tensors[:6], tensors[6:], _spec(*options), lengths, every)
+    spec = _spec(*options)
+    run = calls.forward(projected, tensors[:6], tensors[6:], spec, lengths, every, clean=True)
     return run.features, *run.last, run.tape
 
 
