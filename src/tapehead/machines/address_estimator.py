@@ -77,7 +77,7 @@ class AddressEstimator(nn.Module):
         if name in ("rebar", "relax"):
             self.scale = nn.Parameter(torch.tensor(0.5))
         if name == "relax":
-            self.control = _network(choices * rows + context_size, control_size)
+            self.control = _network(rows + context_size + choices, control_size)
 
     def noise(self, x: Float[Tensor, "batch time input"], generator: Any = None) -> Tensor:
         """Gumbel noise for every address of a batch."""
@@ -186,23 +186,25 @@ class AddressEstimator(nn.Module):
         return nothing, nothing
 
     def _local_control(self, sampled, noise, choices, active, generator) -> Tensor:
-        """RELAX's learned control variate of each step alone, c(z_t; what was known before).
+        """RELAX's learned control variate of each choice alone, c(z_j; what was known before).
 
-        It is unbiased step by step, since given the past z_t depends on the weights through
-        logits_t only. The gradient it adds, as a function of its parameters.
+        It is unbiased choice by choice, since given what came before, z_j depends on the weights
+        through logits_j only. (One function of all the z of a step would not be: a later head's
+        logits depend on an earlier head's choice.) The gradient it adds, as a function of its
+        parameters.
         """
-        context = sampled.context.detach()
+        context = sampled.context.detach()[:, :, None].expand(-1, -1, self.choices, -1)
+        which = torch.eye(self.choices).to(context).expand(*context.shape[:2], -1, -1)
         with torch.enable_grad():
             leaf = sampled.logits.detach().requires_grad_()
             both = []
             for z in (leaf + noise, CATEGORICAL.conditional(leaf, choices, generator)):
-                seen = CATEGORICAL.relax(z, self.temperature).flatten(2)
-                value = self.control(torch.cat([seen, context], -1))[..., 0]
-                both.append(torch.where(active, value, 0.0))
+                seen = CATEGORICAL.relax(z, self.temperature)
+                value = self.control(torch.cat([seen, context, which], -1))
+                both.append(torch.where(active[..., None, None], value, 0.0))
             free, given = both
             (path,) = torch.autograd.grad((free - given).sum(), leaf, create_graph=True)
-        score = addresses.scores(leaf.detach(), choices, active)
-        return path - given[..., None, None] * score
+        return path - given * addresses.scores(leaf.detach(), choices, active)
 
 
 def _network(inputs: int, hidden: int) -> nn.Sequential:

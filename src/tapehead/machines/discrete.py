@@ -79,6 +79,52 @@ class DiscreteMachine(Machine):
             keep: keep every named inner tensor.
         """
 
+    def one_step(
+        self,
+        x_t: Float[Tensor, "batch input"],
+        state: Any,
+        choose: Chooser,
+        time: int,
+        offset: Float[Tensor, "batch choices rows"] | None,
+    ) -> tuple[Float[Tensor, "batch output"], Any, dict[str, Tensor]]:
+        """One step of a machine that is run by `unroll`: output logits, the new state, and inner
+        tensors by name, `logits`, `weights` and `context` of `Run` among them."""
+        raise NotImplementedError
+
+    def unroll(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: Any,
+        choose: Chooser,
+        *,
+        lengths: Int[Tensor, " batch"] | None,
+        offset: Float[Tensor, "batch time choices rows"] | None,
+        keep: bool,
+    ) -> Run:
+        """`run`, for a machine that has `one_step`."""
+        outputs, history = [], []
+        for time in range(x.shape[1]):
+            shift = None if offset is None else offset[:, time]
+            y, after, inner = self.one_step(x[:, time], state, choose, time, shift)
+            if lengths is not None:
+                active = time < lengths
+                after = type(after)(
+                    *(_where(active, new, old) for new, old in zip(after, state, strict=True))
+                )
+            state = after
+            outputs.append(y)
+            history.append(inner)
+        names = history[0] if keep else ("logits", "weights", "context")
+        stacked = {name: torch.stack([step[name] for step in history], 1) for name in names}
+        return Run(
+            y=torch.stack(outputs, 1),
+            state=state,
+            logits=stacked["logits"],
+            weights=stacked["weights"],
+            context=stacked.pop("context"),
+            inner=stacked if keep else {},
+        )
+
     def forward(
         self,
         x: Float[Tensor, "batch time input"],
@@ -162,6 +208,10 @@ class DiscreteMachine(Machine):
         else:
             choose = addresses.hard
         return self.run(x, start, choose, lengths=lengths, keep=keep)
+
+
+def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    return torch.where(active.view(-1, *[1] * (new.dim() - 1)), new, old)
 
 
 __all__ = ["ADDRESSINGS", "ESTIMATORS", "DiscreteMachine", "Run"]

@@ -1,0 +1,47 @@
+"""Single-layer controllers of machines that step in Python: GRU, LSTM and feed-forward."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tapehead.machines.machine import check_choice
+
+CELLS = ("gru", "lstm", "feedforward")
+
+
+class Cell(nn.Module):
+    """One controller layer with one signature: (input, (hidden, cell)) -> (hidden, cell).
+
+    A GRU has no use for `cell` and hands it back; a feed-forward layer (tanh) sees no `hidden`.
+    """
+
+    def __init__(self, kind: str, input_size: int, hidden_size: int):
+        super().__init__()
+        check_choice("controller", kind, CELLS)
+        self.kind, self.hidden_size = kind, hidden_size
+        if kind == "feedforward":
+            self.layer = nn.Linear(input_size, hidden_size)
+        else:
+            layer = nn.GRUCell if kind == "gru" else nn.LSTMCell
+            self.layer = layer(input_size, hidden_size)
+        with torch.no_grad():
+            for name, parameter in self.layer.named_parameters():
+                if name.startswith("weight"):
+                    nn.init.xavier_uniform_(parameter)
+                else:
+                    parameter.zero_()
+            if kind == "lstm":
+                # An open forget gate (Gers, Schmidhuber & Cummins 2000).
+                self.layer.bias_ih[hidden_size : 2 * hidden_size] = 1.0
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch input"],
+        hidden: Float[Tensor, "batch hidden"],
+        cell: Float[Tensor, "batch hidden"],
+    ) -> tuple[Float[Tensor, "batch hidden"], Float[Tensor, "batch hidden"]]:
+        if self.kind == "lstm":
+            return self.layer(inputs, (hidden, cell))
+        if self.kind == "gru":
+            return self.layer(inputs, hidden), cell
+        return self.layer(inputs).tanh(), cell

@@ -1,0 +1,271 @@
+"""The Dynamic Neural Turing Machine (Gulcehre, Chandar, Cho, Bengio, arXiv 1607.00036).
+
+| name | symbol | shape |
+|---|---|---|
+| address | A | rows, address |
+| content | C | batch, rows, word |
+| key | k | batch, heads, address + word |
+| strength | beta | batch, heads |
+| recency | v | batch, heads, rows |
+| recency_gate | gamma | batch, heads |
+| erase, candidate | e, c bar | batch, writes, word |
+| reads | r | batch, reads, address + word |
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from tapehead.machines.cells import Cell
+from tapehead.machines.discrete import DiscreteMachine, Run
+from tapehead.machines.machine import check_sizes, glorot_
+from tapehead.ops.estimators.addresses import Chooser
+from tapehead.ops.similarity import cosine
+
+RECENCY_DECAY = 0.1
+"""v_t = 0.1 v_{t-1} + 0.9 z_t, section 3.2 of the paper."""
+
+
+class DynamicNTMState(NamedTuple):
+    """All that the machine carries from step to step, batch first.
+
+    `recency` is the running average of each head's logits, by which it shuns rows used of late.
+    """
+
+    content: Float[Tensor, "batch rows word"]
+    recency: Float[Tensor, "batch heads rows"]
+    reads: Float[Tensor, "batch reads cell"]
+    hidden: Float[Tensor, "batch hidden"]
+    cell: Float[Tensor, "batch hidden"]
+
+
+class DynamicNTM(DiscreteMachine):
+    """An NTM whose rows have a learned address beside their content, and no shifts.
+
+    Each step reads (several times over, if `reading_steps` says so: each later reading sees what
+    the one before it found), then updates the controller, then writes.
+
+    Trace names, all (batch, time, ...), heads ordered reads first, then writes: `hidden` (hidden),
+    `read_weights` (reads, rows; of the last reading step), `write_weights` (writes, rows),
+    `erase`, `candidate` (writes, word), `strength`, `recency_gate` (heads), `reads` (reads,
+    address + word), `memory` (rows, word) after the step, `logits` and `weights` (choices, rows):
+    every address before and after its choice, in the order of choosing. With a no-operation cell
+    it is the last row.
+
+    Args:
+        input_size: numbers per input step.
+        output_size: numbers per output step (logits).
+        memory_size: rows, without the no-operation cell.
+        word_size: numbers of content in each row.
+        address_size: numbers of learned address in each row.
+        num_reads: read heads.
+        num_writes: write heads.
+        reading_steps: readings in each step, one after the other.
+        controller: "gru", "lstm" or "feedforward".
+        hidden_size: units of the controller.
+        no_operation: have a row that keeps nothing: to read or write it is to do neither.
+        least_recently_used: let each head subtract its recent logits from its present ones.
+        addressing: "discrete", "soft", or "annealed" from soft to discrete.
+        annealing: training batches that "annealed" takes.
+        estimator: options of `AddressEstimator`: name, baseline, samples, temperature, entropy.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        memory_size: int = 128,
+        word_size: int = 20,
+        address_size: int = 20,
+        num_reads: int = 1,
+        num_writes: int = 1,
+        reading_steps: int = 1,
+        controller: str = "gru",
+        hidden_size: int = 100,
+        no_operation: bool = True,
+        least_recently_used: bool = True,
+        addressing: str = "soft",
+        annealing: int = 10_000,
+        estimator: Mapping[str, Any] | None = None,
+    ):
+        super().__init__()
+        check_sizes(
+            input_size=input_size,
+            output_size=output_size,
+            memory_size=memory_size,
+            word_size=word_size,
+            address_size=address_size,
+            num_reads=num_reads,
+            num_writes=num_writes,
+            reading_steps=reading_steps,
+            hidden_size=hidden_size,
+        )
+        self.input_size, self.output_size = input_size, output_size
+        self.memory_size, self.word_size = memory_size, word_size
+        self.num_reads, self.num_writes = num_reads, num_writes
+        self.reading_steps, self.hidden_size = reading_steps, hidden_size
+        self.no_operation, self.least_recently_used = no_operation, least_recently_used
+        self.rows = memory_size + no_operation
+        self.choices = num_reads * reading_steps + num_writes
+        width = address_size + word_size
+        # Before its first reading the machine knows its input and its last hidden state.
+        context = input_size + hidden_size
+        # Of each head: key, strength, recency gate.
+        self.read_interface = nn.Linear(context + num_reads * width, num_reads * (width + 2))
+        self.controller = Cell(controller, input_size + num_reads * width, hidden_size)
+        self.write_interface = nn.Linear(hidden_size, num_writes * (width + 2))
+        self.erase = nn.Linear(hidden_size, num_writes * word_size)
+        self.candidate = nn.Linear(hidden_size, num_writes * word_size)
+        self.candidate_input = nn.Linear(input_size, num_writes * word_size, bias=False)
+        self.input_gate = nn.Linear(context, num_writes)
+        self.output = nn.Linear(hidden_size + num_reads * width, output_size)
+        self.address = nn.Parameter(torch.empty(self.rows, address_size))
+        self.initial_hidden = nn.Parameter(torch.zeros(hidden_size))
+        self.reset_parameters()
+        self.set_addressing(
+            addressing, annealing=annealing, context_size=context, estimator=estimator or {}
+        )
+
+    def reset_parameters(self) -> None:
+        """Draw the weights afresh, but for the controller's."""
+        with torch.no_grad():
+            for layer in (
+                self.read_interface,
+                self.write_interface,
+                self.erase,
+                self.candidate,
+                self.candidate_input,
+                self.input_gate,
+                self.output,
+            ):
+                glorot_(layer.weight, layer.in_features, layer.out_features)
+                if layer.bias is not None:
+                    layer.bias.zero_()
+            # Rows must differ from the start: nothing else tells empty ones apart.
+            self.address.normal_()
+
+    def initial_state(self, batch_size: int) -> DynamicNTMState:
+        check_sizes(batch_size=batch_size)
+        new = self.address.new_zeros
+        heads = self.num_reads + self.num_writes
+        width = self.address.shape[1] + self.word_size
+        return DynamicNTMState(
+            content=new(batch_size, self.rows, self.word_size),
+            recency=new(batch_size, heads, self.rows),
+            reads=new(batch_size, self.num_reads, width),
+            hidden=self.initial_hidden.expand(batch_size, -1),
+            cell=new(batch_size, self.hidden_size),
+        )
+
+    def run(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: DynamicNTMState,
+        choose: Chooser,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+        offset: Float[Tensor, "batch time choices rows"] | None = None,
+        keep: bool = False,
+    ) -> Run:
+        return self.unroll(x, state, choose, lengths=lengths, offset=offset, keep=keep)
+
+    def one_step(self, x_t, state, choose, time, offset):
+        """One step: output logits, the new state, and the inner tensors by name."""
+        batch = x_t.shape[0]
+        asked: list[tuple[Tensor, Tensor]] = []
+
+        def address(head, key, memory, first, heads):
+            logits = head.strength[..., None] * cosine(key, memory)
+            after = RECENCY_DECAY * state.recency[:, heads] + (1 - RECENCY_DECAY) * logits
+            if self.least_recently_used:
+                logits = logits - head.recency_gate[..., None] * state.recency[:, heads]
+            if offset is not None:
+                logits = logits + offset[:, first : first + logits.shape[1]]
+            weights = choose(logits, time, first)
+            asked.append((logits, weights))
+            return weights, after
+
+        known = torch.cat([x_t, state.hidden], -1)
+        rows = self.address.expand(batch, -1, -1)
+        memory = torch.cat([rows, state.content], -1)
+        reading, writing = slice(None, self.num_reads), slice(self.num_reads, None)
+        # The first reading of a step starts from what the last step found.
+        reads = state.reads
+        for turn in range(self.reading_steps):
+            read_head = _head(
+                self.read_interface(torch.cat([known, reads.flatten(1)], -1)), self.num_reads
+            )
+            read_weights, read_recency = address(
+                read_head, read_head.key, memory, turn * self.num_reads, reading
+            )
+            kept = self._without_no_operation(read_weights)
+            reads = torch.einsum("bhn,bnw->bhw", kept, memory)
+
+        hidden, cell = self.controller(
+            torch.cat([x_t, reads.flatten(1)], -1), state.hidden, state.cell
+        )
+        write_head = _head(self.write_interface(hidden), self.num_writes)
+        write_weights, write_recency = address(
+            write_head, write_head.key, memory, self.reading_steps * self.num_reads, writing
+        )
+        erase = self.erase(hidden).sigmoid().unflatten(-1, (self.num_writes, -1))
+        gate = self.input_gate(torch.cat([x_t, hidden], -1)).sigmoid()[..., None]
+        candidate = (
+            self.candidate(hidden).unflatten(-1, (self.num_writes, -1))
+            + gate * self.candidate_input(x_t).unflatten(-1, (self.num_writes, -1))
+        ).relu()
+        content = write(state.content, self._without_no_operation(write_weights), erase, candidate)
+        recency = torch.cat([read_recency, write_recency], 1)
+        y = self.output(torch.cat([hidden, reads.flatten(1)], -1))
+        inner = {
+            "logits": torch.cat([logits for logits, _ in asked], 1),
+            "weights": torch.cat([weights for _, weights in asked], 1),
+            "context": known,
+            "hidden": hidden,
+            "read_weights": read_weights,
+            "write_weights": write_weights,
+            "erase": erase,
+            "candidate": candidate,
+            "strength": torch.cat([read_head.strength, write_head.strength], 1),
+            "recency_gate": torch.cat([read_head.recency_gate, write_head.recency_gate], 1),
+            "reads": reads,
+            "memory": content,
+        }
+        return y, DynamicNTMState(content, recency, reads, hidden, cell), inner
+
+    def _without_no_operation(self, weights: Tensor) -> Tensor:
+        if not self.no_operation:
+            return weights
+        return torch.cat([weights[..., :-1], torch.zeros_like(weights[..., -1:])], -1)
+
+
+class Head(NamedTuple):
+    """What a head asks for."""
+
+    key: Float[Tensor, "batch heads cell"]
+    strength: Float[Tensor, "batch heads"]
+    recency_gate: Float[Tensor, "batch heads"]
+
+
+def _head(interface: Float[Tensor, "batch numbers"], heads: int) -> Head:
+    """k as it is, beta = softplus + 1, gamma = sigmoid (sections 3.1 and 3.2)."""
+    numbers = interface.unflatten(-1, (heads, -1))
+    return Head(numbers[..., :-2], softplus(numbers[..., -2]) + 1.0, numbers[..., -1].sigmoid())
+
+
+def write(
+    content: Float[Tensor, "batch rows word"],
+    weights: Float[Tensor, "batch writes rows"],
+    erase: Float[Tensor, "batch writes word"],
+    candidate: Float[Tensor, "batch writes word"],
+) -> Float[Tensor, "batch rows word"]:
+    """C(j) <- (1 - e u(j)) C(j) + u(j) c bar, for one write head after the other."""
+    for head in range(weights.shape[1]):
+        at = weights[:, head, :, None]
+        content = content * (1 - at * erase[:, head, None]) + at * candidate[:, head, None]
+    return content

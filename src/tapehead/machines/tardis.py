@@ -1,0 +1,203 @@
+"""TARDIS (Gulcehre, Chandar, Bengio, "Memory Augmented Neural Networks with Wormhole Connections",
+arXiv 1701.08718).
+
+| name | symbol | shape |
+|---|---|---|
+| address | A | rows, address |
+| content | C | batch, rows, word |
+| usage | u | batch, rows |
+| read | r | batch, address + word |
+| hidden_gate, read_gate | beta, alpha | batch |
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import hardsigmoid, one_hot
+
+from tapehead.machines.discrete import DiscreteMachine, Run
+from tapehead.machines.machine import check_sizes, glorot_
+from tapehead.ops.estimators.addresses import Chooser
+
+EMPTY = -1e4
+"""Logit of a row that holds nothing yet."""
+
+
+class TARDISState(NamedTuple):
+    """All that the machine carries from step to step, batch first.
+
+    `usage` counts how often each row was read; `filled` how many rows hold something.
+    """
+
+    content: Float[Tensor, "batch rows word"]
+    usage: Float[Tensor, "batch rows"]
+    filled: Int[Tensor, " batch"]
+    hidden: Float[Tensor, "batch hidden"]
+    cell: Float[Tensor, "batch hidden"]
+
+
+class TARDIS(DiscreteMachine):
+    """An LSTM that keeps pictures of its own past and returns to one of them in every step.
+
+    Each step reads one row, lets it into the gates and the candidate of the LSTM, and stores a
+    linear picture of the new hidden state: in the next empty row while there is one, then in the
+    row that was just read. The picture is differentiable, so a read is a way for the gradient
+    straight to the step that wrote it: a wormhole.
+
+    Trace names, all (batch, time, ...): `hidden` (hidden), `read_weights`, `write_weights` (1,
+    rows), `reads` (1, address + word), `hidden_gate`, `read_gate` (1), `memory` (rows, word) after
+    the step, `logits` and `weights` (1, rows), the address before and after its choice.
+
+    Args:
+        input_size: numbers per input step.
+        output_size: numbers per output step (logits).
+        memory_size: rows.
+        word_size: numbers of content in each row.
+        address_size: numbers of learned address in each row.
+        hidden_size: units of the LSTM.
+        attention_size: hidden units of the network that scores a row.
+        addressing: "discrete", "soft", or "annealed" from soft to discrete.
+        annealing: training batches that "annealed" takes.
+        estimator: options of `AddressEstimator`: name, baseline, samples, temperature, entropy.
+    """
+
+    choices = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        memory_size: int = 64,
+        word_size: int = 32,
+        address_size: int = 16,
+        hidden_size: int = 100,
+        attention_size: int = 64,
+        addressing: str = "discrete",
+        annealing: int = 10_000,
+        estimator: Mapping[str, Any] | None = None,
+    ):
+        super().__init__()
+        check_sizes(
+            input_size=input_size,
+            output_size=output_size,
+            memory_size=memory_size,
+            word_size=word_size,
+            address_size=address_size,
+            hidden_size=hidden_size,
+            attention_size=attention_size,
+        )
+        self.input_size, self.output_size = input_size, output_size
+        self.memory_size = self.rows = memory_size
+        self.word_size, self.hidden_size = word_size, hidden_size
+        width, context = address_size + word_size, input_size + hidden_size
+        self.attend = nn.Linear(context + memory_size, attention_size)
+        self.attend_row = nn.Linear(width, attention_size, bias=False)
+        self.attend_score = nn.Linear(attention_size, 1, bias=False)
+        # Forget, enter and leave gates, then the two scalar gates on hidden state and read.
+        self.gates = nn.Linear(context + width, 3 * hidden_size)
+        self.scalar_gates = nn.Linear(context + width, 2)
+        self.from_hidden = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.from_input = nn.Linear(input_size, hidden_size)
+        self.from_read = nn.Linear(width, hidden_size, bias=False)
+        self.picture = nn.Linear(hidden_size, word_size)
+        self.output = nn.Linear(hidden_size + width, output_size)
+        self.address = nn.Parameter(torch.empty(memory_size, address_size))
+        self.reset_parameters()
+        self.set_addressing(
+            addressing, annealing=annealing, context_size=context, estimator=estimator or {}
+        )
+
+    def reset_parameters(self) -> None:
+        """Draw all weights afresh."""
+        with torch.no_grad():
+            for layer in self.modules():
+                if isinstance(layer, nn.Linear):
+                    glorot_(layer.weight, layer.in_features, layer.out_features)
+                    if layer.bias is not None:
+                        layer.bias.zero_()
+            # An open forget gate (Gers, Schmidhuber & Cummins 2000).
+            self.gates.bias[: self.hidden_size] = 1.0
+            self.address.normal_()
+
+    def initial_state(self, batch_size: int) -> TARDISState:
+        check_sizes(batch_size=batch_size)
+        new = self.address.new_zeros
+        return TARDISState(
+            content=new(batch_size, self.rows, self.word_size),
+            usage=new(batch_size, self.rows),
+            filled=torch.zeros(batch_size, dtype=torch.int64, device=self.address.device),
+            hidden=new(batch_size, self.hidden_size),
+            cell=new(batch_size, self.hidden_size),
+        )
+
+    def run(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: TARDISState,
+        choose: Chooser,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+        offset: Float[Tensor, "batch time choices rows"] | None = None,
+        keep: bool = False,
+    ) -> Run:
+        return self.unroll(x, state, choose, lengths=lengths, offset=offset, keep=keep)
+
+    def one_step(self, x_t, state, choose, time, offset):
+        """One step: output logits, the new state, and the inner tensors by name."""
+        memory = torch.cat([self.address.expand(x_t.shape[0], -1, -1), state.content], -1)
+        known = torch.cat([x_t, state.hidden], -1)
+        logits = self._scores(known, memory, state)[:, None]
+        if offset is not None:
+            logits = logits + offset
+        weights = choose(logits, time, 0)
+        # A machine that has stored nothing has nothing to read, whatever it chose.
+        read = torch.einsum("bn,bnw->bw", weights[:, 0], memory) * (state.filled > 0)[:, None]
+
+        everything = torch.cat([known, read], -1)
+        forget, enter, leave = self.gates(everything).sigmoid().chunk(3, -1)
+        hidden_gate, read_gate = hardsigmoid(self.scalar_gates(everything)).split(1, -1)
+        candidate = (
+            hidden_gate * self.from_hidden(state.hidden)
+            + self.from_input(x_t)
+            + read_gate * self.from_read(read)
+        ).tanh()
+        cell = forget * state.cell + enter * candidate
+        hidden = leave * cell.tanh()
+
+        empty_left = (state.filled < self.rows)[:, None]
+        next_empty = one_hot(state.filled.clamp(max=self.rows - 1), self.rows).to(weights.dtype)
+        write_weights = torch.where(empty_left, next_empty, weights[:, 0])
+        at = write_weights[..., None]
+        content = (1 - at) * state.content + at * self.picture(hidden)[:, None]
+        after = TARDISState(
+            content=content,
+            usage=state.usage + weights[:, 0].detach(),
+            filled=(state.filled + 1).clamp(max=self.rows),
+            hidden=hidden,
+            cell=cell,
+        )
+        inner = {
+            "logits": logits,
+            "weights": weights,
+            "context": known,
+            "hidden": hidden,
+            "read_weights": weights,
+            "write_weights": write_weights[:, None],
+            "reads": read[:, None],
+            "hidden_gate": hidden_gate,
+            "read_gate": read_gate,
+            "memory": content,
+        }
+        return self.output(torch.cat([hidden, read], -1)), after, inner
+
+    def _scores(self, known: Tensor, memory: Tensor, state: TARDISState) -> Tensor:
+        """pi(i) = a . tanh(W_h h + W_x x + W_m M(i) + W_u norm(u)), section 3.1."""
+        usage = state.usage / (state.usage.square().sum(-1, keepdim=True) + 1e-6).sqrt()
+        asked = self.attend(torch.cat([known, usage], -1))
+        scores = self.attend_score((asked[:, None] + self.attend_row(memory)).tanh())[..., 0]
+        rows = torch.arange(self.rows, device=scores.device)
+        return torch.where(rows < state.filled.clamp(min=1)[:, None], scores, EMPTY)
