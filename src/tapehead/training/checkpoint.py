@@ -98,13 +98,15 @@ def load_checkpoint(folder: Path, step: int) -> Checkpoint:
         header = read_json(path / _PROGRESS, "checkpoint")
     except TapeheadError as error:
         raise DamagedCheckpoint(f"the checkpoint {path} is damaged: {error}") from error
-    if header.get("kind") != KIND:
+    if header.get("kind") != KIND or not isinstance(header.get("format"), int):
         raise TapeheadError(f"{path} is not a checkpoint of tapehead")
     if header["format"] > FORMAT:
         raise TapeheadError(
             f"{path} was written by a newer tapehead (checkpoint format {header['format']}; "
             f"this one reads up to {FORMAT}): update tapehead"
         )
+    if not _is_well_formed(header):
+        raise TapeheadError(f"{path} is not a checkpoint of tapehead")
     parts = {}
     for file, fingerprint in header["files"].items():
         try:
@@ -164,6 +166,19 @@ def forget_after(folder: Path, step: int) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.suffix == ".tmp" or (path.name.isdecimal() and int(path.name) > step):
             _remove(path)
+
+
+def _is_well_formed(header: Mapping[str, Any]) -> bool:
+    return (
+        isinstance(header.get("step"), int)
+        and isinstance(header.get("progress"), dict)
+        and isinstance(header.get("files"), dict)
+        and all(
+            # A plain name: no header may point out of its folder.
+            Path(file).name == file and isinstance(fingerprint, dict) and "bytes" in fingerprint
+            for file, fingerprint in header["files"].items()
+        )
+    )
 
 
 def _fingerprint(data: bytes) -> dict[str, Any]:

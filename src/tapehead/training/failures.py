@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -54,9 +55,17 @@ class NonFiniteError(TapeheadError):
 
 
 def read_batch(path: Path | str) -> Batch:
-    """A batch saved by a run that met a number that is not finite."""
+    """A batch saved by a run that met a number that is not finite.
+
+    Raises:
+        TapeheadError: the file cannot be read, or holds something else.
+    """
     with clear_errors(f"read {path}"):
-        return Batch(**safetensors.torch.load(Path(path).read_bytes()))
+        data = Path(path).read_bytes()
+    try:
+        return Batch(**safetensors.torch.load(data))
+    except (safetensors.SafetensorError, TypeError) as error:
+        raise TapeheadError(f"{path} holds no batch: {error}") from error
 
 
 @runtime_checkable

@@ -38,9 +38,10 @@ class FlatParameters:
                 start = stop
         if not self._parameters:
             raise ValueError(f"{type(machine).__name__} has no parameters to train")
-        kinds = {(parameter.dtype, parameter.device) for parameter in self._parameters}
+        kinds = {f"{parameter.dtype} on {parameter.device}" for parameter in self._parameters}
         if len(kinds) > 1:
-            raise ValueError(f"parameters must share one dtype and device, got {sorted(kinds)}")
+            found = " and ".join(sorted(kinds))
+            raise ValueError(f"parameters must share one dtype and device, got {found}")
 
         # cuDNN wants the weights of a recurrent layer in a block of its own; moving them would
         # make it gather them again at each call. They keep their place and get copies.

@@ -3,10 +3,10 @@
 import math
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group
 from rich.live import Live
 from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
@@ -28,6 +28,7 @@ from tapehead.training.reporting import (
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _HISTORY = 512
 _INDENT = 2
+_SHORTEST_BAR = 8
 
 
 def make_reporter(kind: str = "auto") -> Reporter:
@@ -58,7 +59,8 @@ class RichReporter(Reporter):
         self._console = console or Console()
         self._runs: dict[int, _Run] = {}
         self._live: Live | None = None
-        self._heading: str | None = None
+        self._heading: list[str] | None = None
+        self._unicode = self._console.encoding.startswith("utf")
 
     def started(self, info: RunInfo) -> None:
         self._start(info.seed, info)
@@ -88,10 +90,13 @@ class RichReporter(Reporter):
     def _start(self, seed: int, info: RunInfo) -> None:
         heading = _heading(info)
         if heading != self._heading:  # the same for every seed of one experiment
-            what, _, rest = heading.partition(" · ")
-            self._console.print(Text(f"\n{what}", style="bold").append(f" · {rest}\n", "not bold"))
+            what, *details = heading
+            dot = " · " if self._unicode else "   "
+            rest = "".join(dot + detail for detail in details)
+            text = Text(f"\n{' ' * _INDENT}{what}", style="bold").append(f"{rest}\n", "not bold")
+            self._console.print(text)
             self._heading = heading
-        self._runs[seed] = _Run(info, unicode=self._console.encoding.startswith("utf"))
+        self._runs[seed] = _Run(info, unicode=self._unicode)
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
@@ -183,7 +188,7 @@ class _Run:
     def finished(self, result: Mapping[str, Any]) -> None:
         self._result = result
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table | Text]:
         if self._result is not None:
             yield self._ending(self._result, options.max_width)
             return
@@ -194,29 +199,30 @@ class _Run:
         return Measurement(20, options.max_width)
 
     def _bar_line(self, width: int) -> Table:
+        total, speed = self._info.max_sequences, self._speed()
+        name = Text(" " * _INDENT + f"seed {self._info.seed}", style="bold")
+        done = f"{self._sequences:,} of {total:,}"
+        at_most = "at most " if self._info.stop_when_solved else ""
+        rate, left = "preparing", ""
+        if speed is not None:
+            rate = f"{speed:,.0f}/s"
+            left = f"{at_most}{clock(max(total - self._sequences, 0) / speed, whole=True)} left"
+        # Widths that do not change with the numbers: the bar stands still.
+        fields = [
+            (Text(done), 2 * len(f"{total:,}") + 4),
+            (Text(left), len(f"{at_most}59:59 left")),
+            (Text(rate, style="cyan" if speed else "dim"), 9),
+        ]
+        while sum(least + 2 for _, least in fields) > width - name.cell_len - 2 - _SHORTEST_BAR:
+            fields.pop()  # a narrow terminal does without the last
         line = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
         line.width = width
-        total = self._info.max_sequences
-        at_most = "at most " if self._info.stop_when_solved else ""
         line.add_column(no_wrap=True)
         line.add_column(ratio=1)
-        # Widths that do not change with the numbers: the bar stands still.
-        for width in (2 * len(f"{total:,}") + 4, 8, len(f"{at_most}59:59 left")):
-            line.add_column(justify="right", no_wrap=True, min_width=width)
-        speed = self._speed()
-        if speed is None:
-            rate, left = Text("preparing", style="dim"), Text("")
-        else:
-            rate = Text(f"{speed:,.0f}/s", style="cyan")
-            remaining = clock(max(total - self._sequences, 0) / speed, whole=True)
-            left = Text(f"{at_most}{remaining} left")
-        line.add_row(
-            Text(" " * _INDENT + f"seed {self._info.seed}", style="bold"),
-            ProgressBar(total=total, completed=self._sequences, complete_style="cyan"),
-            Text(f"{self._sequences:,} of {total:,}"),
-            rate,
-            left,
-        )
+        for _, least in fields:
+            line.add_column(justify="right", no_wrap=True, min_width=least)
+        bar = ProgressBar(total=total, completed=self._sequences, complete_style="cyan")
+        line.add_row(name, bar, *(text for text, _ in fields))
         return line
 
     def _numbers_line(self, width: int) -> Text:
@@ -248,10 +254,14 @@ class _Run:
         line.append(f"seed {self._info.seed}  ", style="bold")
         line.append(describe_result(result))
         metric = self._info.pass_mark[0]
+        extras = []
         if metric in result["scores"]:
-            line.append(f", {result['scores'][metric]:.3f} {words(metric)} a sequence")
-        if self._info.path and line.cell_len + 2 + len(self._info.path) <= width:
-            line.append(f"  {self._info.path}", style="dim")
+            extras.append((f", {result['scores'][metric]:.3f} {words(metric)} a sequence", ""))
+        if self._info.path:
+            extras.append((f"  {self._info.path}", "dim"))
+        for text, style in extras:
+            if line.cell_len + len(text) <= width:
+                line.append(text, style)
         return line
 
     def _speed(self) -> float | None:
@@ -280,7 +290,7 @@ def _number(line: Text, name: str, value: str, style: str = "bold", gap: int = 3
     line.append(f"{name} ", style="dim").append(value, style=style).append(" " * gap)
 
 
-def _heading(info: RunInfo) -> str:
+def _heading(info: RunInfo) -> list[str]:
     parts = [
         f"{info.machine} on {info.task}",
         f"{info.parameters:,} parameters",
@@ -288,4 +298,4 @@ def _heading(info: RunInfo) -> str:
     ]
     if info.processes > 1:
         parts.append(f"{info.processes} processes")
-    return " " * _INDENT + " · ".join(parts)
+    return parts

@@ -4,7 +4,8 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TextIO
+from io import TextIOBase
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class QuietReporter(Reporter):
 class LineReporter(Reporter):
     """A plain line for each row, for logs and pipes."""
 
-    def __init__(self, file: TextIO | None = None, label: str = ""):
+    def __init__(self, file: TextIOBase | None = None, label: str = ""):
         self._file, self._label = file, label
         self._info: RunInfo | None = None
 
@@ -111,7 +112,7 @@ class LineReporter(Reporter):
 class JsonReporter(Reporter):
     """One JSON object a line, for programs; `event` says which of the reporter's calls it was."""
 
-    def __init__(self, file: TextIO | None = None, seed: int | None = None):
+    def __init__(self, file: TextIOBase | None = None, seed: int | None = None):
         self._file, self._seed = file, seed
 
     def started(self, info: RunInfo) -> None:
@@ -148,7 +149,7 @@ def describe(info: RunInfo) -> str:
         parts.append(f"resumed at {info.resumed_at:,} sequences")
     if info.path:
         parts.append(info.path)
-    return " · ".join(parts)
+    return "   ".join(parts)
 
 
 def describe_validation(row: Mapping[str, Any], info: RunInfo) -> str:

@@ -25,7 +25,7 @@ class Result:
 
     seed: int
     solved: bool
-    solved_after: Mapping[str, float] | None
+    solved_after: Mapping[str, int | float] | None
     sequences: int
     steps: int
     seconds: float

@@ -49,7 +49,7 @@ class Progress:
     metrics_bytes: int = 0
     validation: dict[str, Any] | None = None
     best: dict[str, Any] | None = None
-    solved_after: dict[str, float] | None = None
+    solved_after: dict[str, int | float] | None = None
 
 
 class Session:
@@ -127,14 +127,20 @@ class Session:
         return self.config.batch_size // self.fabric.world_size
 
     def _gather(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        processes = self.fabric.world_size
-        if processes > 1:
-            tensors = self.fabric.all_gather(tensors)
+        """The tensors of every process, under names that tell them apart."""
         return {
-            f"process-{number}/{name}": tensor[number] if processes > 1 else tensor
+            f"process-{number}/{name}": part
             for name, tensor in tensors.items()
-            for number in range(processes)
+            for number, part in enumerate(self._from_each(tensor))
         }
+
+    def _from_each(self, tensor: Tensor) -> list[Tensor]:
+        if self.fabric.world_size == 1:
+            return [tensor]
+        tensor = tensor.to(self.fabric.device)
+        parts = [torch.empty_like(tensor) for _ in range(self.fabric.world_size)]
+        torch.distributed.all_gather(parts, tensor)
+        return parts
 
     def _own(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         prefix = f"process-{self.fabric.global_rank}/"

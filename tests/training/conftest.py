@@ -1,0 +1,3 @@
+import stand_ins
+
+stand_ins.install()

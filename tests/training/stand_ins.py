@@ -1,0 +1,92 @@
+"""Machines for the tests of training, and settings that train in a moment."""
+
+import random
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tapehead.machines import MACHINES, Machine, Trace
+from tapehead.training import TrainConfig
+
+
+class Noisy(Machine):
+    """One layer, shaken by the global generators of PyTorch, NumPy and Python."""
+
+    def __init__(self, input_size: int, output_size: int, *, hidden_size: int = 8):
+        super().__init__()
+        self.input_size, self.output_size = input_size, output_size
+        self.inner = nn.Linear(input_size, hidden_size)
+        self.outer = nn.Linear(hidden_size, output_size)
+        self.register_buffer("scale", torch.rand(hidden_size))
+
+    def initial_state(self, batch_size: int) -> Any:
+        return ()
+
+    def forward(self, x, state=None, *, lengths=None):
+        noise = torch.randn(()) + np.random.normal()  # noqa: NPY002
+        if "beartype" not in sys.modules:  # which draws from Python's generator as it checks
+            noise = noise + random.gauss(0, 1)
+        hidden = torch.tanh(self.inner(x)) * self.scale * (1 + 0.1 * noise)
+        return self.outer(hidden), ()
+
+    def trace(self, x, state=None, *, lengths=None) -> Trace:
+        raise NotImplementedError
+
+
+def install() -> None:
+    """Make the machines known by name to `train`."""
+    MACHINES["noisy"] = Noisy
+    MACHINES["breaking"] = Breaking
+
+
+def tiny(**changes: Any) -> TrainConfig:
+    """A run of 60 steps in about a tenth of a second."""
+    settings = {
+        "machine": "noisy",
+        "task_options": {"max_length": 3, "num_bits": 4},
+        "batch_size": 4,
+        "max_sequences": 240,
+        "report_every": 40,
+        "validate_every": 100,
+        "validation_sequences": 16,
+        "learning_rate": 1e-2,
+        "threads": 1,
+        "device": "cpu",
+    }
+    return TrainConfig(**settings | changes)
+
+
+class Breaking(Machine):
+    """One layer that breaks at a certain step of training.
+
+    how: "outputs" are infinite, the "gradient" is not a number, or it "overflows".
+    """
+
+    def __init__(self, input_size: int, output_size: int, *, at_step: int, how: str):
+        super().__init__()
+        self.input_size, self.output_size = input_size, output_size
+        self.first = nn.Linear(input_size, output_size)
+        self.second = nn.Parameter(torch.ones(3))
+        self._left, self._how = at_step + 1, how  # the warm-up comes first
+
+    def initial_state(self, batch_size: int) -> Any:
+        return ()
+
+    def forward(self, x, state=None, *, lengths=None):
+        y = self.first(x) + self.second.sum()
+        self._left -= self.training
+        if self._left == 0:
+            if self._how == "outputs":
+                y = y / 0
+            elif self._how == "gradient":
+                y = y + (self.second[1] * 0).sqrt()
+            else:
+                huge = self.second[1] * 1e30
+                y = y + huge - huge.detach()
+        return y, ()
+
+    def trace(self, x, state=None, *, lengths=None) -> Trace:
+        raise NotImplementedError

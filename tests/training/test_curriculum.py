@@ -1,0 +1,65 @@
+import pytest
+
+from tapehead.tasks import Copy
+from tapehead.training import TrainConfig
+from tapehead.training.curriculum import CurriculumSchedule
+
+TASK = Copy(max_length=5)
+SOLVED, UNSOLVED = {"bit_errors": 0.05}, {"bit_errors": 3.0}
+
+
+def curriculum(kind, **settings):
+    return CurriculumSchedule(TrainConfig(curriculum=kind, **settings), TASK)
+
+
+def longest(schedule, step=0, sequences=0):
+    return schedule.task_for(step, sequences).max_length
+
+
+def test_none_is_the_task_itself():
+    schedule = curriculum("none")
+    assert schedule.task_for(0, 0) is TASK
+    assert schedule.finished
+
+
+def test_linear_climbs_evenly_and_stays_at_the_top():
+    schedule = curriculum("linear", curriculum_sequences=100)
+    assert [longest(schedule, sequences=s) for s in (0, 19, 20, 59, 79, 80, 500)] == [
+        1, 1, 2, 3, 4, 5, 5,
+    ]  # fmt: skip
+    assert schedule.finished
+    half = curriculum("linear", max_sequences=400, curriculum_start=3)
+    assert [longest(half, sequences=s) for s in (0, 66, 67, 133, 134)] == [3, 3, 4, 4, 5]
+
+
+def test_naive_goes_up_only_when_solved_and_only_to_the_top():
+    schedule = curriculum("naive", curriculum_start=2)
+    levels = []
+    for means in (UNSOLVED, SOLVED, UNSOLVED, SOLVED, SOLVED, SOLVED):
+        schedule.reported(means)
+        levels.append(longest(schedule))
+    assert levels == [2, 3, 3, 4, 5, 5]
+    assert schedule.finished
+    assert schedule.task_for(0, 0) is TASK
+
+
+def test_look_back_draws_a_tenth_from_earlier_levels():
+    schedule = curriculum("look-back", seed=7)
+    for _ in range(3):
+        schedule.reported(SOLVED)
+    assert schedule.level == 4
+    lengths = [longest(schedule, step=step) for step in range(4_000)]
+    counts = [lengths.count(length) for length in range(1, 6)]
+    assert counts[4] == 0
+    assert counts[3] == pytest.approx(3_600, abs=100)
+    assert counts[:3] == pytest.approx([133] * 3, abs=50)
+    assert lengths == [longest(schedule, step=step) for step in range(4_000)]
+    other = curriculum("look-back", seed=8)
+    other.level = 4
+    assert lengths != [longest(other, step=step) for step in range(4_000)]
+
+
+def test_a_start_beyond_the_last_level_is_refused():
+    with pytest.raises(ValueError, match=r"curriculum_start must be at most 5, .* copy, got 6"):
+        curriculum("naive", curriculum_start=6)
+    assert curriculum("none", curriculum_start=6).finished

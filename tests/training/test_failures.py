@@ -1,0 +1,66 @@
+import pytest
+import torch
+from stand_ins import tiny
+
+from tapehead.errors import TapeheadError
+from tapehead.training import NonFiniteError, read_batch, train
+from tapehead.training.build import build_task
+from tapehead.training.randomness import Stream, generator_for
+
+
+@pytest.mark.parametrize("clips", [{}, {"clip_value": None, "clip_norm": 1.0}])
+@pytest.mark.parametrize(
+    ("how", "tensor", "description"),
+    [
+        ("outputs", "loss", r"the loss is (inf|nan) \(\d+ of \d+ numbers are not finite in the "),
+        ("gradient", "second", r"the gradient of second is not finite \(1 of 3 numbers"),
+        ("overflows", "second", r"the gradient overflows: \d\.\de\+\d+ in that of second"),
+    ],
+)
+def test_a_number_that_is_not_finite_stops_the_run(tmp_path, how, tensor, description, clips):
+    config = tiny(machine="breaking", machine_options={"at_step": 13, "how": how}, **clips)
+    with pytest.raises(NonFiniteError, match=f"^step 13: {description}") as caught:
+        train(config, tmp_path / "run")
+    error = caught.value
+    assert (error.step, error.tensor) == (13, tensor)
+    assert error.path == tmp_path / "run" / "non-finite-step-13.safetensors"
+    assert str(error).endswith(f"; its batch is saved in {error.path}")
+    assert "\n" not in str(error)
+
+    generator = generator_for(config.seed, Stream.TRAINING, 0)
+    task = build_task(config)
+    batches = [task.batch(generator, config.batch_size) for _ in range(13)]
+    for part, expected in zip(read_batch(error.path), batches[-1], strict=True):
+        assert torch.equal(part, expected)
+
+
+def test_the_last_step_is_looked_at_too():
+    config = tiny(machine="breaking", machine_options={"at_step": 60, "how": "gradient"})
+    with pytest.raises(NonFiniteError, match=r"^step 60: "):
+        train(config)
+
+
+def test_without_a_run_directory_the_error_holds_the_batch():
+    config = tiny(machine="breaking", machine_options={"at_step": 2, "how": "gradient"})
+    with pytest.raises(NonFiniteError) as caught:
+        train(config)
+    assert caught.value.path is None
+    assert caught.value.batch.inputs.shape[0] == config.batch_size
+
+
+def test_a_batch_that_cannot_be_saved_still_names_the_step(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tapehead.training.failures.write_atomically", full)
+    config = tiny(machine="breaking", machine_options={"at_step": 2, "how": "gradient"})
+    with pytest.raises(TapeheadError, match=r"step 2: the gradient of second.*No space left"):
+        train(config, tmp_path / "run")
+
+
+def test_a_batch_that_is_not_one(tmp_path):
+    with pytest.raises(TapeheadError, match=r"cannot read .*none: No such file"):
+        read_batch(tmp_path / "none")
+    (tmp_path / "batch").write_bytes(b"nonsense")
+    with pytest.raises(TapeheadError, match="batch holds no batch: "):
+        read_batch(tmp_path / "batch")

@@ -1,0 +1,384 @@
+import json
+import os
+import random
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from stand_ins import tiny
+
+from tapehead.errors import TapeheadError
+from tapehead.training import (
+    Reporter,
+    Stopped,
+    evaluate,
+    load_run,
+    read_config,
+    read_metrics,
+    read_result,
+    train,
+)
+from tapehead.training.build import build_task
+from tapehead.training.checkpoint import checkpoint_steps
+from tapehead.training.evaluation import mean_scores
+from tapehead.training.randomness import Stream
+
+TIMES = ("seconds", "sequences_per_second")
+
+
+def rows(path, kind=None):
+    """The rows of a run without what differs from one run to the next."""
+    return [
+        {name: value for name, value in row.items() if name not in TIMES}
+        for row in read_metrics(path)
+        if kind in (None, row["kind"])
+    ]
+
+
+def weights(machine):
+    return {name: value.clone() for name, value in machine.state_dict().items()}
+
+
+def same_weights(one, other):
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+class StopAt(Reporter):
+    """Sends this process a signal when a row of a certain step appears."""
+
+    def __init__(self, step, number=signal.SIGTERM):
+        self.step, self.number = step, number
+
+    def reported(self, row):
+        if row["step"] == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+def test_losses_of_the_reference_run():
+    """Golden numbers: a change that is said not to alter training must not alter these."""
+    losses = []
+
+    class Listen(Reporter):
+        def reported(self, row):
+            if row["kind"] == "train":
+                losses.append(row["loss"])
+
+    config = tiny(
+        machine="lstm",
+        machine_options={"hidden_size": 8, "num_layers": 1},
+        optimiser="rmsprop",
+        clip_norm=1.0,
+        schedule="cosine",
+        warmup=40,
+    )
+    result = train(config, reporter=Listen())
+    assert losses == pytest.approx(GOLDEN_LOSSES, rel=1e-5)
+    assert result.scores["bits"] == pytest.approx(GOLDEN_BITS, rel=1e-5)
+
+
+GOLDEN_LOSSES = [0.6812972, 0.7045267, 0.6962928, 0.6404753, 0.6240734, 0.5933466]
+GOLDEN_BITS = 6.2919364
+
+
+def test_rows_of_metrics(tmp_path):
+    result = train(tiny(score_every=1), tmp_path / "run")
+    metrics = read_metrics(tmp_path / "run")
+    train_rows = [row for row in metrics if row["kind"] == "train"]
+    assert [row["sequences"] for row in train_rows] == [40, 80, 120, 160, 200, 240]
+    assert [row["step"] for row in train_rows] == [10, 20, 30, 40, 50, 60]
+    expected = {
+        "kind", "step", "sequences", "seconds", "loss", "gradient_norm", "bit_errors", "solved",
+        "bits", "learning_rate", "difficulty", "sequences_per_second",
+    }  # fmt: skip
+    assert all(set(row) == expected for row in train_rows)
+    assert all(row["gradient_norm"] > 0 and row["learning_rate"] == 1e-2 for row in train_rows)
+    validations = [row for row in metrics if row["kind"] == "validation"]
+    assert [row["sequences"] for row in validations] == [100, 200, 240]
+    assert validations[-1]["bit_errors"] == result.scores["bit_errors"]
+    seconds = [row["seconds"] for row in metrics]
+    assert seconds == sorted(seconds)
+    assert result.sequences, result.steps == (240, 60)
+
+
+def test_run_directory(tmp_path):
+    config = tiny(test_sequences=8)
+    result = train(config, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {
+        ".lock", "checkpoint", "config.json", "figures", "metrics.jsonl", "result.json",
+    }  # fmt: skip
+    assert read_config(tmp_path / "run") == config
+    value = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert value["versions"]["torch"] == torch.__version__
+    assert value["parameters"] == sum(p.numel() for p in result.machine.parameters())
+    assert read_result(tmp_path / "run") == result.to_dict()
+    assert set(result.evaluation) == {"10", "20", "30", "50", "120"}
+    assert result.evaluation["10"]["bits"] > 0
+
+
+def test_the_same_settings_give_the_same_bits_and_another_seed_does_not():
+    first, second, third = (train(tiny(seed=seed)).machine for seed in (1, 1, 2))
+    assert same_weights(weights(first), weights(second))
+    assert not same_weights(weights(first), weights(third))
+
+
+def test_what_is_watched_does_not_change_what_is_learned():
+    plain = train(tiny()).machine
+    watched = train(
+        tiny(score_every=1, report_every=8, validate_every=12, checkpoint_every=0.0)
+    ).machine
+    assert same_weights(weights(plain), weights(watched))
+
+
+@pytest.mark.parametrize("step", [10, 30, 50])
+@pytest.mark.parametrize("optimiser", ["rmsprop", "graves-rmsprop", "adam"])
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, step, optimiser):
+    config = tiny(optimiser=optimiser, schedule="cosine", curriculum="look-back", report_every=20)
+    whole = train(config, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "stopped", reporter=StopAt(step))
+    torch.randn(3)  # the states of this process must not matter
+    random.random()
+    np.random.rand()  # noqa: NPY002
+    resumed = train(config, tmp_path / "stopped", resume=True)
+    assert same_weights(weights(whole.machine), weights(resumed.machine))
+    assert rows(tmp_path / "whole") == rows(tmp_path / "stopped")
+    assert whole.scores == resumed.scores
+
+
+def test_stopping_says_what_was_saved(tmp_path):
+    with pytest.raises(Stopped) as caught:
+        train(tiny(), tmp_path / "run", reporter=StopAt(20, signal.SIGINT))
+    assert str(caught.value) == (
+        f"stopped by SIGINT after 80 sequences; saved in {tmp_path / 'run'}, resume to go on"
+    )
+    assert caught.value.exit_code == 130
+    assert checkpoint_steps(tmp_path / "run" / "checkpoint") == [20]
+    with pytest.raises(Stopped, match="nothing is saved"):
+        train(tiny(), reporter=StopAt(20))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_training_stops_when_a_validation_meets_the_pass_mark(tmp_path):
+    config = tiny(
+        machine="lstm",
+        machine_options={"hidden_size": 16, "num_layers": 1},
+        task_options={"max_length": 1, "num_bits": 1},
+        optimiser="adam",
+        learning_rate=3e-2,
+        max_sequences=20_000,
+        validate_every=20_000,
+        batch_size=16,
+        report_every=160,
+    )
+    result = train(config, tmp_path / "run")
+    assert result.solved
+    assert result.sequences < 10_000
+    assert result.solved_after["sequences"] == result.sequences
+    assert result.scores["bit_errors"] < 0.1
+    validations = rows(tmp_path / "run", "validation")
+    assert [row["passed"] for row in validations][-1]
+    # Validations come only after a report under the mark, not after each.
+    reports = rows(tmp_path / "run", "train")
+    under = [row["step"] for row in reports if row["bit_errors"] < 0.1]
+    assert [row["step"] for row in validations] == under
+
+    longer = replace(config, stop_when_solved=False, max_sequences=result.sequences + 480)
+    result = train(longer)
+    assert result.solved
+    assert result.sequences == longer.max_sequences
+
+
+def test_the_curriculum_reaches_the_batches(tmp_path):
+    train(tiny(curriculum="linear", curriculum_sequences=120), tmp_path / "run")
+    assert [row["difficulty"] for row in rows(tmp_path / "run", "train")] == [1, 2, 3, 3, 3, 3]
+    easy = rows(tmp_path / "run", "train")[0]["bits"]
+    train(tiny(), tmp_path / "plain")
+    assert easy < 0.75 * rows(tmp_path / "plain", "train")[0]["bits"]
+
+
+def test_precision_of_64_bits():
+    machine = train(tiny(precision="64")).machine
+    assert {value.dtype for value in machine.state_dict().values()} == {torch.float64}
+
+
+def test_precision_of_16_bits_keeps_weights_whole(tmp_path):
+    result = train(tiny(precision="bf16-mixed"), tmp_path / "run")
+    assert {value.dtype for value in result.machine.state_dict().values()} == {torch.float32}
+    whole = train(tiny())
+    close = rows(tmp_path / "run", "validation")[-1]["bits"]
+    assert close == pytest.approx(whole.scores["bits"], rel=0.05)
+    assert close != whole.scores["bits"]
+
+
+def test_the_process_is_left_as_it_was():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.manual_seed(9)
+    expected = torch.randn(2)
+    torch.manual_seed(9)
+    result = train(tiny(threads=1, deterministic=True))
+    assert torch.equal(torch.randn(2), expected)
+    assert torch.get_num_threads() == 2
+    assert not torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    storages = {value.untyped_storage().data_ptr() for value in result.machine.parameters()}
+    assert len(storages) == 4
+
+
+def test_a_directory_with_a_run_is_not_overwritten(tmp_path):
+    train(tiny(), tmp_path / "run")
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    with pytest.raises(TapeheadError, match="run holds a run already: resume it, or choose"):
+        train(tiny(), tmp_path / "run")
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    first = train(tiny(), tmp_path / "run")
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    again = train(tiny(), tmp_path / "run", resume=True)
+    assert again == first
+    assert same_weights(weights(again.machine), weights(first.machine))
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_can_be_extended(tmp_path):
+    whole = train(tiny(max_sequences=400), tmp_path / "whole")
+    train(tiny(), tmp_path / "run")
+    longer = train(tiny(max_sequences=400), tmp_path / "run", resume=True)
+    assert longer.sequences == 400
+    assert read_config(tmp_path / "run").max_sequences == 400
+    assert same_weights(weights(whole.machine), weights(longer.machine))
+    assert read_result(tmp_path / "run")["sequences"] == 400
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "message"),
+    [
+        ({}, {"learning_rate": 0.5}, "learning_rate was 0.01 and is now 0.5; only max_sequences"),
+        ({}, {"seed": 4}, "seed was 0 and is now 4"),
+        ({"schedule": "linear"}, {"max_sequences": 500}, "max_sequences was 240 and is now 500"),
+    ],
+)
+def test_a_run_is_not_resumed_with_other_settings(tmp_path, settings, change, message):
+    train(tiny(**settings), tmp_path / "run")
+    with pytest.raises(TapeheadError, match=f"^cannot resume: {message}"):
+        train(tiny(**settings | change), tmp_path / "run", resume=True)
+
+
+def test_resuming_where_nothing_is_starts_afresh(tmp_path):
+    resumed = train(tiny(), tmp_path / "run", resume=True)
+    assert same_weights(weights(resumed.machine), weights(train(tiny()).machine))
+
+
+def test_a_damaged_last_checkpoint_costs_a_warning_and_some_steps(tmp_path):
+    notes = []
+
+    class Listen(Reporter):
+        def noted(self, text):
+            notes.append(text)
+
+    config = tiny(checkpoint_every=0.0, max_sequences=80)
+    whole = train(config, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "run", reporter=StopAt(10))
+    folder = tmp_path / "run" / "checkpoint"
+    last, before = sorted(checkpoint_steps(folder))[::-1][:2]
+    file = folder / str(last) / "optimiser.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    resumed = train(config, tmp_path / "run", resume=True, reporter=Listen())
+    assert len(notes) == 1
+    assert notes[0].startswith(f"warning: the checkpoint {folder / str(last)} is damaged: ")
+    assert notes[0].endswith(f"; going on from step {before} instead")
+    assert same_weights(weights(whole.machine), weights(resumed.machine))
+    assert rows(tmp_path / "whole") == rows(tmp_path / "run")
+
+
+def test_a_run_is_loaded_as_it_was_trained(tmp_path):
+    result = train(tiny(), tmp_path / "run")
+    state = torch.get_rng_state()
+    config, machine, task = load_run(tmp_path / "run", step="latest")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert config == tiny()
+    assert task.max_length == 3
+    assert not machine.training
+    assert same_weights(weights(machine), weights(result.machine))
+
+
+def test_the_best_validation_is_kept_and_loaded(tmp_path):
+    train(tiny(max_sequences=480, learning_rate=0.3, validate_every=20), tmp_path / "run")
+    validations = rows(tmp_path / "run", "validation")
+    best = min(validations, key=lambda row: (row["bit_errors"], row["loss"]))
+    assert best["step"] < 120
+    assert checkpoint_steps(tmp_path / "run" / "checkpoint")[0] == best["step"]
+    _, machine, task = load_run(tmp_path / "run")
+    scores = mean_scores(machine, task, 16, 64, 0, Stream.VALIDATION)
+    assert scores["bits"] == best["bits"]
+    _, latest, _ = load_run(tmp_path / "run", step="latest")
+    assert not same_weights(weights(machine), weights(latest))
+    _, named, _ = load_run(tmp_path / "run", step=best["step"])
+    assert same_weights(weights(machine), weights(named))
+
+
+def test_what_cannot_be_loaded_says_why(tmp_path):
+    with pytest.raises(TapeheadError, match=r"^there is no run directory .*none$"):
+        load_run(tmp_path / "none")
+    with pytest.raises(TapeheadError, match=r"holds no run: config\.json is missing"):
+        load_run(tmp_path)
+    train(tiny(), tmp_path / "run")
+    with pytest.raises(TapeheadError, match=r"no checkpoint of step 7; it has .*60$"):
+        load_run(tmp_path / "run", step=7)
+    path = tmp_path / "run" / "config.json"
+    value = json.loads(path.read_text())
+    value["config"]["machine_options"] = {"hidden_size": 5}
+    path.write_text(json.dumps(value))
+    with pytest.raises(
+        TapeheadError,
+        match=r"belong to another machine: scale has shape \(8,\), expected \(5,\)",
+    ):
+        load_run(tmp_path / "run")
+
+
+def test_evaluation_draws_the_same_fresh_sequences_each_time():
+    result = train(tiny())
+    machine, task = result.machine, build_task(tiny())
+    machine.train()
+    before = torch.get_rng_state()
+    one = evaluate(machine, task, sequences=50, seed=1, batch_size=16)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert machine.training
+    assert one == evaluate(machine, task, sequences=50, seed=1, batch_size=16)
+    assert one != evaluate(machine, task, sequences=50, seed=2, batch_size=16)
+    validation = mean_scores(machine, task, 50, 16, 1, Stream.VALIDATION)
+    assert one["bits"] != validation["bits"]
+    with pytest.raises(ValueError, match="sequences must be a whole number of at least 1, got 0"):
+        evaluate(machine, task, sequences=0)
+
+
+def test_means_weigh_every_sequence_alike():
+    machine, task = train(tiny()).machine, build_task(tiny())
+    # 5 sequences in batches of 4 and 1: the mean over batches would weigh the last four times.
+    uneven = mean_scores(machine, task, 5, 4, 0, Stream.TEST)
+    four = mean_scores(machine, task, 4, 4, 0, Stream.TEST)
+    last = 5 * uneven["bit_errors"] - 4 * four["bit_errors"]
+    assert last == pytest.approx(round(last), abs=1e-5)
+    assert 0 <= last <= 12
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"task": "chess"}, ValueError, "chess"),
+        ({"task_options": {"size": 3}}, TypeError, "size"),
+        ({"machine": "abacus"}, ValueError, r"machine must be one of .*lstm, .*, got 'abacus'"),
+        ({"machine_options": {"beads": 3}}, TypeError, "noisy has no option 'beads'; its options"),
+        ({"device": "cuda:99"}, ValueError, "device 'cuda:99' does not exist"),
+    ],
+)
+def test_a_wrong_name_is_told_before_anything_is_written(tmp_path, change, error, message):
+    with pytest.raises(error, match=message):
+        train(tiny(**change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,149 @@
+"""What only real processes show: kill -9, signals, locks, several processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from stand_ins import tiny
+
+from tapehead.training import load_run, read_metrics, read_result
+
+HERE = Path(__file__).parent
+TIMES = ("seconds", "sequences_per_second")
+
+
+def settings(**changes):
+    return json.dumps(tiny(**changes).to_dict())
+
+
+@pytest.fixture
+def start():
+    """Starts scripts of this folder; what still runs at the end of the test is killed."""
+    processes = []
+
+    def started(script, *arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", str(HERE / script), *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        processes.append(process)
+        return process
+
+    yield started
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def finished(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    return out
+
+
+def rows(path):
+    return [
+        {name: value for name, value in row.items() if name not in TIMES}
+        for row in read_metrics(path)
+    ]
+
+
+def assert_same_run(one, other):
+    assert rows(one) == rows(other)
+    machines = [load_run(path, step="latest")[1] for path in (one, other)]
+    for mine, yours in zip(*(machine.state_dict().values() for machine in machines), strict=True):
+        assert torch.equal(mine, yours)
+    results = [read_result(path) for path in (one, other)]
+    assert results[0]["scores"] == results[1]["scores"]
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_run_ends_with_the_same_bits(tmp_path, start):
+    config = settings(
+        max_sequences=1_200,
+        checkpoint_every=0.0,
+        curriculum="look-back",
+        report_every=20,
+        validate_every=60,
+        optimiser="adam",
+    )
+    whole = start("train_once.py", config, tmp_path / "whole")
+    killed = start("train_and_die.py", config, tmp_path / "killed", 15)
+    finished(whole)
+    assert "ended after 15 kills" in finished(killed)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_ends_with_its_exit_code(tmp_path, start, number):
+    config = settings(max_sequences=1_000_000, report_every=200)
+    process = start("train_once.py", config, tmp_path / "run")
+    for line in process.stdout:
+        if line.split()[0] == "400":
+            break
+    other = start("train_once.py", config, tmp_path / "run")
+    _, err = other.communicate(timeout=60)
+    assert other.returncode == 1
+    assert err.startswith(
+        f"the run directory {tmp_path / 'run'} is in use by process {process.pid}"
+    )
+    assert err.count("\n") == 1
+
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert err.startswith(f"stopped by {number.name} after ")
+    assert err.endswith(f"saved in {tmp_path / 'run'}, resume to go on\n")
+    done = int(err.split()[4].replace(",", ""))
+    steps = [int(path.name) for path in (tmp_path / "run" / "checkpoint").iterdir()]
+    assert max(steps) * 4 == done
+    assert rows(tmp_path / "run")[-1]["sequences"] <= done
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_machine(tmp_path, start):
+    """Two ranks under torchrun: killed and resumed, they end like two that were not."""
+    config = settings(max_sequences=400, report_every=20, clip_norm=1.0)
+
+    def torchrun(folder, **environment):
+        command = [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+            str(HERE / "train_once.py"), config, str(folder),
+        ]  # fmt: skip
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    code, text = torchrun(tmp_path / "whole")
+    assert code == 0, text
+    assert text.count("1 thread   2 processes") == 1  # one of them reports
+    assert read_result(tmp_path / "whole")["sequences"] == 400
+
+    code, text = torchrun(tmp_path / "stopped", TAPEHEAD_TEST_STOP="200")
+    assert code != 0
+    assert "stopped by SIGTERM after 200 sequences" in text
+    code, text = torchrun(tmp_path / "stopped")
+    assert code == 0, text
+    assert "resumed at 200 sequences" in text
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+    alone = start("train_once.py", config, tmp_path / "alone")
+    finished(alone)
+    assert rows(tmp_path / "alone") != rows(tmp_path / "whole")
+    process = start("train_once.py", config, tmp_path / "stopped")
+    _, err = process.communicate(timeout=60)
+    assert "was trained by 2 processes and can be resumed only by as many, not by 1" in err

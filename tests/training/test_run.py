@@ -1,0 +1,118 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from stand_ins import tiny
+
+from tapehead.errors import TapeheadError
+from tapehead.training import read_config, read_metrics, read_result
+from tapehead.training.provenance import provenance
+from tapehead.training.run import RunDirectory
+
+
+def begun(path):
+    run = RunDirectory(path)
+    run.begin(tiny(), {"parameters": 3})
+    return run
+
+
+def test_rows_are_read_back_even_while_one_is_being_written(tmp_path):
+    with begun(tmp_path / "run") as run:
+        run.append({"a": 1.5})
+        run.append({"a": 0.1 + 0.2})
+        assert read_metrics(tmp_path / "run") == [{"a": 1.5}, {"a": 0.1 + 0.2}]
+        with open(tmp_path / "run" / "metrics.jsonl", "ab") as file:
+            file.write(b'{"a": 0.')
+        assert read_metrics(tmp_path / "run") == [{"a": 1.5}, {"a": 0.1 + 0.2}]
+
+
+def test_rows_after_a_checkpoint_are_cut_off(tmp_path):
+    with begun(tmp_path / "run") as run:
+        run.append({"row": 1})
+        length = run.sync_metrics()
+        run.append({"row": 2})
+    with RunDirectory(tmp_path / "run") as run:
+        run.cut_metrics(length)
+        run.append({"row": 3})
+        assert read_metrics(tmp_path / "run") == [{"row": 1}, {"row": 3}]
+        with pytest.raises(TapeheadError, match=r"damaged: it has 22 bytes, .* knows of 1,000"):
+            run.cut_metrics(1_000)
+
+
+def test_a_directory_in_use_names_the_process(tmp_path):
+    with (
+        begun(tmp_path / "run"),
+        pytest.raises(TapeheadError, match=rf"run is in use by process {os.getpid()} on \S+: wait"),
+    ):
+        RunDirectory(tmp_path / "run")
+    RunDirectory(tmp_path / "run").close()  # given up at the end
+
+
+def test_a_lock_dies_with_its_process(tmp_path):
+    code = "import sys; from tapehead.training.run import RunDirectory as R; R(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=True)
+    RunDirectory(tmp_path / "run").close()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("chapter 1")
+    with pytest.raises(TapeheadError, match=r"not a run directory and not empty .*thesis\.tex"):
+        RunDirectory(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "chapter 1"
+
+
+def test_a_folder_that_cannot_be_made_or_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TapeheadError, match=r"cannot write to the run directory .*Not a directory"):
+        RunDirectory(tmp_path / "file" / "run")
+    with pytest.raises(TapeheadError, match=r"cannot write to the run directory /proc/run"):
+        RunDirectory("/proc/run")
+
+
+def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
+    begun(tmp_path / "run").close()
+    (tmp_path / "run" / ".result.json.tmp").write_text("{")
+    RunDirectory(tmp_path / "run").close()
+    assert not (tmp_path / "run" / ".result.json.tmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"format": 1, "con', r"config\.json is damaged: not JSON"),
+        ("[]", r"config\.json is no run: a JSON object is expected"),
+        ('{"name": "app"}', r"config\.json was not written by tapehead"),
+        ('{"format": 2, "config": {}}', r"newer tapehead \(format 2; this one reads up to 1\)"),
+        ('{"format": 1, "config": {"colour": 1}}', "unknown option 'colour'; allowed: task, "),
+        ('{"format": 1, "config": {"seed": -1}}', "seed must be a whole number of at least 0"),
+    ],
+)
+def test_settings_that_cannot_be_read_say_why(tmp_path, text, message):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(TapeheadError, match=message) as caught:
+        read_config(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_that_are_damaged_or_missing(tmp_path):
+    with pytest.raises(TapeheadError, match=r"cannot read .*metrics\.jsonl: No such file"):
+        read_metrics(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
+    with pytest.raises(TapeheadError, match=r"metrics\.jsonl is damaged"):
+        read_metrics(tmp_path)
+
+
+def test_a_run_that_has_not_ended_has_no_result(tmp_path):
+    with begun(tmp_path / "run") as run:
+        assert read_result(tmp_path / "run") is None
+        run.finish({"solved": True})
+        assert read_result(tmp_path / "run") == {"solved": True}
+
+
+def test_a_number_names_its_origin():
+    facts = provenance()
+    assert {"python", "torch", "numpy", "tapehead"} <= set(facts["versions"])
+    assert facts["commit"] is None or len(facts["commit"]) == 40
+    assert json.loads(json.dumps(facts)) == facts
