@@ -3,15 +3,17 @@
 import pytest
 from calls import complaint
 
-TASKS = "copy, repeat-copy, associative-recall, ngrams, priority-sort"
+from tapehead.tasks import TASKS
+
+NAMES = ", ".join(TASKS)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["trian", "copy"], "tapehead: no command 'trian'; did you mean train?"),
-        (["train"], f"tapehead train: TASK is missing: one of {TASKS}"),
-        (["train", "--seed", "3"], f"tapehead train: TASK is missing: one of {TASKS}"),
+        (["train"], f"tapehead train: TASK is missing: one of {NAMES}"),
+        (["train", "--seed", "3"], f"tapehead train: TASK is missing: one of {NAMES}"),
         (["train", "copi"], "got 'copi'; did you mean copy?"),
         (["train", "copy", "--machine", "ltsm"], "got 'ltsm'; did you mean lstm?"),
         (

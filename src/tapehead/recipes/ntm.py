@@ -72,6 +72,9 @@ PAPER_TRAINING: dict[str, Any] = {
     "batch_size": 1,
 }
 
+# Of either setting.
+TESTING: dict[str, Any] = {"test_sequences": 512}
+
 # ----------------------------------------------------------------------------------------------
 # The fast setting: options of TrainConfig, then of the machine under "machine_options".
 # ----------------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.training.confi
         }
     else:
         training = FAST | FAST_BY_TASK[task][contestant]
-    training = {"test_sequences": 512} | training
+    training = TESTING | training
     machine |= training.pop("machine_options", {})
     return TrainConfig.from_dict(
         {

@@ -1,0 +1,120 @@
+"""A published experiment run again, on a budget of a few steps."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from calls import complaint, process
+
+TINY = ["--machines", "lstm", "--max-sequences=16", "--test-sequences=1"]
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Validations of a few sequences: those of the recipe take most of the time."""
+    monkeypatch.setattr("tapehead.recipes.ntm.TESTING", {"validation_sequences": 2})
+
+
+def test_from_nothing_to_result_and_figure(call, tmp_path):
+    done = call("reproduce", "ntm/copy", *TINY, "--seeds=2", "--workers=2")
+    assert (done.code, done.err) == (0, "")
+    for text in ("lstm, seed 1: not solved after 16 sequences", "as trained", "0/2"):
+        assert text in done.out
+    folder = tmp_path / "results" / "ntm" / "copy"
+    result = json.loads((folder / "result.json").read_text())
+    assert (folder / "figure.png").stat().st_size > 1000
+    assert result["experiment"] == "ntm/copy"
+    assert result["command"].startswith("tapehead reproduce ntm/copy --machines lstm")
+    assert str(tmp_path) not in json.dumps(result)
+    assert {"commit", "versions", "hardware"} <= set(result)
+    assert [cell["test"] for cell in result["cells"]] == [None, "10", "20", "30", "50", "120"]
+    for cell in result["cells"]:
+        assert (cell["machine"], cell["task"], cell["setting"]) == ("lstm", "copy", "fast")
+        assert (cell["seeds"], cell["solved"], cell["sequences"]) == ([0, 1], 0, [16, 16])
+    for seed in (0, 1):
+        run = json.loads(
+            (tmp_path / f"runs/ntm/copy/fast/lstm/seed-{seed}/result.json").read_text()
+        )
+        assert result["cells"][0]["values"][seed] == run["scores"]["bits"]
+        assert result["cells"][5]["values"][seed] == run["evaluation"]["120"]["bits"]
+    assert result["cells"][0]["published"] == 0.5
+
+    line = complaint(call("reproduce", "ntm/copy", *TINY, "--seeds=2"), 1)
+    assert "already holds a run: --resume goes on with it" in line
+
+    # More seeds: the two runs that are done stay as they are.
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.jsonl")}
+    more = call("reproduce", "ntm/copy", *TINY, "--seeds=3", "--resume", "--json")
+    assert more.code == 0
+    assert more.json[0]["cells"][0]["seeds"] == [0, 1, 2]
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+    line = complaint(
+        call("reproduce", "ntm/copy", *TINY, "--max-sequences=24", "--seeds=3", "--resume"), 1
+    )
+    assert "was trained with max_sequences 16 and the recipe now has 24" in line
+
+
+def test_the_other_setting_keeps_its_cells(call, tmp_path):
+    for setting in ("fast", "paper"):
+        done = call("reproduce", "ntm/copy", *TINY, "--seeds=1", "--setting", setting, "--quiet")
+        assert (done.code, done.out, done.err) == (0, "", "")
+    folder = tmp_path / "results" / "ntm" / "copy"
+    cells = json.loads((folder / "result.json").read_text())["cells"]
+    assert [cell["setting"] for cell in cells] == ["fast"] * 6 + ["paper"] * 6
+    assert "--setting" in cells[-1]["command"]
+    assert {path.name for path in folder.glob("*.png")} == {"figure.png", "figure-paper.png"}
+
+
+def test_a_run_that_fails_fails_the_experiment(call, tmp_path):
+    (tmp_path / "runs" / "lstm").mkdir(parents=True)
+    (tmp_path / "runs" / "lstm" / "seed-0").touch()
+    line = complaint(call("reproduce", "ntm/copy", *TINY, "--seeds=2", "--runs=runs"), 1)
+    assert "1 of 2 runs failed; lstm, seed 0: cannot write to the run directory" in line
+    assert not (tmp_path / "results").exists()
+    assert (tmp_path / "runs" / "lstm" / "seed-1" / "result.json").exists()
+
+
+def test_ctrl_c_stops_all_runs_and_resume_finishes_them(tmp_path):
+    arguments = ["reproduce", "ntm/copy", "--machines", "lstm", "--seeds=1", "--test-sequences=1"]
+    command = [sys.executable, "-m", "tapehead.cli", *arguments, "--max-sequences=1200"]
+    running = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    metrics = tmp_path / "runs/ntm/copy/fast/lstm/seed-0/metrics.jsonl"
+    deadline = time.monotonic() + 100
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=100)
+    assert running.returncode == 130
+    assert err == (
+        "tapehead reproduce: stopped by SIGINT with 0 of 1 runs done; --resume goes on\n"
+    )
+    assert not (metrics.parent / "result.json").exists()
+    done = process(*arguments, "--max-sequences=1200", "--resume", "--json", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.json[0]["cells"][0]["sequences"] == [1200]
+
+
+def test_a_study_runs_by_its_own_rules(call, tmp_path, monkeypatch):
+    def reproduce(folder, *, seeds, command):
+        folder.mkdir(parents=True)
+        cell = {
+            "machine": "relax", "setting": "t=0.45", "metric": "expected cost", "unit": "1",
+            "seeds": list(seeds), "values": [0.2] * len(seeds), "solved": 1, "sequences": [9],
+            "seconds": [1], "published": 0.25, "command": command,
+        }  # fmt: skip
+        return {"experiment": "estimators/bernoulli", "cells": [cell]}
+
+    monkeypatch.setattr("tapehead.recipes.estimators.reproduce", reproduce)
+    done = call("reproduce", "estimators/bernoulli", "--seeds=3", "--json")
+    assert done.code == 0
+    cell = done.json[0]["cells"][0]
+    assert cell["seeds"] == [0, 1, 2]
+    assert cell["command"] == "tapehead reproduce estimators/bernoulli --seeds=3 --json"
+    usual = call("reproduce", "estimators/bernoulli", "--out=again", "--json").json[0]
+    assert len(usual["cells"][0]["seeds"]) == 10

@@ -1,0 +1,103 @@
+"""The recipes of the NTM paper say what its tables say."""
+
+import json
+
+import pytest
+
+from tapehead.recipes import EXPERIMENTS, SETTINGS, recipe
+from tapehead.training.build import build_machine, build_task
+
+TASKS = ("copy", "repeat-copy", "associative-recall", "ngrams", "priority-sort")
+# Tables 1 and 2: heads, controller size, layers, learning rate. Table 3: units, learning rate.
+FEEDFORWARD = [(1, 100, 1e-4), (1, 100, 1e-4), (4, 256, 1e-4), (1, 100, 3e-5), (8, 512, 3e-5)]
+LSTM_CONTROLLER = [
+    (1, 100, 1, 1e-4), (1, 100, 1, 1e-4), (1, 100, 1, 1e-4), (1, 100, 1, 3e-5), (5, 100, 2, 3e-5),
+]  # fmt: skip
+LSTM = [(256, 3e-5), (512, 3e-5), (256, 1e-4), (128, 1e-4), (128, 3e-5)]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize(("task", "row"), list(zip(TASKS, FEEDFORWARD, strict=True)))
+def test_table_1(task, row, setting):
+    config = recipe(task, "ntm-feedforward", setting)
+    machine = build_machine(config, build_task(config))
+    heads, units, rate = row
+    assert config.machine == "ntm"
+    assert machine.spec.controller == "feedforward"
+    assert (machine.spec.num_reads, machine.spec.num_writes) == (heads, heads)
+    assert (machine.memory_size, machine.word_size) == (128, 20)
+    assert (machine.hidden_size, machine.num_layers) == (units, 1)
+    if setting == "paper":
+        assert config.learning_rate == rate
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize(("task", "row"), list(zip(TASKS, LSTM_CONTROLLER, strict=True)))
+def test_table_2(task, row, setting):
+    config = recipe(task, "ntm-lstm", setting)
+    machine = build_machine(config, build_task(config))
+    heads, units, layers, rate = row
+    assert config.machine == "ntm"
+    assert machine.spec.controller == "lstm"
+    assert (machine.spec.num_reads, machine.spec.num_writes) == (heads, heads)
+    assert (machine.memory_size, machine.word_size) == (128, 20)
+    assert (machine.hidden_size, machine.num_layers) == (units, layers)
+    if setting == "paper":
+        assert config.learning_rate == rate
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize(("task", "row"), list(zip(TASKS, LSTM, strict=True)))
+def test_table_3(task, row, setting):
+    config = recipe(task, "lstm", setting)
+    machine = build_machine(config, build_task(config))
+    units, rate = row
+    assert config.machine == "lstm"
+    assert (machine.hidden_size, machine.num_layers) == (units, 3)
+    if setting == "paper":
+        assert config.learning_rate == rate
+
+
+@pytest.mark.parametrize("contestant", ["ntm-lstm", "ntm-feedforward", "lstm"])
+@pytest.mark.parametrize("task", TASKS)
+def test_the_paper_setting_trains_as_the_paper_does(task, contestant):
+    """Section 4.6: RMSProp as in Graves 2013, momentum 0.9, gradients cut to (-10, 10)."""
+    config = recipe(task, contestant, "paper")
+    assert config.optimiser == "graves-rmsprop"
+    assert (config.momentum, config.decay, config.epsilon) == (0.9, 0.95, 1e-4)
+    assert (config.clip_value, config.clip_norm) == (10.0, None)
+    assert (config.schedule, config.curriculum, config.batch_size) == ("constant", "none", 1)
+    assert config.task_options == {}
+    assert config.max_sequences == (500_000 if task == "repeat-copy" else 1_000_000)
+    assert config.test_sequences > 0
+
+
+def test_recipes_share_no_tables():
+    """A run that changed its options must not change the next recipe."""
+    first = recipe("copy", "ntm")
+    first.machine_options["memory_size"] = 7
+    assert recipe("copy", "ntm").machine_options["memory_size"] == 128
+    assert recipe("copy", "ntm") == recipe("copy", "ntm-lstm", "fast")
+
+
+def test_a_recipe_that_does_not_exist():
+    with pytest.raises(ValueError, match="setting must be one of fast, paper, got 'slow'"):
+        recipe("copy", "ntm", "slow")
+    with pytest.raises(ValueError, match=r"no recipe for task 'cpy'; there are some for copy, rep"):
+        recipe("cpy", "ntm")
+    with pytest.raises(ValueError, match=r"no recipe for 'dnc' on copy; .* ntm-lstm, ntm-feedf"):
+        recipe("copy", "dnc")
+
+
+def test_published_values_stand_at_sizes_that_the_tasks_test():
+    for experiment in EXPERIMENTS.values():
+        task = build_task(experiment.recipe(experiment.task, experiment.contestants[0], "fast"))
+        assert set(experiment.published) == set(experiment.contestants)
+        for published in experiment.published.values():
+            assert set(published.tests) <= set(task.test_settings())
+            assert published.source
+            assert bool(published.tests) == bool(published.tests_source)
+            json.dumps([published.value, dict(published.tests)])
+    recall = EXPERIMENTS["ntm/associative-recall"].published
+    assert recall["lstm"].tests["20"] == 38.5
+    assert EXPERIMENTS["ntm/priority-sort"].published["lstm"].value == 58

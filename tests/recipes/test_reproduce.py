@@ -1,0 +1,118 @@
+"""Planning an experiment and running its parts at the same time."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tapehead.errors import TapeheadError
+from tapehead.recipes import EXPERIMENTS, recipe
+from tapehead.recipes.drawing import draw_result
+from tapehead.recipes.reproduce import (
+    Job,
+    check_jobs,
+    default_workers,
+    plan,
+    result_cells,
+    run_jobs,
+)
+from tapehead.training import read_config
+
+COPY = EXPERIMENTS["ntm/copy"]
+
+
+def test_the_plan_is_every_contestant_with_every_seed():
+    jobs = plan(COPY, "paper", [0, 5], Path("runs"), max_sequences=10, test_sequences=None)
+    assert [(job.contestant, job.config.seed) for job in jobs] == [
+        ("ntm-lstm", 0), ("ntm-feedforward", 0), ("lstm", 0),
+        ("ntm-lstm", 5), ("ntm-feedforward", 5), ("lstm", 5),
+    ]  # fmt: skip
+    for job in jobs:
+        assert job.path == Path("runs") / job.contestant / f"seed-{job.config.seed}"
+        assert job.config == replace(
+            recipe("copy", job.contestant, "paper"),
+            seed=job.config.seed, max_sequences=10, threads=1,
+        )  # fmt: skip
+    some = plan(COPY, "fast", [1], Path("runs"), contestants=["lstm"])
+    assert [job.contestant for job in some] == ["lstm"]
+    assert some[0].config.test_sequences == recipe("copy", "lstm").test_sequences
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """Two contestants with one seed each, small enough to train for a moment."""
+    jobs = plan(
+        COPY, "fast", [0], tmp_path / "runs", contestants=["ntm-feedforward", "lstm"],
+        max_sequences=16, report_every=8, batch_size=8, validation_sequences=2, test_sequences=1,
+    )  # fmt: skip
+    small = {
+        "lstm": {"hidden_size": 3},
+        "ntm-feedforward": {
+            "hidden_size": 3, "memory_size": 5, "controller": "feedforward",
+            "backend": "reference",
+        },
+    }  # fmt: skip
+    return [
+        replace(
+            job,
+            config=replace(
+                job.config, machine_options=small[job.contestant], task_options={"max_length": 3}
+            ),
+        )
+        for job in jobs
+    ]
+
+
+def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
+    check_jobs(tiny, resume=False)
+    seen = []
+    results = run_jobs(tiny, workers=2, watch=lambda statuses: seen.append(statuses))
+    assert {name: list(runs) for name, runs in results.items()} == {
+        "ntm-feedforward": [0], "lstm": [0],
+    }  # fmt: skip
+    states = [[status.state for status in statuses] for statuses in seen]
+    assert states[0] == ["running", "running"]
+    assert states[-1] == ["done", "done"]
+    assert seen[-1][1].result["sequences"] == 16
+    cells = result_cells(COPY, "fast", results)
+    assert [cell["machine"] for cell in cells if cell["test"] is None] == [
+        "ntm-feedforward",
+        "lstm",
+    ]
+    figure = draw_result(COPY, "fast", tiny, cells, tmp_path / "new" / "figure.png")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+    # What is done is not done again.
+    stamp = (tiny[1].path / "result.json").stat().st_mtime_ns
+    check_jobs(tiny, resume=True)
+    again = run_jobs(tiny, workers=2, watch=lambda statuses: None)
+    assert again == results
+    assert (tiny[1].path / "result.json").stat().st_mtime_ns == stamp
+
+    with pytest.raises(TapeheadError, match="already holds a run: --resume goes on with it"):
+        check_jobs(tiny, resume=False)
+    changed = [replace(job, config=replace(job.config, learning_rate=0.5)) for job in tiny]
+    with pytest.raises(TapeheadError, match=r"learning_rate 0\.\d+ and the recipe now has 0\.5"):
+        check_jobs(changed, resume=True)
+    elsewhere = [replace(job, config=replace(job.config, threads=2)) for job in tiny]
+    check_jobs(elsewhere, resume=True)
+    assert read_config(tiny[0].path).threads == 1
+
+
+def test_a_process_that_dies_is_named_and_the_others_go_on(tiny):
+    impossible = replace(tiny[0], config=replace(tiny[0].config, device="cuda:9"))
+    with pytest.raises(
+        TapeheadError, match=r"1 of 2 runs failed; ntm-feedforward, seed 0: .*cuda:9"
+    ):
+        run_jobs([impossible, tiny[1]], workers=1, watch=lambda statuses: None)
+    assert (tiny[1].path / "result.json").exists()
+
+
+def test_workers_are_the_cores_this_process_may_use():
+    assert default_workers() >= 1
+
+
+def test_a_job_has_a_name_and_a_log_beside_its_folder():
+    job = Job(contestant="lstm", config=recipe("copy", "lstm"), path=Path("runs/lstm/seed-0"))
+    assert job.name == "lstm, seed 0"
+    assert job.log == Path("runs/lstm/seed-0.log")
