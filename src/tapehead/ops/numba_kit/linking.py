@@ -5,6 +5,7 @@ anew: for a kernel of fifty small functions, five levels deep, that is a minute 
 away. A `part` is only translated; optimiser and code generator run once, over the whole kernel.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -38,6 +39,8 @@ class _PartCompiler(_FunctionCompiler):
 
 def part(function: Callable) -> Callable:
     """A function of a kernel: to be called from a kernel or another part only."""
+    # Tests wrap every function to check shapes; Numba wants the bare one.
+    function = inspect.unwrap(function)
     _PARTS.add(function.__qualname__)
     dispatcher = njit(error_model="numpy")(function)
     dispatcher._compiler.__class__ = _PartCompiler

@@ -7,6 +7,7 @@ few microseconds, where a Numba function of forty arrays would spend a hundred o
 
 import ctypes
 import hashlib
+import inspect
 import logging
 import os
 import tempfile
@@ -136,7 +137,7 @@ def compile_kernel(name: str, build: Callable[[str], Callable], sources: list[Pa
     digest = hashlib.sha256(f"{numba.__version__} {VECTOR_BYTES}".encode())
     for source in sources:
         digest.update(source.read_bytes())
-    function = build(digest.hexdigest())
+    function = inspect.unwrap(build(digest.hexdigest()))
     signature = types.void(types.intp)
     options = {"nopython": True, "error_model": "numpy"}
     start = time.perf_counter()
@@ -153,15 +154,25 @@ def compile_kernel(name: str, build: Callable[[str], Callable], sources: list[Pa
 
 def _cached_elsewhere(signature, options, function):
     """Compile with the cache in the temporary folder, or without any."""
-    folder = Path(tempfile.gettempdir()) / f"tapehead-{os.getuid() if hasattr(os, 'getuid') else 0}"
     before = numba.config.CACHE_DIR
     try:
-        numba.config.CACHE_DIR = str(folder)
+        numba.config.CACHE_DIR = str(_own_temporary_folder())
         return numba.cfunc(signature, cache=True, **options)(function)
     except (RuntimeError, OSError):
         return numba.cfunc(signature, cache=False, **options)(function)
     finally:
         numba.config.CACHE_DIR = before
+
+
+def _own_temporary_folder() -> Path:
+    """A folder that nobody else can write to: machine code will be loaded from it."""
+    user = os.getuid() if hasattr(os, "getuid") else None
+    folder = Path(tempfile.gettempdir()) / f"tapehead-{'cache' if user is None else user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if user is not None and (status.st_uid != user or status.st_mode & 0o022):
+        raise OSError(f"{folder} belongs to somebody else")
+    return folder
 
 
 class _notice:
