@@ -68,6 +68,13 @@ def test_train_shows_the_options_of_the_machine_and_task_at_hand(call, machine, 
     assert_shown(options_of(TASKS[task], **config.task_options), outcome.out)
 
 
+def test_defaults_look_as_one_would_type_them(call):
+    out = call("train", "copy", "--help").out
+    for text in ("--quiet no", "--stop-when-solved yes", "--clip-norm none", "--clip-value 10 "):
+        assert f"  {text}" in out
+    assert '--data ""' in call("train", "traversal", "--help").out
+
+
 def test_the_recipe_supplies_the_defaults(call):
     paper = call("train", "ngrams", "--controller", "feedforward", "--setting=paper", "--help").out
     assert "--optimiser graves-rmsprop" in paper
@@ -114,6 +121,7 @@ def test_no_option_means_two_things(call):
 def test_the_overview_names_every_command(call):
     outcome = call("--help")
     assert outcome.code == 0
+    assert set(COMMANDS) == set(COMMAND_CLASSES)
     for name in COMMANDS:
         assert re.search(rf"^  {name} ", outcome.out, re.MULTILINE)
     assert call("--version").out.startswith("tapehead ")

@@ -19,7 +19,6 @@ COMMANDS = {
     "view": "draw the figures of a run",
     "reproduce": "run a published experiment again and set our numbers beside the paper's",
     "list": "print tasks, machines, experiments and results",
-    "bench": "measure the speed of a machine on this computer",
 }
 _MODULES = {"list": "listing"}
 DEBUG = "TAPEHEAD_DEBUG"
