@@ -5,7 +5,11 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-install_import_hook("tapehead", "beartype.beartype")
+# Numba compiles the functions of these folders itself, and knows no Python around them.
+KERNELS = {"cpu", "numba_kit"}
+_hook = install_import_hook("tapehead", "beartype.beartype").hook
+_instruments = _hook.should_instrument
+_hook.should_instrument = lambda name: _instruments(name) and KERNELS.isdisjoint(name.split("."))
 
 hypothesis.settings.register_profile(
     "tapehead", deadline=None, max_examples=30, derandomize=True, database=None

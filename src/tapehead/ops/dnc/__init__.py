@@ -13,5 +13,10 @@ __all__ = ["DNCSpec", "DNCState", "DNCWeights", "implementation"]
 
 def implementation(backend: str, projected: Tensor, spec: DNCSpec) -> ModuleType:
     """The module whose `dnc` and `dnc_trace` run here; see `reference` for their signature."""
-    name = choose("dnc", backend, {})
-    return {"reference": reference}[name]
+    if backend == "reference":
+        return reference
+    # Numba is slow to import, so only when it may be of use.
+    from tapehead.ops.dnc import cpu
+
+    name = choose("dnc", backend, {"cpu": lambda: cpu.obstacle(projected, spec)})
+    return {"reference": reference, "cpu": cpu}[name]

@@ -156,7 +156,7 @@ def layout(
         at_work_d_world=work.take(block * world),
         at_work_carry=work.take(block * carry),
         at_work_outputs=work.take(block * outputs_pad),
-        at_work_below=work.take(block * max(pad(hidden), pad(numbers))),
+        at_work_below=work.take(block * max(hidden_pad, reads_pad)),
         at_work_d_record=work.take(record.end),
         at_work_misc=work.take((2 * heads + 6) * rows_pad),
     )  # fmt: skip

@@ -1,0 +1,243 @@
+"""The fused kernels against the reference: outputs, final state, every gradient."""
+
+import pytest
+import torch
+
+from tapehead import DNC
+from tapehead.ops.dnc import DNCSpec, DNCState, cpu, implementation, reference
+
+VARIANTS = [
+    {},
+    {"num_layers": 3, "num_reads": 3},
+    {"controller": "feedforward", "num_layers": 2, "num_reads": 2},
+    {"similarity": "dot"},
+    {"similarity": "euclidean", "num_reads": 2},
+    {"similarity": "manhattan"},
+    {"allocation": "proportional"},
+    {"allocation": "softmax", "num_reads": 2},
+    {"erase_freed": True, "num_reads": 3},
+]
+SIZES = [  # batch, time, rows, word, hidden
+    (1, 1, 1, 1, 1),
+    (2, 3, 7, 5, 4),
+    (9, 4, 16, 8, 8),
+    (3, 20, 33, 17, 19),
+    (1, 5, 100, 63, 20),
+]
+
+
+@pytest.fixture
+def nan_in_new_memory():
+    """What is never written must never be read: fresh tensors hold NaN."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def build(backend, rows=7, word=4, hidden=5, dtype=torch.float64, **options):
+    torch.manual_seed(3)
+    sizes = {"memory_size": rows, "word_size": word, "hidden_size": hidden}
+    machine = DNC(3, 2, **sizes, **options, backend=backend).to(dtype)
+    with torch.no_grad():
+        for parameter in machine.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        machine.interface.weight.mul_(2)
+    return machine
+
+
+def start(machine, batch, seed=5):
+    """A state without two rows alike: between equally used rows rounding would choose."""
+    g = torch.Generator().manual_seed(seed)
+    dtype = machine.output.weight.dtype
+    empty = machine.initial_state(batch)
+
+    def draw(like):
+        return torch.rand(like.shape, generator=g, dtype=torch.float64)
+
+    def weighting(like):
+        return (4 * draw(like)).softmax(-1) * 0.9
+
+    rows = empty.usage.shape[-1]
+    link = 0.8 * draw(empty.link) / rows
+    values = {
+        "memory": draw(empty.memory) - 0.5,
+        "read_weights": weighting(empty.read_weights),
+        "write_weights": weighting(empty.write_weights),
+        "reads": draw(empty.reads) - 0.5,
+        "usage": draw(empty.usage),
+        "precedence": weighting(empty.precedence),
+        "link": link * (1 - torch.eye(rows, dtype=torch.float64)),
+        "hidden": draw(empty.hidden) - 0.5,
+        "cell": draw(empty.cell) - 0.5,
+    }
+    made = {name: value.to(dtype).requires_grad_() for name, value in values.items()}
+    return DNCState(link_columns=empty.link_columns, **made)
+
+
+def everything(machine, x, lengths=None, pieces=None):
+    """Outputs, final state and all gradients of a loss that all of them enter."""
+    state = first = start(machine, len(x))
+    x = x.clone().requires_grad_()
+    outputs = []
+    for piece in x.split(pieces or [x.shape[1]], dim=1):
+        y, state = machine(piece, state, lengths=lengths)
+        outputs.append(y)
+    y = torch.cat(outputs, 1)
+    if lengths is not None:
+        y = y * (torch.arange(y.shape[1]) < lengths[:, None])[..., None]
+    g = torch.Generator().manual_seed(7)
+    loss = 0.0
+    for part in (y, *state):
+        if part.is_floating_point():
+            weight = torch.randn(part.shape, generator=g, dtype=torch.float64)
+            loss = loss + (part * weight.to(part.dtype)).sum()
+    machine.zero_grad()
+    loss.backward()
+    found = {"y": y.detach(), "d_x": x.grad}
+    found |= {f"last {name}": part.detach() for name, part in state._asdict().items()}
+    found |= {
+        f"d_{name}": part.grad for name, part in first._asdict().items() if name != "link_columns"
+    }
+    found |= {f"d_{name}": p.grad.clone() for name, p in machine.named_parameters()}
+    return found
+
+
+def compare(ours, truth, tolerance=1e-10):
+    assert ours.keys() == truth.keys()
+    for name, expected in truth.items():
+        torch.testing.assert_close(
+            ours[name], expected, rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_everything_equals_the_reference(options, nan_in_new_memory):
+    x = torch.randn(3, 6, 3, dtype=torch.float64)
+    compare(everything(build("cpu", **options), x), everything(build("reference", **options), x))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_everything_equals_the_reference_at_odd_sizes(size, nan_in_new_memory):
+    batch, time, rows, word, hidden = size
+    options = {"rows": rows, "word": word, "hidden": hidden, "num_reads": 4, "num_layers": 2}
+    x = torch.randn(batch, time, 3, dtype=torch.float64)
+    compare(everything(build("cpu", **options), x), everything(build("reference", **options), x))
+
+
+@pytest.mark.parametrize("options", [VARIANTS[1], VARIANTS[2]])
+def test_lengths_and_pieces(options, nan_in_new_memory):
+    x = torch.randn(5, 9, 3, dtype=torch.float64)
+    lengths = torch.tensor([9, 1, 4, 8, 5])
+    ours, truth = build("cpu", **options), build("reference", **options)
+    compare(everything(ours, x, lengths), everything(truth, x, lengths))
+    compare(everything(ours, x, pieces=[2, 1, 6]), everything(truth, x))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 100])
+def test_how_often_memories_are_kept_changes_nothing(every, monkeypatch):
+    x = torch.randn(3, 7, 3, dtype=torch.float64)
+    expected = everything(build("cpu", num_reads=2), x)
+    usual = cpu.dnc
+    monkeypatch.setattr(cpu, "dnc", lambda *args: usual(*args, checkpoint_every=every))
+    found = everything(build("cpu", num_reads=2), x)
+    assert all(torch.equal(found[name], part) for name, part in expected.items())
+
+
+def test_results_are_the_same_bits_whatever_the_threads():
+    """Of the kernels themselves: the products around them are PyTorch's."""
+    machine = build("cpu", rows=20, num_reads=2, num_layers=2, dtype=torch.float32)
+    first = start(machine, 19)
+    projected = torch.randn(19, 7, machine.input.out_features, requires_grad=True)
+    offset = torch.randn(19, 7, machine.spec.interface_size, requires_grad=True)
+    inputs = [projected, offset, *(part for part in first if part.is_floating_point())]
+
+    def run(threads):
+        torch.set_num_threads(threads)
+        with torch.no_grad():
+            weights = machine._weights()
+        features, state = cpu.dnc(projected, offset, weights, first, machine.spec)
+        outputs = [features, *(part for part in state if part.is_floating_point())]
+        return [*outputs, *torch.autograd.grad([sum(o.sum() for o in outputs)], inputs)]
+
+    usual = torch.get_num_threads()
+    try:
+        found = [run(threads) for threads in (1, 2, 3, 1)]
+    finally:
+        torch.set_num_threads(usual)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_single_precision_is_as_close_to_double_as_the_reference_is():
+    x = torch.randn(8, 30, 3, dtype=torch.float64)
+    options = {"rows": 32, "word": 16, "hidden": 24, "num_reads": 2}
+    truth = everything(build("reference", **options), x)
+    errors = {}
+    for backend in ("cpu", "reference"):
+        found = everything(build(backend, **options).float(), x.float())
+        errors[backend] = {
+            name: ((found[name].double() - part).norm() / part.norm()).item()
+            for name, part in truth.items()
+            if part.is_floating_point() and part.norm() > 0
+        }
+    for name, error in errors["cpu"].items():
+        assert error < 4 * errors["reference"][name] + 1e-5, name
+
+
+@pytest.mark.parametrize("allocation", ["sort", "proportional", "softmax"])
+def test_gradients_are_finite_from_an_all_zero_memory(allocation):
+    machine = build("cpu", allocation=allocation, dtype=torch.float32)
+    y, end = machine(torch.randn(2, 50, 3))
+    (y.sum() + sum(part.sum() for part in end)).backward()
+    for name, parameter in machine.named_parameters():
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_rows_are_sorted_from_any_order_before_with_ties_by_number():
+    """Usages that jump about from call to call, with many ties: the order is the stable one."""
+    machine = build("cpu", rows=40)
+    for seed in range(5):
+        g = torch.Generator().manual_seed(seed)
+        state = start(machine, 2)
+        usage = torch.randint(0, 4, (2, 40), generator=g) / 4.0
+        state = state._replace(
+            usage=usage.double(), write_weights=torch.zeros_like(state.write_weights)
+        )
+        x = torch.randn(2, 3, 3, dtype=torch.float64)
+        y, end = machine(x, state)
+        expected, truth = build("reference", rows=40)(x, state)
+        torch.testing.assert_close(y, expected)
+        torch.testing.assert_close(end.write_weights, truth.write_weights)
+
+
+def test_nan_goes_through_and_ends():
+    machine = build("cpu")
+    x = torch.randn(2, 4, 3, dtype=torch.float64)
+    x[0, 1] = torch.nan
+    y, _ = machine(x)
+    assert y[0, 1:].isnan().all()
+    assert y[1].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "switch"),
+    [
+        ({"masked_lookup": True}, "masked"),
+        ({"sharp_links": True}, "sharp_links"),
+        ({"layer_norm": True}, "layer_norm"),
+        ({"sparse_links": 3}, "sparse_links"),
+    ],
+)
+def test_what_it_cannot_do_it_says(options, switch):
+    machine = DNC(3, 2, memory_size=4, backend="cpu", **options)
+    with pytest.raises(RuntimeError, match=f"it does not know {switch}"):
+        machine(torch.randn(1, 2, 3))
+    machine.backend = "auto"
+    assert machine(torch.randn(1, 2, 3))[0].shape == (1, 2, 2)
+
+
+def test_auto_takes_the_kernel_where_it_can():
+    spec = DNCSpec(num_reads=1, word_size=2)
+    assert implementation("auto", torch.zeros(1, 1, 4), spec) is cpu
+    assert implementation("auto", torch.zeros(1, 1, 4, dtype=torch.bfloat16), spec) is reference
+    assert implementation("reference", torch.zeros(1, 1, 4), spec) is reference
