@@ -11,10 +11,12 @@ import inspect
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import numba
 import torch
@@ -128,7 +130,7 @@ def compile_kernel(name: str, build: Callable[[str], Callable], sources: list[Pa
     """Compile, or load from the disk cache.
 
     Args:
-        name: said in the log while compiling.
+        name: said in the log while compiling, once for all kernels of that name.
         build: returns the Python function of one address; it must read its argument, a digest of
             `sources`, as a free variable. Numba looks for a change in the function's own file only,
             so without this an edit of what it calls would go unseen in the cache.
@@ -176,20 +178,22 @@ def _own_temporary_folder() -> Path:
 
 
 class _notice:
-    """Says that a compilation runs if it is still running after a second."""
+    """Says once a name that a compilation runs, if it is still running after a second."""
 
-    def __init__(self, name):
+    _said: ClassVar[set[str]] = set()
+
+    def __init__(self, name: str):
         self._name = name
-
-    def __enter__(self):
-        import threading
-
         self._timer = threading.Timer(1.0, self._say)
         self._timer.daemon = True
+
+    def __enter__(self):
         self._timer.start()
 
     def _say(self):
-        _log.warning("compiling %s for this machine, once; this takes some seconds", self._name)
+        if self._name not in self._said:
+            self._said.add(self._name)
+            _log.warning("compiling %s for this machine, once: up to 20 seconds", self._name)
 
     def __exit__(self, *_):
         self._timer.cancel()

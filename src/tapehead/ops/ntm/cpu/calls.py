@@ -193,7 +193,7 @@ def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
         from tapehead.ops.ntm.cpu import backward as module
     double = dtype == torch.float64
     build = getattr(module, f"{direction}_kernel" + ("_double" if double else ""))
-    name = f"the NTM's CPU kernel ({direction}, {'float64' if double else 'float32'})"
+    name = f"the NTM's CPU kernels ({'float64' if double else 'float32'})"
     return compile_kernel(name, build, _sources())
 
 

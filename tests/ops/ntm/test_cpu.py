@@ -1,0 +1,223 @@
+"""What the CPU backend of the NTM promises besides being right; tests/parity shows that it is."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tapehead.machines import NTM
+from tapehead.ops.ntm import NTMState, NTMWeights, cpu
+from tapehead.ops.ntm.cpu import calls
+
+
+def machine(**options):
+    defaults = dict(memory_size=17, word_size=5, hidden_size=12, num_layers=2)  # noqa: C408
+    return NTM(4, 3, **(defaults | options), backend="cpu")
+
+
+def everything(made, x, **options):
+    """Outputs, last state and all weight gradients."""
+    y, state = made(x, **options)
+    loss = y.square().sum() + sum(part.sum() for part in state)
+    return [y, *state, *torch.autograd.grad(loss, list(made.parameters()))]
+
+
+def identical(a, b):
+    return all(torch.equal(one, other) for one, other in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 16, 40])
+def test_results_do_not_depend_on_run_or_threads_bit_for_bit(batch):
+    made, x = machine(), torch.randn(batch, 9, 4)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = everything(made, x)
+        assert identical(one, everything(made, x))
+        torch.set_num_threads(2)
+        two = [calls_of_ntm(made, x) for _ in range(5)]
+        torch.set_num_threads(1)
+        alone = calls_of_ntm(made, x)
+    finally:
+        torch.set_num_threads(before)
+    assert all(identical(alone, other) for other in two)
+
+
+def calls_of_ntm(made, x):
+    """The operation alone: PyTorch's own products round differently with the threads."""
+    projected = torch.linspace(-1, 1, x.shape[0] * 9 * 48).view(x.shape[0], 9, 48)
+    projected.requires_grad_()
+    weights = [weight.detach().requires_grad_() for weight in made._weights()]
+    state = [part.detach().clone().requires_grad_() for part in made.initial_state(x.shape[0])]
+    features, last = cpu.ntm(
+        projected, type(made._weights())(*weights), NTMState(*state), made.spec
+    )
+    loss = features.square().sum() + sum(part.sum() for part in last)
+    return [features, *last, *torch.autograd.grad(loss, [projected, *weights, *state])]
+
+
+def test_gradcheck():
+    made = NTM(2, 1, memory_size=3, word_size=2, hidden_size=2, num_writes=2).double()
+    start = made.initial_state(2)
+    projected = torch.randn(2, 3, 8, dtype=torch.float64, requires_grad=True)
+    leaves = [projected, *made._weights(), *(part.detach().clone() for part in start)]
+    leaves = [leaf.detach().requires_grad_() for leaf in leaves]
+
+    def run(projected, *rest):
+        weights = NTMWeights(*rest[:6])
+        features, state = cpu.ntm(projected, weights, NTMState(*rest[6:]), made.spec)
+        return features, *state
+
+    assert torch.autograd.gradcheck(run, leaves)
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_every_number_of_a_result_is_written(ragged, monkeypatch):
+    """All buffers start as NaN: a number that is read before it was written shows."""
+    made, x = machine(num_reads=2), torch.randn(11, 9, 4)
+    lengths = torch.randint(1, 10, (11,)) if ragged else None
+    clean = everything(made, x, lengths=lengths)
+    usual_new, usual_empty = torch.Tensor.new_empty, torch.empty
+
+    def poison(tensor):
+        return tensor.fill_(float("nan")) if tensor.is_floating_point() else tensor
+
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda *a, **k: poison(usual_new(*a, **k)))
+    monkeypatch.setattr(calls.torch, "empty", lambda *a, **k: poison(usual_empty(*a, **k)))
+    monkeypatch.setattr(
+        calls.torch, "empty_like", lambda t, **k: poison(usual_empty(t.shape, dtype=t.dtype))
+    )
+    assert identical(clean, everything(made, x, lengths=lengths))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_divergence_shows(value):
+    """A number that is none makes outputs or gradients none, so that a training loop can see it."""
+    made, x = machine(), torch.randn(3, 6, 4)
+    bad = x.clone()
+    bad[1, 2, 0] = float("nan")
+    y, _ = made(bad)
+    assert y[1, 2:].isnan().all()
+    assert y[[0, 2]].isfinite().all()
+    assert y[1, :2].isfinite().all()
+    with torch.no_grad():
+        made.interface.weight[0, 0] = value
+    y, _ = made(x)
+    (gradient,) = torch.autograd.grad(y.sum(), made.read_weight)
+    assert not (y.isfinite().all() and gradient.isfinite().all())
+
+
+def test_what_is_past_a_sequences_length_is_never_looked_at():
+    made, x = machine(), torch.randn(5, 8, 4)
+    lengths = torch.tensor([8, 3, 1, 5, 2])
+    garbage = x.clone()
+    garbage[torch.arange(8) >= lengths[:, None]] = float("nan")
+
+    def core(inputs):
+        projected = made.input(inputs).detach().requires_grad_()
+        features, state = cpu.ntm(
+            projected, made._weights(), made.initial_state(5), made.spec, lengths
+        )
+        loss = features.square().sum() + state.memory.sum()
+        return [features, *state, *torch.autograd.grad(loss, [projected, *made._weights()])]
+
+    assert identical(core(x), core(garbage))
+
+
+def test_large_values_stay_finite():
+    made = machine().double()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.mul_(300)
+    for tensor in everything(made, 100 * torch.randn(3, 20, 4, dtype=torch.float64)):
+        assert tensor.isfinite().all()
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_operators_pass_pytorchs_check(ragged):
+    made = machine()
+    spec, x = made.spec, torch.randn(3, 6, 4)
+    lengths = torch.tensor([3, 6, 1]) if ragged else None
+    tensors = [made.input(x), *made._weights(), *made.initial_state(3)]
+    projected, *rest = [tensor.detach().clone().requires_grad_() for tensor in tensors]
+    options = (spec.num_reads, spec.num_writes, spec.word_size, spec.shift_range)
+    options += (spec.controller, spec.similarity, spec.read_first, 4)
+    assert hasattr(torch.ops.tapehead, "ntm")
+    torch.library.opcheck(torch.ops.tapehead.ntm.default, (projected, lengths, *rest, *options))
+
+
+COMPILED = """
+import torch
+from tapehead.machines import NTM
+torch.manual_seed(0)
+made = NTM(4, 3, memory_size=17, word_size=5, hidden_size=12, backend="cpu")
+compiled = torch.compile(made, fullgraph=True, backend="aot_eager")
+for batch, time in ((3, 6), (5, 9)):
+    found = []
+    x = torch.randn(batch, time, 4)
+    for run in (made, compiled):
+        y, state = run(x)
+        loss = y.square().sum() + state.memory.sum()
+        found.append([y, *state, *torch.autograd.grad(loss, list(made.parameters()))])
+    torch.testing.assert_close(*found)
+"""
+
+
+def test_torch_compile_takes_the_whole_machine_as_one_graph():
+    """In a process without shape checks: they are no code that PyTorch can trace."""
+    subprocess.run([sys.executable, "-c", COMPILED], check=True)
+
+
+def test_auto_takes_this_backend_and_falls_back_where_it_cannot_run(caplog):
+    x = torch.randn(2, 3, 4)
+    made = NTM(4, 3, memory_size=5, word_size=3, hidden_size=4)
+    assert "NTMBackward" in type(made(x)[1].memory.grad_fn).__name__.replace("_", "")
+    half = NTM(4, 3, memory_size=5, word_size=3, hidden_size=4).to(torch.bfloat16)
+    assert half(x.bfloat16())[0].dtype == torch.bfloat16
+    forced = NTM(4, 3, memory_size=5, word_size=3, hidden_size=4, backend="cpu").bfloat16()
+    with pytest.raises(RuntimeError, match="bfloat16"):
+        forced(x.bfloat16())
+
+
+CHILD = """
+import logging, sys, time
+logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+import torch
+from tapehead.machines import NTM
+start = time.process_time()
+y, _ = NTM(4, 3, memory_size=5, word_size=3, hidden_size=4, backend="cpu")(torch.randn(2, 3, 4))
+y.sum().backward()
+print(time.process_time() - start)
+"""
+
+
+def run_child(**environment):
+    return subprocess.run(
+        [sys.executable, "-c", CHILD],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_first_process_compiles_and_says_so_and_later_ones_load(tmp_path):
+    first = run_child(NUMBA_CACHE_DIR=str(tmp_path))
+    assert first.stderr.count("compiling") == 1
+    assert float(first.stdout) < 20
+    second = run_child(NUMBA_CACHE_DIR=str(tmp_path))
+    assert "compiling" not in second.stderr
+    assert float(second.stdout) < 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_cache_folder_that_cannot_be_written_is_no_error(tmp_path):
+    wall = tmp_path / "file"
+    wall.write_text("in the way")
+    child = run_child(NUMBA_CACHE_DIR=str(wall / "folder"), TMPDIR=str(tmp_path))
+    assert float(child.stdout) > 0
