@@ -1,0 +1,223 @@
+"""The Reinforcement-Learning NTM (Zaremba & Sutskever, arXiv 1505.00521): heads on tapes, moved
+one place at a time by choices that REINFORCE trains."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from tapehead.machines.cells import Cell
+from tapehead.machines.machine import check_choice, check_sizes
+from tapehead.ops.estimators import CATEGORICAL
+from tapehead.ops.estimators.addresses import to_go
+
+CONTROLLERS = ("direct", "lstm")
+MOVES = (-1, 0, 1)
+
+
+class Rollout(NamedTuple):
+    """What happened on a batch of tapes, (batch, time, ...); past a sequence's end all is zero.
+
+    `costs`: -log p of the symbol that was due, at the steps that wrote one. `log_probs`: of all
+    choices of a step. `wrote`: whether a symbol was written. `written`: what the machine held
+    most likely at each place of the output tape. `correct`: whether that was the whole answer.
+    """
+
+    costs: Float[Tensor, "batch time"]
+    log_probs: Float[Tensor, "batch time"]
+    entropies: Float[Tensor, "batch time"]
+    context: Float[Tensor, "batch time context"]
+    active: Bool[Tensor, "batch time"]
+    wrote: Bool[Tensor, "batch time"]
+    input_heads: Int64[Tensor, "batch time"]
+    memory_heads: Int64[Tensor, "batch time"]
+    written: Int64[Tensor, "batch answers"]
+    correct: Bool[Tensor, " batch"]
+
+
+class RLNTM(nn.Module):
+    """A controller with an input tape, a memory tape and an output tape.
+
+    In each step it sees the symbol under its input head, the cell under its memory head and its
+    last choices; it rewrites the memory cell, says how likely each symbol is to come next, and
+    chooses: where the input head goes, where the memory head goes, and whether to write, which
+    means that the next symbol of the answer is compared with what it said. When the steps left are
+    only just enough for the symbols left, it must write.
+
+    It runs on tapes and not on sequences of vectors, so it is not a `Machine`.
+
+    Args:
+        symbols: symbols there are.
+        controller: "lstm": what is said and stored comes from the hidden state. "direct": the
+            hidden state only chooses, and what is said and stored comes straight from the input
+            symbol and the memory cell (the paper's direct-access controller).
+        hidden_size: units of the LSTM.
+        cell_size: numbers in a memory cell.
+        memory: have a memory tape; without, only the input tape serves.
+        forward_only: the input head never moves back.
+        baseline_size: hidden units of the network that predicts the cost still to come.
+    """
+
+    def __init__(
+        self,
+        symbols: int,
+        *,
+        controller: str = "direct",
+        hidden_size: int = 50,
+        cell_size: int = 35,
+        memory: bool = False,
+        forward_only: bool = False,
+        baseline_size: int = 50,
+    ):
+        super().__init__()
+        check_sizes(
+            symbols=symbols,
+            hidden_size=hidden_size,
+            cell_size=cell_size,
+            baseline_size=baseline_size,
+        )
+        check_choice("controller", controller, CONTROLLERS)
+        self.symbols, self.controller = symbols, controller
+        self.memory, self.cell_size = memory, cell_size
+        self.input_moves = MOVES[1:] if forward_only else MOVES
+        self.choice_sizes = [len(self.input_moves), len(MOVES) if memory else 1, 2]
+        seen = symbols + (cell_size if memory else 0)
+        self.cell = Cell("lstm", seen + sum(self.choice_sizes), hidden_size)
+        self.choose = nn.Linear(hidden_size, sum(self.choice_sizes))
+        source = seen if controller == "direct" else hidden_size
+        self.say = nn.Linear(source, symbols)
+        self.store = nn.Linear(source, cell_size)
+        self.keep = nn.Linear(hidden_size, 1)
+        # It also hears how many steps and symbols are left.
+        self.baseline = nn.Sequential(
+            nn.Linear(hidden_size + 2, baseline_size), nn.Tanh(), nn.Linear(baseline_size, 1)
+        )
+
+    def forward(
+        self,
+        tape: Int64[Tensor, "batch places"],
+        targets: Int64[Tensor, "batch answers"],
+        asked: Bool[Tensor, "batch answers"],
+        limits: Int64[Tensor, " batch"],
+        *,
+        sample: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Rollout:
+        """Run on a batch of tapes.
+
+        Args:
+            tape: input symbols; outside is symbol 0.
+            targets: the answer; `asked` marks the places that it has.
+            limits: steps that each sequence has, at least as many as places asked.
+            sample: draw each choice; if false take the likeliest.
+        """
+        batch, places = tape.shape
+        rows = torch.arange(batch, device=tape.device)
+        answers = asked.sum(1)
+        if (limits < answers).any():
+            raise ValueError("limits must leave a step for every symbol asked")
+        steps = int(limits.max())
+        new = self.say.weight.new_zeros
+        # A blank on either side, where a head that leaves the tape stands.
+        tape = nn.functional.pad(tape, (1, 1))
+        head = torch.zeros(batch, dtype=torch.int64, device=tape.device)
+        memory_head, done = torch.full_like(head, steps), torch.zeros_like(head)
+        memory = new(batch, 2 * steps + 1, self.cell_size) if self.memory else None
+        hidden, cell = new(batch, self.cell.hidden_size), new(batch, self.cell.hidden_size)
+        last = new(batch, sum(self.choice_sizes))
+        written = torch.full_like(targets, -1)
+        history: list[tuple[Tensor, ...]] = []
+        for time in range(steps):
+            steps_left, symbols_left = limits - time, answers - done
+            active = (steps_left > 0) & (symbols_left > 0)
+            symbol = one_hot(tape[rows, head + 1], self.symbols).to(last.dtype)
+            seen = symbol
+            if memory is not None:
+                here = memory[rows, memory_head]
+                seen = torch.cat([symbol, here], -1)
+            hidden, cell = self.cell(torch.cat([seen, last], -1), hidden, cell)
+            source = seen if self.controller == "direct" else hidden
+            said = self.say(source)
+            if memory is not None:
+                kept = self.keep(hidden).sigmoid()
+                stored = here + (1 - kept) * self.store(source).tanh()
+                memory = memory.index_put((rows, memory_head), stored)
+
+            parts = self.choose(hidden).split(self.choice_sizes, -1)
+            choices = [self._pick(logits, sample, generator) for logits in parts]
+            # With no step to spare it must write, and that is then no choice of its own.
+            forced = active & (steps_left <= symbols_left)
+            wrote = active & (choices[2][:, 1] > 0.5) | forced
+            own = [active, active, active & ~forced]
+            log_prob = sum(
+                torch.where(mask, CATEGORICAL.log_prob(logits, choice), 0.0)
+                for mask, logits, choice in zip(own, parts, choices, strict=True)
+            )
+            entropy = sum(
+                torch.where(mask, -(logits.softmax(-1) * logits.log_softmax(-1)).sum(-1), 0.0)
+                for mask, logits in zip(own, parts, strict=True)
+            )
+            due = done.clamp(max=targets.shape[1] - 1)
+            cost = cross_entropy(said, targets[rows, due], reduction="none")
+            written[rows, due] = torch.where(wrote, said.argmax(-1), written[rows, due])
+            left = torch.stack([steps_left, symbols_left], -1).to(hidden.dtype)
+            history.append(
+                (
+                    torch.where(wrote, cost, 0.0),
+                    log_prob,
+                    entropy,
+                    torch.cat([hidden, left / 10], -1),
+                    active,
+                    wrote,
+                    head,
+                    memory_head - steps,
+                )
+            )
+            done = done + wrote
+            move = choices[0].argmax(-1) + self.input_moves[0]
+            head = torch.where(active, (head + move).clamp(-1, places), head)
+            if memory is not None:
+                memory_head = memory_head + torch.where(active, choices[1].argmax(-1) - 1, 0)
+            taken = choices[2].clone()
+            taken[:, 0], taken[:, 1] = (~wrote).to(last.dtype), wrote.to(last.dtype)
+            last = torch.cat([choices[0], choices[1], taken], -1)
+        right = ((written == targets) | ~asked).all(1)
+        return Rollout(
+            *(torch.stack(part, 1) for part in zip(*history, strict=True)), written, right
+        )
+
+    def training_loss(
+        self,
+        tape: Int64[Tensor, "batch places"],
+        targets: Int64[Tensor, "batch answers"],
+        asked: Bool[Tensor, "batch answers"],
+        limits: Int64[Tensor, " batch"],
+        *,
+        entropy: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Float[Tensor, ""], Rollout]:
+        """A loss to call `backward` on, and the run it comes from.
+
+        Its gradient is the ordinary one through what was said and stored, REINFORCE with the cost
+        still to come less the baseline for the choices (section 4.1), and the squared error of the
+        baseline, which reaches nothing else.
+
+        Args:
+            entropy: reward for a nat of entropy of each step's choices.
+        """
+        run = self(tape, targets, asked, limits, generator=generator)
+        ahead = to_go(run.costs.detach())
+        expected = torch.where(run.active, self.baseline(run.context.detach())[..., 0], 0.0)
+        advantage = ahead - expected.detach()
+        pull = run.costs + advantage * run.log_probs - entropy * run.entropies
+        error = (expected - ahead).square()
+        return (pull.sum(1) + error.sum(1) / run.active.sum(1)).mean(), run
+
+    def _pick(self, logits: Tensor, sample: bool, generator: torch.Generator | None) -> Tensor:
+        """One-hot choices."""
+        logits = logits.detach()
+        if sample:
+            logits = logits + CATEGORICAL.noise(logits, generator)
+        return CATEGORICAL.harden(logits)

@@ -1,0 +1,218 @@
+"""The RL-NTM: hand-set programs solve the tasks, and the estimate is the sum over all paths."""
+
+import itertools
+
+import pytest
+import torch
+from paths import standard_errors
+
+from tapehead.machines.rl_ntm import RLNTM
+from tapehead.tasks.tapes import BLANK, MARKER, TapeTask
+
+
+def follow(machine, script):
+    """Make a machine choose as told: script (batch, time, choices of a step) of indices."""
+    calls, parts = itertools.count(), script.shape[2]
+
+    def pick(logits, sample, generator):
+        number = next(calls)
+        chosen = script[:, number // parts, number % parts]
+        return torch.nn.functional.one_hot(chosen, logits.shape[-1]).to(logits.dtype)
+
+    machine._pick = pick
+
+
+def said_is_seen(machine):
+    """A direct controller that says the symbol under its head, or the one in its memory cell."""
+    with torch.no_grad():
+        machine.say.weight.zero_()
+        machine.say.bias.zero_()
+        machine.say.weight[:, : machine.symbols] = 20 * torch.eye(machine.symbols)
+        machine.say.weight[BLANK, MARKER] = 30.0
+    return machine
+
+
+def test_copy_by_hand_is_solved_with_no_time_to_spare():
+    """Always go right, always write: the program that copies."""
+    task = TapeTask(kind="copy", max_complexity=6)
+    machine = said_is_seen(RLNTM(task.symbols))
+    with torch.no_grad():
+        machine.choose.weight.zero_()
+        machine.choose.bias.copy_(torch.tensor([-9.0, -9.0, 9.0, 0.0, -9.0, 9.0]))
+    counts = torch.tensor([1, 4, 6])
+    batch = task.batch(torch.Generator().manual_seed(0), counts)
+    tight = batch._replace(limits=batch.asked.sum(1))
+    for given in (batch, tight):
+        run = machine(*given, sample=False)
+        assert run.correct.all()
+        assert torch.equal(run.wrote.sum(1), counts + 1)
+        assert (run.costs.sum(1) < 1e-3).all()
+        assert run.input_heads[2, :7].tolist() == list(range(7))
+    assert not machine(*batch._replace(targets=batch.targets.flip(0)), sample=False).correct.all()
+
+
+def test_a_machine_that_never_writes_is_made_to_in_the_end():
+    task = TapeTask(kind="copy", max_complexity=4)
+    machine = said_is_seen(RLNTM(task.symbols))
+    with torch.no_grad():
+        machine.choose.weight.zero_()
+        machine.choose.bias.copy_(torch.tensor([-9.0, 9.0, -9.0, 0.0, 9.0, -9.0]))
+    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([2, 4]))
+    run = machine(*batch, sample=False)
+    answers = batch.asked.sum(1)
+    for number in range(2):
+        limit, due = int(batch.limits[number]), int(answers[number])
+        assert run.wrote[number].nonzero()[:, 0].tolist() == list(range(limit - due, limit))
+        assert not run.active[number, limit:].any()
+        assert (run.costs[number, limit:] == 0).all()
+    # Forced writing is not a choice: its log-probability is not in the sum.
+    moves = machine.choose.bias[:3].log_softmax(-1)[1]
+    writes = machine.choose.bias[4:].log_softmax(-1)[0]
+    spare = int(batch.limits[0] - answers[0])
+    torch.testing.assert_close(
+        run.log_probs[0].sum(), moves * int(batch.limits[0]) + writes * spare
+    )
+
+
+def tape_player(task):
+    """Stores the symbol under its input head, and says what is in its memory cell."""
+    machine = RLNTM(
+        task.symbols, memory=True, forward_only=True, cell_size=task.symbols, hidden_size=4
+    )
+    with torch.no_grad():
+        machine.store.weight.zero_()
+        machine.store.bias.fill_(-20.0)
+        machine.store.weight[:, : task.symbols] = 40 * torch.eye(task.symbols)
+        machine.say.weight.zero_()
+        machine.say.bias.zero_()
+        machine.say.weight[:, task.symbols :] = 10 * torch.eye(task.symbols)
+        machine.keep.weight.zero_()
+    return machine
+
+
+def test_memory_keeps_what_was_stored_where_the_head_was():
+    """Walk right storing each symbol, then walk the memory back saying it: reversed input."""
+    task = TapeTask(kind="forward-reverse", max_complexity=5, num_symbols=6)
+    machine = tape_player(task)
+    count = 4
+    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([count]))
+    walk_on, turn, walk_back = [1, 2, 0], [0, 0, 0], [0, 0, 1]
+    spare = int(batch.limits[0]) - count - 1
+    follow(machine, torch.tensor([[walk_on] * count + [turn] + [walk_back] * spare]))
+    # Store while walking on, keep afterwards.
+    calls = itertools.count()
+    machine.keep.forward = lambda hidden: torch.full((1, 1), -50.0 if next(calls) < count else 50.0)
+    run = machine(*batch, sample=False)
+    assert run.memory_heads[0, : count + 1].tolist() == list(range(count + 1))
+    assert run.written[0, :count].tolist() == batch.targets[0, :count].tolist()
+
+
+def test_what_is_stored_replaces_what_was_there():
+    task = TapeTask(kind="forward-reverse", max_complexity=5, num_symbols=6)
+    machine = tape_player(task)
+    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([2]))
+    assert batch.targets[0, 0] != batch.targets[0, 1]
+    stay = [1, 1, 0]
+    spare = int(batch.limits[0]) - 2
+    follow(machine, torch.tensor([[stay] * 2 + [[0, 1, 1]] * spare]))
+    calls = itertools.count()
+    machine.keep.forward = lambda hidden: torch.full((1, 1), -50.0 if next(calls) < 2 else 50.0)
+    run = machine(*batch, sample=False)
+    assert run.wrote[0, :3].tolist() == [False, False, True]
+    assert run.costs[0, 2] < 1e-3
+
+
+COSTS = 3
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_mean_estimate_is_the_sum_over_all_paths(memory):
+    """Two symbols to write in three steps: every sequence of choices, weighed and summed."""
+    torch.manual_seed(0)
+    machine = RLNTM(
+        4, memory=memory, hidden_size=4, cell_size=2, forward_only=True, baseline_size=3
+    ).double()
+    with torch.no_grad():
+        for parameter in machine.parameters():
+            parameter.add_(0.7 * torch.randn_like(parameter))
+    tape = torch.tensor([[2, 3]])
+    targets, limits = torch.tensor([[3, 0]]), torch.tensor([COSTS])
+    asked = torch.ones(1, 2, dtype=torch.bool)
+
+    def repeated(count):
+        return [part.expand(count, *part.shape[1:]) for part in (tape, targets, asked, limits)]
+
+    sizes = machine.choice_sizes
+    every = list(itertools.product(*[range(size) for _ in range(COSTS) for size in sizes]))
+    script = torch.tensor(every).unflatten(1, (COSTS, len(sizes)))
+    original = machine._pick
+    follow(machine, script)
+    run = machine(*repeated(len(script)))
+    # Different scripts are the same path where a choice was forced or the end was reached; each
+    # path is then counted once for each script that leads to it.
+    seen: dict[tuple, int] = {}
+    for number in range(len(script)):
+        free = [
+            tuple(
+                int(script[number, time, part])
+                for part in range(len(sizes))
+                if run.active[number, time]
+                and not (part == len(sizes) - 1 and forced(run, number, time))
+            )
+            for time in range(COSTS)
+        ]
+        seen.setdefault(tuple(free), number)
+    assert len(seen) < len(script)
+    chosen = torch.tensor(list(seen.values()))
+    probability = run.log_probs.sum(1)[chosen].exp()
+    torch.testing.assert_close(probability.sum().item(), 1.0)
+    mean = (probability * run.costs.sum(1)[chosen]).sum()
+    own = [p for n, p in machine.named_parameters() if not n.startswith("baseline")]
+    exact = torch.autograd.grad(mean, own, allow_unused=True)
+    kept = [number for number, part in enumerate(exact) if part is not None]
+    true = torch.cat([exact[number].flatten() for number in kept])
+
+    machine._pick = original
+    samples = []
+    for _ in range(40):
+        loss, _ = machine.training_loss(*repeated(500))
+        parts = torch.autograd.grad(loss, [own[number] for number in kept])
+        samples.append(torch.cat([part.flatten() for part in parts]))
+    assert standard_errors(torch.stack(samples), true) < 6.5
+
+
+def forced(run, number, time):
+    """Whether the steps left were only enough for the symbols left."""
+    written = int(run.wrote[number, :time].sum())
+    return COSTS - time <= 2 - written
+
+
+def test_baseline_learns_apart_from_the_machine():
+    task = TapeTask(kind="copy", max_complexity=3)
+    torch.manual_seed(0)
+    machine = RLNTM(task.symbols, hidden_size=8)
+    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([3, 2]))
+
+    def gradients():
+        machine.zero_grad()
+        generator = torch.Generator().manual_seed(1)
+        loss, _ = machine.training_loss(*batch, generator=generator)
+        loss.backward()
+        return {n: p.grad for n, p in machine.named_parameters() if p.grad is not None}
+
+    joint = gradients()
+    for name, parameter in machine.named_parameters():
+        parameter.requires_grad_(name.startswith("baseline"))
+    alone = gradients()
+    for name, gradient in alone.items():
+        torch.testing.assert_close(gradient, joint[name])
+    assert all((gradient != 0).any() for name, gradient in alone.items())
+
+
+def test_wrong_calls_are_named():
+    with pytest.raises(ValueError, match="controller must be one of direct, lstm, got 'gru'"):
+        RLNTM(10, controller="gru")
+    task = TapeTask(kind="copy", max_complexity=3)
+    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([3]))
+    with pytest.raises(ValueError, match="limits must leave a step for every symbol asked"):
+        RLNTM(task.symbols)(*batch._replace(limits=torch.tensor([2])))
