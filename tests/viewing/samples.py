@@ -106,9 +106,7 @@ def band(axes, label):
 def titled(figure, title):
     """The axes with a title."""
     (found,) = [
-        axes
-        for axes in figure.axes
-        if title in (axes.get_title("left"), axes.get_title("center"))
+        axes for axes in figure.axes if title in (axes.get_title("left"), axes.get_title("center"))
     ]
     return found
 

@@ -107,6 +107,7 @@ def test_lengths_lie_as_in_the_paper():
         for axes, episode in zip(panels, LENGTHS.values(), strict=True)
     ]
     np.testing.assert_allclose(cells, cells[0])
+    assert panels[4].get_position().width > 0.85
 
 
 def test_lengths_show_the_answers_alone():

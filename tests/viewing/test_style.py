@@ -1,11 +1,13 @@
 """The look, and the save that leaves no half picture."""
 
+import os
 import subprocess
 import sys
 
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 from samples import MACHINES, copy_episode
 
@@ -14,7 +16,7 @@ from tapehead.viewing.header import text_mm
 from tapehead.viewing.style import machine_styles, new_figure, place, to_array
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def figure():
     return bit_figure(copy_episode())
 
@@ -31,6 +33,20 @@ def test_saved_picture_has_the_size_in_print_and_can_be_read(figure, tmp_path):
 def test_same_figure_is_the_same_file(tmp_path):
     first = save(bit_figure(copy_episode()), tmp_path / "a.png").read_bytes()
     assert save(bit_figure(copy_episode()), tmp_path / "b.png").read_bytes() == first
+    assert b"Matplotlib" not in first  # nor does it change with the version's name
+
+
+def test_picture_is_renamed_when_whole(figure, tmp_path, monkeypatch):
+    seen = []
+    rename = os.replace
+
+    def watched(source, target):
+        seen.append((imread(source, format="png").shape, target.exists()))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    path = save(figure, tmp_path / "bits.png")
+    assert seen == [(imread(path).shape, False)]
 
 
 @pytest.mark.parametrize(("kind", "start"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
@@ -57,6 +73,19 @@ def test_a_users_settings_change_no_picture(tmp_path):
     plain = save(learning_curves(MACHINES), tmp_path / "a.png").read_bytes()
     with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9, "axes.grid": True}):
         assert save(learning_curves(MACHINES), tmp_path / "b.png").read_bytes() == plain
+
+
+def test_a_figure_once_built_keeps_its_look():
+    figure = learning_curves(MACHINES)
+
+    def pixels(settings):
+        with matplotlib.rc_context(settings):
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            return np.asarray(canvas.buffer_rgba()).copy()
+
+    mine = {"xtick.labelsize": 20, "xtick.major.size": 9, "text.color": "red"}
+    np.testing.assert_array_equal(pixels(mine), pixels({}))
 
 
 def test_pyplot_is_never_loaded():

@@ -15,6 +15,7 @@ from tapehead.viewing.style import (
     INK,
     SMALL,
     WRONG,
+    Number,
     new_figure,
     place,
     styled,
@@ -33,7 +34,7 @@ def bit_keys(episode: Episode, *, negative: bool | None = None) -> list[Key]:
 
 
 @styled
-def bit_figure(episode: Episode, *, title: str = "", width: float = DOUBLE) -> Figure:
+def bit_figure(episode: Episode, *, title: str = "", width: Number = DOUBLE) -> Figure:
     """Inputs, targets and outputs of one sequence, one above the other on a common time axis.
 
     Wrong bits change colour and get a mark above their step; steps at which nothing is asked stay
@@ -72,7 +73,7 @@ def bit_figure(episode: Episode, *, title: str = "", width: float = DOUBLE) -> F
 
 @styled
 def length_figure(
-    episodes: Mapping[str, Episode], *, title: str = "", width: float = DOUBLE
+    episodes: Mapping[str, Episode], *, title: str = "", width: Number = DOUBLE
 ) -> Figure:
     """Targets over outputs at several lengths, the asked steps only, all cells of one size.
 
@@ -136,7 +137,7 @@ def length_figure(
 
 
 def _break_lines(
-    steps: Mapping[str, int], texts: Mapping[str, float], inner: float, space: float
+    steps: Mapping[str, int], texts: Mapping[str, Number], inner: Number, space: Number
 ) -> tuple[list[list[tuple[str, float]]], float]:
     """Panels into lines, first come first placed, none narrower than its heading.
 
@@ -156,7 +157,7 @@ def _break_lines(
     return lines, cell
 
 
-def _sparse_ticks(axes: Axes, span: float) -> None:
+def _sparse_ticks(axes: Axes, span: Number) -> None:
     """As many ticks as fit over `span` millimetres."""
     axes.xaxis.get_major_locator().set_params(nbins=max(1, min(9, int(span / 7))))
 

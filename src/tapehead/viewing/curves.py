@@ -15,6 +15,7 @@ from tapehead.viewing.style import (
     DOUBLE,
     FAINT,
     SMALL,
+    Number,
     machine_styles,
     new_figure,
     open_frame,
@@ -42,8 +43,8 @@ def draw_curves(
     metric: str = "bits",
     kind: str | None = None,
     log: bool = False,
-    floor: float = 1e-2,
-    published: Mapping[str, float] | None = None,
+    floor: Number = 1e-2,
+    published: Mapping[str, Number] | None = None,
 ) -> None:
     """Draw median lines, range bands, solved marks and published end values into `axes`."""
     kind = choose_kind(machines, metric) if kind is None else kind
@@ -98,10 +99,10 @@ def learning_curves(
     metric: str = "bits",
     kind: str | None = None,
     log: bool = False,
-    floor: float = 1e-2,
-    published: Mapping[str, float] | None = None,
+    floor: Number = 1e-2,
+    published: Mapping[str, Number] | None = None,
     title: str = "",
-    width: float | None = None,
+    width: Number | None = None,
 ) -> Figure:
     """Cost against sequences seen, a line per machine: the median over seeds in their range.
 
@@ -151,18 +152,18 @@ def learning_curves(
     return figure
 
 
-def plain_number(value: float, _: int | None = None) -> str:
+def plain_number(value: Number, _: int | None = None) -> str:
     """0.01, 1, 1000."""
     return f"{value:g}"
 
 
-def _mark_published(axes: Axes, published: Mapping[str, float], floor: float | None) -> None:
+def _mark_published(axes: Axes, published: Mapping[str, Number], floor: Number | None) -> None:
     """Open markers at the right edge with their values, equal ones side by side.
 
     The values are moved apart where they would touch.
     """
     styles = machine_styles(published)
-    groups: dict[float, list[str]] = {}
+    groups: dict[Number, list[str]] = {}
     for name, value in published.items():
         groups.setdefault(value, []).append(name)
     drawn = [max(value, floor) if floor is not None else value for value in groups]

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from tapehead.viewing.style import to_array
 
-Image = Shaped[np.ndarray | Tensor, "time channels"]
+Array = np.ndarray | Tensor
+Image = Shaped[Array, "time channels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +29,10 @@ class Episode:
         ValueError: shapes that do not fit together, or outputs that are not probabilities.
     """
 
-    inputs: Image
-    targets: Image
-    outputs: Image
-    mask: Shaped[np.ndarray | Tensor, " time"] | None = None
+    inputs: Array
+    targets: Array
+    outputs: Array
+    mask: Array | None = None
     input_names: Sequence[str] | None = None
     output_names: Sequence[str] | None = None
 

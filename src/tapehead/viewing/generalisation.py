@@ -13,6 +13,7 @@ from tapehead.viewing.style import (
     FAINT,
     QUIET,
     SMALL,
+    Number,
     machine_styles,
     new_figure,
     open_frame,
@@ -20,16 +21,16 @@ from tapehead.viewing.style import (
     styled,
 )
 
-Level = float | str
-Errors = Mapping[str, Mapping[Level, Sequence[float] | float]]
+Level = Number | str
+Errors = Mapping[str, Mapping[Level, Sequence[Number] | Number]]
 
 
 def draw_generalisation(
     axes: Axes,
     errors: Errors,
     *,
-    published: Mapping[str, Mapping[Level, float]] | None = None,
-    trained: tuple[float, float] | None = None,
+    published: Mapping[str, Mapping[Level, Number]] | None = None,
+    trained: tuple[Number, Number] | None = None,
     log: bool = False,
     xlabel: str = "sequence length",
     metric: str = "bit_errors",
@@ -89,13 +90,13 @@ def draw_generalisation(
 def generalisation(
     errors: Errors,
     *,
-    published: Mapping[str, Mapping[Level, float]] | None = None,
-    trained: tuple[float, float] | None = None,
+    published: Mapping[str, Mapping[Level, Number]] | None = None,
+    trained: tuple[Number, Number] | None = None,
     log: bool = False,
     xlabel: str = "sequence length",
     metric: str = "bit_errors",
     title: str = "",
-    width: float = COLUMN,
+    width: Number = COLUMN,
 ) -> Figure:
     """Error at each length, a line per machine: the median over seeds in their range.
 
@@ -150,7 +151,7 @@ def _places(tables: Sequence[Mapping[Level, object]]) -> tuple[dict[Level, float
 
 
 def _in_order(
-    levels: Mapping[Level, Sequence[float] | float], places: Mapping[Level, float]
+    levels: Mapping[Level, Sequence[Number] | Number], places: Mapping[Level, Number]
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Positions from left to right and the values there."""
     chosen = sorted(levels, key=places.__getitem__)
@@ -158,7 +159,7 @@ def _in_order(
     return at, [np.atleast_1d(np.asarray(levels[level], float)) for level in chosen]
 
 
-def _tick_levels(axes: Axes, levels: Sequence[float]) -> None:
+def _tick_levels(axes: Axes, levels: Sequence[Number]) -> None:
     """A tick at each tested length, unless they stand too close."""
     if len(levels) > 1 and min(np.diff(levels)) > 0.04 * levels[-1]:
         axes.set_xticks(levels)

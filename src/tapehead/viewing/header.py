@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from tapehead.viewing.style import FAINT, INK, QUIET, SIZE, SMALL, WRONG, place
+from tapehead.viewing.style import FAINT, INK, QUIET, SIZE, SMALL, WRONG, Number, place
 
 UNASKED = ListedColormap([QUIET])
 _FONT = FontProperties(family="DejaVu Sans")
@@ -21,8 +21,8 @@ class Key(NamedTuple):
 
     label: str
     colours: Colormap
-    low: float
-    high: float
+    low: Number
+    high: Number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Header:
         keys: what the colours mean.
     """
 
-    width: float
-    left: float
+    width: Number
+    left: Number
     title: str = ""
     keys: Sequence[Key] = ()
 
@@ -93,7 +93,7 @@ def _swatch_width(colours: Colormap) -> float:
     return 7.0 if colours is INK else 5.0 if colours is WRONG else 2.2
 
 
-def text_mm(text: str, size: float = SIZE) -> float:
+def text_mm(text: str, size: Number = SIZE) -> float:
     """Width of a line of type in millimetres."""
     # A stop on either side, so that outer spaces count.
     ends = [TextPath((0, 0), t, size=size, prop=_FONT).get_extents() for t in (f".{text}.", "..")]

@@ -6,13 +6,23 @@ from matplotlib.figure import Figure
 from tapehead.viewing.header import Header, Key, text_mm
 from tapehead.viewing.image import draw_image, label_bands, mark_answer, stack_bands, time_axis
 from tapehead.viewing.memory import tensor_of
-from tapehead.viewing.style import DOUBLE, INK, READ, WRITE, new_figure, open_frame, place, styled
+from tapehead.viewing.style import (
+    DOUBLE,
+    INK,
+    READ,
+    WRITE,
+    Number,
+    new_figure,
+    open_frame,
+    place,
+    styled,
+)
 
 
 @styled
 def heads_figure(
     trace: object, *, num_reads: int | None = None, answer_starts: int | None = None,
-    steps: int | None = None, element: int = 0, title: str = "", width: float = DOUBLE,
+    steps: int | None = None, element: int = 0, title: str = "", width: Number = DOUBLE,
 ) -> Figure:  # fmt: skip
     """How each head addresses over time: gate, key strength, sharpening and shift.
 

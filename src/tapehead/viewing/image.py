@@ -12,7 +12,7 @@ from torch import Tensor
 from tapehead.viewing.episode import Image
 from tapehead.viewing.header import text_mm
 from tapehead.viewing.legend import spread
-from tapehead.viewing.style import ERROR, FAINT, INK, SMALL, TEXT, WRONG, place, to_array
+from tapehead.viewing.style import ERROR, FAINT, INK, SMALL, TEXT, WRONG, Number, place, to_array
 
 _LINE = 2.5
 """Millimetres from one line of small type to the next."""
@@ -43,7 +43,7 @@ def draw_image(
     axes: Axes,
     values: Image,
     *,
-    limit: float = 1.0,
+    limit: Number = 1.0,
     quiet: Shaped[np.ndarray | Tensor, " time"] | None = None,
     wrong: Shaped[np.ndarray | Tensor, "time channels"] | None = None,
 ) -> None:
@@ -101,7 +101,7 @@ def label_channels(axes: Axes, names: Sequence[str] | None, *, heading: str = ""
         )  # fmt: skip
 
 
-def row_height(names: Sequence[str] | None, least: float, *, headings: int = 0) -> float:
+def row_height(names: Sequence[str] | None, least: Number, *, headings: int = 0) -> float:
     """Millimetres for an image that wants `least`, and more if its labels need it."""
     lines = len(group_names(names)) + headings if names else 1
     return max(least, 3.0, _LINE * (lines - 0.6))
@@ -121,7 +121,10 @@ def mark_answer(axes: Axes, start: int | None, *, labelled: bool = False) -> Non
         return
     axes.axvline(start + 0.5, color=TEXT, lw=0.5, dashes=(3, 2))
     first, last = axes.get_xlim()
-    if labelled and start > 0.3 * (last - first):
+    share = (start + 0.5 - first) / (last - first)
+    width = axes.get_position().width * axes.figure.get_size_inches()[0] * 25.4
+    title = text_mm(axes.get_title("left")) + 1.5
+    if labelled and title < share * width < width - text_mm("answer", SMALL):
         axes.annotate(
             "answer", (start + 0.5, 1), (1.0, 3.0), xycoords=("data", "axes fraction"),
             textcoords="offset points", fontsize=SMALL, color=FAINT, va="baseline",
@@ -135,7 +138,7 @@ def channel_margin(*names: Sequence[str] | None) -> float:
 
 
 def stack_bands(
-    figure: Figure, left: float, top: float, width: float, height: float, count: int
+    figure: Figure, left: Number, top: Number, width: Number, height: Number, count: int
 ) -> Sequence[Axes]:
     """One axes per head, from the top down, filling `height` millimetres."""
     space = 1.0

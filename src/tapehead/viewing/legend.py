@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from tapehead.viewing.header import text_mm
 from tapehead.viewing.seeds import Seed
-from tapehead.viewing.style import FAINT, SMALL, machine_styles, place
+from tapehead.viewing.style import FAINT, SMALL, Number, machine_styles, place
 
 _ROW = 3.8
 
@@ -27,8 +27,8 @@ class MachineLegend:
         self,
         machines: Mapping[str, Sequence[Seed] | None],
         *,
-        left: float,
-        width: float,
+        left: Number,
+        width: Number,
         title: str = "",
         published: bool = False,
         seeds: int = 1,
@@ -96,7 +96,7 @@ class MachineLegend:
 
 
 def spread(
-    values: Sequence[float], gap: float, low: float = -np.inf, high: float = np.inf
+    values: Sequence[Number], gap: Number, low: Number = -np.inf, high: Number = np.inf
 ) -> list[float]:
     """The positions nearest to `values`, in their order, at least `gap` apart.
 
@@ -117,9 +117,9 @@ def spread(
     return result.tolist()
 
 
-def _first(block: Sequence[float], gap: float) -> float:
+def _first(block: Sequence[Number], gap: Number) -> float:
     return float(np.mean(block)) - gap * (len(block) - 1) / 2
 
 
-def _last(block: Sequence[float], gap: float) -> float:
+def _last(block: Sequence[Number], gap: Number) -> float:
     return float(np.mean(block)) + gap * (len(block) - 1) / 2

@@ -22,7 +22,7 @@ from tapehead.viewing.image import (
     stack_bands,
     time_axis,
 )
-from tapehead.viewing.style import DOUBLE, FAINT, INK, new_figure, place, styled, to_array
+from tapehead.viewing.style import DOUBLE, FAINT, INK, Number, new_figure, place, styled, to_array
 
 USED = 0.1
 """A row counts as used when some head at some step gives it at least this weight."""
@@ -52,7 +52,7 @@ def has_tensors(trace: object, *names: str) -> bool:
 
 
 def used_rows(
-    *weights: Float[np.ndarray, "time heads rows"], least: float = USED
+    *weights: Float[np.ndarray, "time _ rows"], least: Number = USED
 ) -> Int[np.ndarray, " kept"]:
     """The rows worth drawing: every used row and its neighbours, around the ring in one piece.
 
@@ -84,7 +84,7 @@ def draw_weights(
     axes.spines[:].set(linewidth=0.4, color=FAINT)
 
 
-def label_rows(axes: Axes, rows: Int[np.ndarray, " kept"], height: float) -> None:
+def label_rows(axes: Axes, rows: Int[np.ndarray, " kept"], height: Number) -> None:
     """Row numbers on the left, as many as fit in `height` millimetres."""
     room = max(1, int(height / 4.5))
     step = next(s for n in range(9) for s in (10**n, 2 * 10**n, 5 * 10**n) if len(rows) / s <= room)
@@ -109,7 +109,7 @@ class MemoryPanels:
     """
 
     def __init__(
-        self, episode: Episode, trace: object, *, element: int, width: float, values: bool = True
+        self, episode: Episode, trace: object, *, element: int, width: Number, values: bool = True
     ) -> None:
         steps = len(episode.inputs)
         self._episode = episode
@@ -155,7 +155,7 @@ class MemoryPanels:
         values = self._word_height + 5.0 if self._words else 0.0
         return max(self._bit_heights) + 5.0 + values + self._weight_height + 9.0
 
-    def draw(self, figure: Figure, top: float, *, stretch: float = 0.0) -> list[Axes]:
+    def draw(self, figure: Figure, top: Number, *, stretch: Number = 0.0) -> list[Axes]:
         """Place the panels, the weightings `stretch` millimetres higher than they need."""
         episode, first = self._episode, []
         for column in (0, 1):
@@ -199,7 +199,7 @@ class MemoryPanels:
 
 @styled
 def memory_figure(
-    episode: Episode, trace: object, *, element: int = 0, title: str = "", width: float = DOUBLE
+    episode: Episode, trace: object, *, element: int = 0, title: str = "", width: Number = DOUBLE
 ) -> Figure:
     """Memory use in the layout of NTM figure 6: writing on the left, reading on the right.
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tapehead.training.run import read_metrics
+from tapehead.viewing.style import Number
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -24,7 +25,7 @@ class Seed:
     """
 
     rows: Rows
-    solved_at: float | None = None
+    solved_at: Number | None = None
 
 
 def read_seed(path: Path | str) -> Seed:
@@ -93,7 +94,7 @@ def points_of(
 
 
 def position_of(
-    seed: Seed, sequences: float, *, kind: str, x: str, metric: str
+    seed: Seed, sequences: Number, *, kind: str, x: str, metric: str
 ) -> tuple[float, float]:
     """Where a seed's curve stands after `sequences` sequences."""
     seen, positions = points_of(seed, kind, "sequences", x)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 P = ParamSpec("P")
+Number = float | int
 
 COLUMN, DOUBLE = 85.0, 175.0
 """Widths of one and of two columns of a paper, in millimetres."""
@@ -117,7 +118,7 @@ class MachineStyle:
     label: str
     colour: str
     marker: str
-    dashes: str | tuple[float, tuple[float, ...]]
+    dashes: str | tuple[int, tuple[Number, ...]]
 
 
 _SOLID, _LONG, _SHORT, _DOT = "-", (0, (5, 1.4)), (0, (2.4, 1.2)), (0, (1.1, 1.1))
@@ -146,10 +147,7 @@ _SPARE = [
 
 
 def machine_styles(names: Iterable[str]) -> dict[str, MachineStyle]:
-    """The style of each machine: fixed for those we know, one of the spare looks for others.
-
-    A name may carry a setting after a space or slash ("ntm-lstm paper"); it still counts as other.
-    """
+    """The style of each machine: fixed for those we know, one of the spare looks for others."""
     styles, spare = {}, 0
     for name in names:
         if name in _STYLES:
@@ -172,12 +170,12 @@ def to_array(values: np.ndarray | Tensor | Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: Number, height: Number) -> Figure:
     """An empty figure, sizes in millimetres; no window and no global list knows of it."""
     return Figure(figsize=(width / 25.4, height / 25.4), dpi=200)
 
 
-def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+def place(figure: Figure, left: Number, top: Number, width: Number, height: Number) -> Axes:
     """New axes with their top left corner at (left, top), all in millimetres."""
     total_width, total_height = figure.get_size_inches() * 25.4
     bottom = total_height - top - height
@@ -191,7 +189,7 @@ def open_frame(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def letter(axes: Axes, mark: str, left: float) -> None:
+def letter(axes: Axes, mark: str, left: Number) -> None:
     """The panel's letter, bold, `left` millimetres to the left of the axes, at its title."""
     axes.annotate(
         mark, (0, 1), (-left / 25.4 * 72, 3.0), xycoords="axes fraction",

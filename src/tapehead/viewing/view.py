@@ -64,6 +64,8 @@ def view_run(
     label = machine_styles([name])[name].label
     varied = varied_size(task)
     settings = choose_settings(task, lengths)
+    with clear_errors(f"write figures to {out}"):
+        out.mkdir(parents=True, exist_ok=True)
     episodes, traces = {}, {}
     for size, setting in settings.items():
         episodes[size], traces[size] = run_episode(machine, setting, seed=seed, label=size)

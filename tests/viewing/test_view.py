@@ -1,0 +1,182 @@
+"""A run directory as pictures."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from tapehead.errors import TapeheadError
+from tapehead.tasks import TASKS
+from tapehead.training import TrainConfig, train
+from tapehead.viewing import read_seed, run_episode, view, view_run
+
+SMALL = {
+    "max_sequences": 64,
+    "batch_size": 16,
+    "report_every": 16,
+    "validate_every": 32,
+    "validation_sequences": 4,
+    "test_sequences": 2,
+    "device": "cpu",
+    "threads": 1,
+}
+NTM = {"memory_size": 8, "word_size": 4, "hidden_size": 8, "backend": "reference"}
+
+
+@pytest.fixture(scope="module")
+def ntm_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "ntm"
+    train(
+        TrainConfig(task="copy", task_options={"max_length": 3}, machine_options=NTM, **SMALL), path
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def lstm_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "lstm"
+    options = {"hidden_size": 6, "num_layers": 1}
+    train(TrainConfig(task="ngrams", machine="lstm", machine_options=options, **SMALL), path)
+    return path
+
+
+def test_a_run_with_memory_gives_every_picture(ntm_run):
+    files = view_run(ntm_run, lengths=[2, "10"])
+    kinds = ["bits", "lengths", "memory", "heads", "learning", "generalisation", "summary"]
+    assert files == [ntm_run / "figures" / f"{kind}.png" for kind in kinds]
+    assert sorted(files) == sorted((ntm_run / "figures").iterdir())
+    for file in files:
+        assert imread(file)[..., :3].std() > 0.02
+
+
+def test_a_run_without_memory_gives_the_others(lstm_run, tmp_path):
+    files = view_run(lstm_run, tmp_path / "pictures")
+    assert [file.name for file in files] == ["bits.png", "learning.png"]
+    assert {file.parent for file in files} == {tmp_path / "pictures"}
+
+
+class Drawn(Exception):
+    """Stops a view at its first picture."""
+
+
+def test_what_is_drawn_is_what_the_machine_answers(ntm_run, monkeypatch):
+    """The pictures' outputs are the trained machine's own, for the size asked for."""
+    from tapehead.training import load_run
+
+    def stop(episode, **_):
+        raise Drawn(episode)
+
+    monkeypatch.setattr(view, "bit_figure", stop)
+    with pytest.raises(Drawn) as caught:
+        view_run(ntm_run, lengths=[2])
+    (episode,) = caught.value.args
+    assert episode.mask.tolist() == [False] * 3 + [True] * 2
+    _, machine, _ = load_run(ntm_run)
+    with torch.no_grad():
+        logits, _ = machine(torch.tensor(episode.inputs, dtype=torch.float32)[None])
+    np.testing.assert_allclose(episode.outputs, logits[0].sigmoid(), atol=1e-6)
+    np.testing.assert_array_equal(episode.targets[3:], episode.inputs[:2, :8])
+
+
+def test_same_seed_same_sequence_and_no_global_randomness_used(ntm_run):
+    from tapehead.training import load_run
+
+    _, machine, task = load_run(ntm_run)
+    before = torch.get_rng_state()
+    first, _ = run_episode(machine, task.test_settings()["10"], seed=1, label="10")
+    again, _ = run_episode(machine, task.test_settings()["10"], seed=1, label="10")
+    other, _ = run_episode(machine, task.test_settings()["10"], seed=2, label="10")
+    longer, _ = run_episode(machine, task.test_settings()["20"], seed=1, label="20")
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(first.inputs, again.inputs)
+    np.testing.assert_array_equal(first.outputs, again.outputs)
+    assert (first.inputs != other.inputs).any()
+    assert (longer.inputs[:10, :8] != first.inputs[:10, :8]).any()
+
+
+def test_a_seed_is_its_metrics(ntm_run):
+    rows = [json.loads(line) for line in (ntm_run / "metrics.jsonl").read_text().splitlines()]
+    seed = read_seed(ntm_run)
+    assert seed.rows == rows
+    assert seed.solved_at is None
+
+
+def test_solved_is_the_first_validation_that_passed(tmp_path):
+    rows = [("train", 10, None), ("validation", 10, False), ("validation", 20, True),
+            ("validation", 30, True)]  # fmt: skip
+    lines = [
+        json.dumps({"kind": kind, "sequences": at} | ({} if ok is None else {"passed": ok}))
+        for kind, at, ok in rows
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"kind": "tra')
+    assert read_seed(tmp_path).solved_at == 20
+    assert len(read_seed(tmp_path).rows) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"machine": "ntm"}, "ntm-lstm"),
+        ({"machine_options": {"controller": "feedforward"}}, "ntm-feedforward"),
+        ({"machine": "lstm"}, "lstm"),
+    ],
+)
+def test_machines_go_by_the_names_of_the_recipes(options, name):
+    assert view.machine_name(TrainConfig(**options)) == name
+
+
+@pytest.mark.parametrize(
+    ("task", "varied"),
+    [
+        ("copy", ("length", 1, 20)),
+        ("associative-recall", ("items", 2, 6)),
+        ("repeat-copy", None),
+        ("ngrams", None),
+        ("priority-sort", None),
+    ],
+)
+def test_the_size_that_tests_vary(task, varied):
+    assert view.varied_size(TASKS[task]()) == varied
+
+
+def test_the_picture_at_work_is_the_largest_trained_size():
+    task = TASKS["copy"]()
+    varied = view.varied_size(task)
+    assert view.typical_size(task.test_settings(), varied) == "20"
+    assert view.typical_size(view.choose_settings(task, [120, 30]), varied) == "30"
+    assert view.typical_size(view.choose_settings(task, [7, 120, 3]), varied) == "7"
+    assert view.typical_size(TASKS["repeat-copy"]().test_settings(), None).startswith("length 10")
+    assert view.describe_size("20", varied) == "length 20"
+    assert view.describe_size("6", view.varied_size(TASKS["associative-recall"]())) == "6 items"
+
+
+def test_lengths_are_test_settings_or_other_sizes():
+    task = TASKS["copy"]()
+    chosen = view.choose_settings(task, ["120", 7])
+    assert chosen["120"] == task.test_settings()["120"]
+    assert (chosen["7"].min_length, chosen["7"].max_length) == (7, 7)
+    assert view.choose_settings(task) == task.test_settings()
+
+
+@pytest.mark.parametrize(
+    ("task", "lengths", "message"),
+    [
+        ("copy", ["long"], "'long' is no size of copy; allowed: 10, 20, 30, 50, 120, or another"),
+        ("ngrams", [100], "'100' is no size of ngrams; allowed: 200"),
+        ("copy", [], "at least one size"),
+        ("copy", [0], "min_length"),
+    ],
+)
+def test_impossible_lengths(task, lengths, message):
+    with pytest.raises(ValueError, match=message):
+        view.choose_settings(TASKS[task](), lengths)
+
+
+def test_clear_errors(ntm_run, tmp_path):
+    with pytest.raises(TapeheadError, match="no run directory"):
+        view_run(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(TapeheadError, match="cannot write figures to"):
+        view_run(ntm_run, tmp_path / "file", lengths=[2])
