@@ -142,7 +142,7 @@ class RLNTM(nn.Module):
             said = self.say(source)
             if memory is not None:
                 kept = self.keep(hidden).sigmoid()
-                stored = here + (1 - kept) * self.store(source).tanh()
+                stored = kept * here + (1 - kept) * self.store(source).tanh()
                 memory = memory.index_put((rows, memory_head), stored)
 
             parts = self.choose(hidden).split(self.choice_sizes, -1)
