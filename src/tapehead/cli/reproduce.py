@@ -100,6 +100,8 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
         range(5 if command.seeds is None else command.seeds),
         command.runs or Path("runs") / experiment.name / command.setting,
         contestants=command.machines,
+        # So that curves and tests are of the whole training, not of the first success.
+        stop_when_solved=False,
         max_sequences=command.max_sequences,
         test_sequences=command.test_sequences,
     )

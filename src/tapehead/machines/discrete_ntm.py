@@ -47,7 +47,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
         num_layers: int = 1,
         shift_range: int = 1,
         similarity: str = "cosine",
-        read_first: bool = False,
+        read_first: bool = True,
         memory_init: str = "constant",
         head_init: str = "focused",
         addressing: str = "discrete",

@@ -47,7 +47,8 @@ class NTM(Machine):
         num_layers: controller layers.
         shift_range: furthest step of a head in one time step; 1 allows -1, 0 and +1.
         similarity: "cosine" (the paper's), "dot", "euclidean" or "manhattan".
-        read_first: read the memory before this step's write instead of after it.
+        read_first: read the memory before this step's write; if false, after it, as in eq. 2 of
+            the paper (docs/departures.md says why not).
         memory_init: the memory at the start. "constant" 1e-6 everywhere; "learned" the same, but
             trained; "random" drawn once from a normal of deviation 0.5 cut at two deviations
             (these three after Collier & Beel 2018); "uniform" drawn once from
@@ -72,7 +73,7 @@ class NTM(Machine):
         num_layers: int = 1,
         shift_range: int = 1,
         similarity: str = "cosine",
-        read_first: bool = False,
+        read_first: bool = True,
         memory_init: str = "constant",
         head_init: str = "focused",
         backend: str = "auto",

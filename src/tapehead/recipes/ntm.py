@@ -4,6 +4,7 @@ Five tasks, three contestants each. The `paper` setting has the sizes, optimiser
 tables 1-3; the `fast` setting has the same sizes and our own optimiser and rates.
 """
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapehead.recipes.experiment import Experiment, Published
@@ -77,41 +78,52 @@ TESTING: dict[str, Any] = {"test_sequences": 512}
 
 # ----------------------------------------------------------------------------------------------
 # The fast setting: options of TrainConfig, then of the machine under "machine_options".
+# Found by search on training seeds. A small batch helps twice: its noise leaves the half-solutions
+# that larger ones settle in, and its steps are cheap.
 # ----------------------------------------------------------------------------------------------
-FAST: dict[str, Any] = {
+RMSPROP: dict[str, Any] = {
     "optimiser": "rmsprop",
-    "learning_rate": 4e-4,
+    "learning_rate": 7e-4,
     "momentum": 0.9,
     "decay": 0.95,
     "clip_value": 10.0,
+    "batch_size": 8,
+    "schedule": "linear",
+}
+ADAM: dict[str, Any] = {
+    "optimiser": "adam",
+    "learning_rate": 1e-3,
+    "momentum": 0.9,
+    "clip_value": 10.0,
     "batch_size": 16,
+    "schedule": "linear",
 }
 UNIFORM = {"memory_init": "uniform"}
-FAST_BY_TASK: dict[str, dict[str, dict[str, Any]]] = {
+FAST: dict[str, dict[str, dict[str, Any]]] = {
     "copy": {
-        "ntm-lstm": {"max_sequences": 200_000, "machine_options": UNIFORM},
-        "ntm-feedforward": {"max_sequences": 200_000, "machine_options": UNIFORM},
-        "lstm": {"max_sequences": 200_000},
+        "ntm-lstm": RMSPROP | {"max_sequences": 60_000, "machine_options": UNIFORM},
+        "ntm-feedforward": RMSPROP | {"max_sequences": 60_000, "machine_options": UNIFORM},
+        "lstm": ADAM | {"max_sequences": 100_000},
     },
     "repeat-copy": {
-        "ntm-lstm": {"max_sequences": 200_000, "machine_options": UNIFORM},
-        "ntm-feedforward": {"max_sequences": 200_000, "machine_options": UNIFORM},
-        "lstm": {"max_sequences": 200_000},
+        "ntm-lstm": RMSPROP | {"max_sequences": 100_000, "machine_options": UNIFORM},
+        "ntm-feedforward": RMSPROP | {"max_sequences": 100_000, "machine_options": UNIFORM},
+        "lstm": ADAM | {"max_sequences": 20_000},
     },
     "associative-recall": {
-        "ntm-lstm": {"max_sequences": 200_000, "machine_options": UNIFORM},
-        "ntm-feedforward": {"max_sequences": 200_000, "machine_options": UNIFORM},
-        "lstm": {"max_sequences": 200_000},
+        "ntm-lstm": ADAM | {"max_sequences": 150_000},
+        "ntm-feedforward": ADAM | {"max_sequences": 150_000},
+        "lstm": ADAM | {"max_sequences": 60_000},
     },
     "ngrams": {
-        "ntm-lstm": {"max_sequences": 200_000, "machine_options": UNIFORM},
-        "ntm-feedforward": {"max_sequences": 200_000, "machine_options": UNIFORM},
-        "lstm": {"max_sequences": 200_000},
+        "ntm-lstm": ADAM | {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "ntm-feedforward": ADAM | {"max_sequences": 200_000, "machine_options": UNIFORM},
+        "lstm": ADAM | {"max_sequences": 200_000},
     },
     "priority-sort": {
-        "ntm-lstm": {"max_sequences": 400_000, "machine_options": UNIFORM},
-        "ntm-feedforward": {"max_sequences": 400_000, "machine_options": UNIFORM},
-        "lstm": {"max_sequences": 400_000},
+        "ntm-lstm": ADAM | {"max_sequences": 400_000, "machine_options": UNIFORM},
+        "ntm-feedforward": ADAM | {"max_sequences": 400_000, "machine_options": UNIFORM},
+        "lstm": ADAM | {"max_sequences": 400_000},
     },
 }
 # ----------------------------------------------------------------------------------------------
@@ -164,6 +176,16 @@ PUBLISHED: dict[str, dict[str, Published]] = {
 }
 
 
+READ_ORDERS = {"ntm-lstm, read first": True, "ntm-lstm, write first": False}
+
+
+def read_order(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
+    """The same machine reading before the step's write or, as in eq. 2, after it."""
+    config = recipe(task, "ntm-lstm", setting)
+    options = config.machine_options | {"read_first": READ_ORDERS[contestant]}
+    return dataclasses.replace(config, machine_options=options)
+
+
 def recipe(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
     """The settings of one contestant on one task, `fast` or `paper`."""
     from tapehead.training.config import TrainConfig
@@ -185,7 +207,7 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.training.confi
             "max_sequences": PAPER_SEQUENCES[task],
         }
     else:
-        training = FAST | FAST_BY_TASK[task][contestant]
+        training = FAST[task][contestant]
     training = TESTING | training
     machine |= training.pop("machine_options", {})
     return TrainConfig.from_dict(
@@ -198,21 +220,32 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.training.confi
     )
 
 
-EXPERIMENTS = tuple(
+SECTIONS = {
+    "copy": "section 4.1",
+    "repeat-copy": "section 4.2",
+    "associative-recall": "section 4.3",
+    "ngrams": "section 4.4",
+    "priority-sort": "section 4.5",
+}
+
+EXPERIMENTS = (
+    *(
+        Experiment(
+            name=f"ntm/{task}",
+            source=f"{PAPER}, {section}",
+            task=task,
+            contestants=CONTESTANTS,
+            recipe=recipe,
+            published=PUBLISHED[task],
+            parameters={name: SIZES[name][task].parameters for name in CONTESTANTS},
+        )
+        for task, section in SECTIONS.items()
+    ),
     Experiment(
-        name=f"ntm/{task}",
-        source=f"{PAPER}, {section}",
-        task=task,
-        contestants=CONTESTANTS,
-        recipe=recipe,
-        published=PUBLISHED[task],
-        parameters={name: SIZES[name][task].parameters for name in CONTESTANTS},
-    )
-    for task, section in {
-        "copy": "section 4.1",
-        "repeat-copy": "section 4.2",
-        "associative-recall": "section 4.3",
-        "ngrams": "section 4.4",
-        "priority-sort": "section 4.5",
-    }.items()
+        name="ntm/read-order",
+        source=f"{PAPER}, equation 2, against common practice",
+        task="copy",
+        contestants=tuple(READ_ORDERS),
+        recipe=read_order,
+    ),
 )
