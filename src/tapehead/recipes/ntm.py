@@ -103,7 +103,7 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
     "copy": {
         "ntm-lstm": RMSPROP | {"max_sequences": 60_000, "machine_options": UNIFORM},
         "ntm-feedforward": RMSPROP | {"max_sequences": 60_000, "machine_options": UNIFORM},
-        "lstm": ADAM | {"max_sequences": 100_000},
+        "lstm": ADAM | {"max_sequences": 60_000},
     },
     "repeat-copy": {
         "ntm-lstm": RMSPROP | {"max_sequences": 100_000, "machine_options": UNIFORM},
@@ -113,7 +113,7 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
     "associative-recall": {
         "ntm-lstm": ADAM | {"max_sequences": 150_000},
         "ntm-feedforward": ADAM | {"max_sequences": 150_000},
-        "lstm": ADAM | {"max_sequences": 60_000},
+        "lstm": ADAM | {"max_sequences": 40_000},
     },
     "ngrams": {
         "ntm-lstm": ADAM | {"max_sequences": 200_000, "machine_options": UNIFORM},
@@ -183,7 +183,7 @@ def read_order(task: str, contestant: str, setting: str) -> "tapehead.training.c
     """The same machine reading before the step's write or, as in eq. 2, after it."""
     config = recipe(task, "ntm-lstm", setting)
     options = config.machine_options | {"read_first": READ_ORDERS[contestant]}
-    return dataclasses.replace(config, machine_options=options)
+    return dataclasses.replace(config, machine_options=options, max_sequences=30_000)
 
 
 def recipe(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
