@@ -46,6 +46,7 @@ class Workload:
             num_reads=self.heads,
             num_writes=self.heads,
             hidden_size=self.hidden,
+            read_first=False,
             backend=backend,
         )
 
