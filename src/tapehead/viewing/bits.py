@@ -1,4 +1,4 @@
-"""Bit images: what went in, what was asked, what came out (NTM figures 4, 5, 7 and 11)."""
+"""Bit images: what went in, what was asked, what came out (NTM figures 4 and 5)."""
 
 from collections.abc import Mapping
 

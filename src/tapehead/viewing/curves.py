@@ -1,4 +1,4 @@
-"""Learning curves of several machines: median and range over seeds (NTM figures 3, 6, 10, 15)."""
+"""Learning curves of several machines: median and range over seeds (NTM figures 3, 7, 10, 13, 18)."""
 
 from collections.abc import Mapping, Sequence
 

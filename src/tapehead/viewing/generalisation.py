@@ -1,4 +1,4 @@
-"""Error against length or difficulty, inside and beyond what was trained (NTM figures 8 and 11)."""
+"""Error against length or difficulty, inside and beyond what was trained (NTM figure 11)."""
 
 from collections.abc import Mapping, Sequence
 
