@@ -113,7 +113,7 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
     "associative-recall": {
         "ntm-lstm": ADAM | {"max_sequences": 150_000},
         "ntm-feedforward": ADAM | {"max_sequences": 150_000},
-        "lstm": ADAM | {"max_sequences": 40_000},
+        "lstm": ADAM | {"max_sequences": 20_000},
     },
     "ngrams": {
         "ntm-lstm": ADAM | {"max_sequences": 200_000, "machine_options": UNIFORM},
