@@ -200,6 +200,7 @@ def write_tables(folder):
             (5, 3, 8, 1),
             (5, 6, 8, 1),
             (4, 5, 8, 1),
+            (4, 6, 7, 1),
         ],
     }
     for name, rows in tables.items():
@@ -210,7 +211,7 @@ def write_tables(folder):
 def test_the_underground_keeps_meeting_stations_and_names_lines_by_direction(tmp_path):
     write_tables(tmp_path)
     known = underground(str(tmp_path))
-    # Between and North lie on one line each, Far in another zone: rides pass through the first.
+    # Between and North lie on one line each: rides pass through. Far lies in another zone.
     assert known.node_names == ("West", "Middle", "East")
     rides = {
         (known.node_names[a], known.label_names[label], known.node_names[b])
@@ -524,6 +525,18 @@ def test_the_teacher_takes_its_share_of_the_steps():
     meant = decode(walked.targets)[sequences, first]
     share = (taken == meant).all(-1)[longer].float().mean().item()
     assert 0.7 < share < 0.9
+
+
+def test_an_even_prediction_costs_the_logarithm_of_the_ways_out():
+    task = ShortestPath(**SMALL, min_length=2, max_length=3)
+    batch = draw(task, 6)
+    bits = task.scores(torch.zeros_like(batch.targets), batch)["bits"]
+    for b in range(6):
+        graph, rest = parts(batch, b)
+        stood_on = [triple[0] for _, flag, triple in rest if flag[1]]
+        ways = torch.tensor([float(graph.out_degree(node)) for node in stood_on])
+        torch.testing.assert_close(bits[b], ways.log2().sum())
+    assert bits.max() > 0
 
 
 def test_gradients_reach_what_was_said():
