@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import torch
 from stand_ins import tiny
 
-from tapehead.training import load_run, read_metrics, read_result
+from tapehead.errors import TapeheadError
+from tapehead.training import TrainConfig, load_run, read_metrics, read_result, train
 
 HERE = Path(__file__).parent
 TIMES = ("seconds", "sequences_per_second")
@@ -26,13 +28,13 @@ def start():
     """Starts scripts of this folder; what still runs at the end of the test is killed."""
     processes = []
 
-    def started(script, *arguments):
+    def started(script, *arguments, **environment):
         process = subprocess.Popen(
             [sys.executable, "-W", "error", str(HERE / script), *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         )
         processes.append(process)
         return process
@@ -47,6 +49,12 @@ def finished(process):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
     return out
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def rows(path):
@@ -111,39 +119,40 @@ def test_a_signal_saves_and_ends_with_its_exit_code(tmp_path, start, number):
 
 @pytest.mark.slow
 def test_two_processes_train_one_machine(tmp_path, start):
-    """Two ranks under torchrun: killed and resumed, they end like two that were not."""
+    """Stopped and resumed, they end like two that were not."""
     config = settings(max_sequences=400, report_every=20, clip_norm=1.0)
 
-    def torchrun(folder, **environment):
-        command = [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
-            str(HERE / "train_once.py"), config, str(folder),
-        ]  # fmt: skip
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        )
-        return done.returncode, done.stdout + done.stderr
+    def both(folder, **environment):
+        """Two processes with the environment that `torchrun --nproc-per-node=2` gives them."""
+        together = {
+            "WORLD_SIZE": "2",
+            "LOCAL_WORLD_SIZE": "2",
+            "GROUP_RANK": "0",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(free_port()),
+            "TORCHELASTIC_RUN_ID": "test",
+            **environment,
+        }
+        ranks = [
+            start("train_once.py", config, folder, RANK=rank, LOCAL_RANK=rank, **together)
+            for rank in "01"
+        ]
+        texts = ["".join(process.communicate(timeout=100)) for process in ranks]
+        return [process.returncode for process in ranks], texts
 
-    code, text = torchrun(tmp_path / "whole")
-    assert code == 0, text
-    assert text.count("1 thread   2 processes") == 1  # one of them reports
+    codes, (text, other) = both(tmp_path / "whole")
+    assert codes == [0, 0], text + other
+    assert "2 processes" in text  # one of them reports
+    assert "2 processes" not in other
     assert read_result(tmp_path / "whole")["sequences"] == 400
 
-    code, text = torchrun(tmp_path / "stopped", TAPEHEAD_TEST_STOP="200")
-    assert code != 0
+    codes, (text, other) = both(tmp_path / "stopped", TAPEHEAD_TEST_STOP="200")
+    assert codes == [143, 143], text + other
     assert "stopped by SIGTERM after 200 sequences" in text
-    code, text = torchrun(tmp_path / "stopped")
-    assert code == 0, text
+    codes, (text, other) = both(tmp_path / "stopped")
+    assert codes == [0, 0], text + other
     assert "resumed at 200 sequences" in text
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
-    alone = start("train_once.py", config, tmp_path / "alone")
-    finished(alone)
-    assert rows(tmp_path / "alone") != rows(tmp_path / "whole")
-    process = start("train_once.py", config, tmp_path / "stopped")
-    _, err = process.communicate(timeout=60)
-    assert "was trained by 2 processes and can be resumed only by as many, not by 1" in err
+    with pytest.raises(TapeheadError, match="trained by 2 processes and can be resumed only by as"):
+        train(TrainConfig.from_dict(json.loads(config)), tmp_path / "stopped", resume=True)

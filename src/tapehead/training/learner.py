@@ -45,7 +45,7 @@ class Learner:
         self.machine = machine.train()
         self.device, self.dtype = place(machine)
         self.flat = FlatParameters(machine)
-        self.optimiser = make_optimiser(config, [self.flat.parameter])
+        self.optimiser = make_optimiser(config, self.flat.parameter)
         self.optimiser.prepare()
         self._group = self.optimiser.param_groups[0]
         self._clip_value, self._clip_norm = config.clip_value, config.clip_norm

@@ -16,6 +16,18 @@ from tapehead.training.config import TrainConfig
 class _Optimiser(torch.optim.Optimizer):
     """An optimiser whose state for a parameter is a few tensors shaped like it, or scalars."""
 
+    def __init__(self, params: Iterable[nn.Parameter], settings: dict, fused: bool = False):
+        super().__init__(params, settings)
+        self._fused = None
+        if fused:
+            from tapehead.training import fused as kernels  # takes Numba, which takes a moment
+
+            parameters = [weights for group in self.param_groups for weights in group["params"]]
+            if not kernels.fits(*parameters):
+                raise ValueError("fused needs contiguous parameters of floats on the CPU")
+            kernels.prepare({weights.dtype for weights in parameters})
+            self._fused = kernels.update
+
     def step(self, closure: Callable[[], Tensor] | None = None) -> Any:
         loss = None
         if closure is not None:
@@ -60,6 +72,7 @@ class RMSprop(_Optimiser):
         momentum: of the scaled gradient.
         decay: of the mean square.
         epsilon: added to the root.
+        fused: one pass over memory on the CPU, see `fused.py`; equal to rounding.
     """
 
     def __init__(
@@ -70,14 +83,18 @@ class RMSprop(_Optimiser):
         momentum: float = 0.9,
         decay: float = 0.95,
         epsilon: float = 1e-8,
+        fused: bool = False,
     ):
         settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
-        super().__init__(params, settings)
+        super().__init__(params, settings, fused)
 
     def _start(self, parameter: Tensor) -> dict[str, Tensor]:
         return {name: torch.zeros_like(parameter) for name in ("square", "velocity")}
 
     def _update(self, parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
+        if self._fused is not None and gradient.is_contiguous():
+            self._fused(parameter, gradient, state["square"], state["velocity"], None, group)
+            return
         decay = group["decay"]
         square = state["square"].mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
         root = square.sqrt().add_(group["epsilon"])
@@ -96,6 +113,7 @@ class GravesRMSprop(_Optimiser):
         momentum: m.
         decay: a.
         epsilon: c, inside the root.
+        fused: one pass over memory on the CPU, see `fused.py`; equal to rounding.
     """
 
     def __init__(
@@ -106,14 +124,20 @@ class GravesRMSprop(_Optimiser):
         momentum: float = 0.9,
         decay: float = 0.95,
         epsilon: float = 1e-4,
+        fused: bool = False,
     ):
         settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
-        super().__init__(params, settings)
+        super().__init__(params, settings, fused)
 
     def _start(self, parameter: Tensor) -> dict[str, Tensor]:
         return {name: torch.zeros_like(parameter) for name in ("square", "mean", "velocity")}
 
     def _update(self, parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
+        if self._fused is not None and gradient.is_contiguous():
+            self._fused(
+                parameter, gradient, state["square"], state["velocity"], state["mean"], group
+            )
+            return
         decay = group["decay"]
         square = state["square"].mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
         mean = state["mean"].lerp_(gradient, 1 - decay)
@@ -172,11 +196,14 @@ class Adam(_Optimiser):
 _KINDS = {"rmsprop": RMSprop, "graves-rmsprop": GravesRMSprop, "adam": Adam}
 
 
-def make_optimiser(config: TrainConfig, params: Iterable[nn.Parameter]) -> _Optimiser:
+def make_optimiser(config: TrainConfig, vector: nn.Parameter) -> _Optimiser:
     """The optimiser that a config names, with its own defaults for what the config leaves out."""
-    chosen = {"decay": config.decay, "epsilon": config.epsilon}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return _KINDS[config.optimiser](params, config.learning_rate, momentum=config.momentum, **given)
+    chosen: dict[str, Any] = {"decay": config.decay, "epsilon": config.epsilon}
+    options = {name: value for name, value in chosen.items() if value is not None}
+    if config.optimiser != "adam":  # which PyTorch has fused itself
+        options["fused"] = vector.device.type == "cpu"
+    kind = _KINDS[config.optimiser]
+    return kind([vector], config.learning_rate, momentum=config.momentum, **options)
 
 
 def clip_gradient(

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
+@cache
 def _versions() -> dict[str, str | None]:
     versions = {}
     for package in ("tapehead", "torch", "numpy", "numba", "lightning-fabric"):
@@ -47,6 +49,7 @@ def _hardware() -> dict[str, Any]:
     }
 
 
+@cache
 def _commit() -> tuple[str | None, bool | None]:
     """Commit of the checkout this package runs from, and whether files differ from it."""
     package = Path(tapehead.__file__).parent
@@ -54,7 +57,10 @@ def _commit() -> tuple[str | None, bool | None]:
     def git(*arguments: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", "-C", str(package), *arguments], capture_output=True, text=True, timeout=10
+                ["git", "--no-optional-locks", "-C", str(package), *arguments],
+                capture_output=True,
+                text=True,
+                timeout=10,
             )
         except (OSError, subprocess.TimeoutExpired):
             return None

@@ -28,7 +28,7 @@ class SeedsFailed(TapeheadError):
 
     def __init__(self, results: list[Result], errors: dict[int, str]):
         (seed, message), *others = errors.items()
-        more = f" (and {len(others)} more seeds failed)" if others else ""
+        more = f" (and {len(others)} more failed)" if others else ""
         super().__init__(f"seed {seed}: {message}{more}")
         self.results, self.errors = results, errors
 
@@ -77,7 +77,7 @@ def train_seeds(
         results, errors = _Workers(jobs, resume, reporter).run(min(workers, len(jobs)))
     ordered = [results[seed] for seed in seeds if seed in results]
     if errors:
-        raise SeedsFailed(ordered, errors)
+        raise SeedsFailed(ordered, {seed: errors[seed] for seed in seeds if seed in errors})
     return ordered
 
 
