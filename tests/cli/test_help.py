@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tapehead.cli import COMMANDS
+from tapehead.cli.bench import Bench
 from tapehead.cli.evaluate import Evaluate
 from tapehead.cli.help import shown
 from tapehead.cli.listing import List
@@ -26,6 +27,7 @@ COMMAND_CLASSES = {
     "view": View,
     "reproduce": Reproduce,
     "list": List,
+    "bench": Bench,
 }
 
 

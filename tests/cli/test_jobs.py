@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from calls import TINY, process
+from calls import TINY, complaint, process
 
 from tapehead.training import read_config, read_metrics
 
@@ -75,6 +75,7 @@ def test_several_seeds(call, tmp_path):
     assert read_config(tmp_path / "both" / "seed-7").seed == 7
     assert (tmp_path / "both" / "learning.png").stat().st_size > 1000
     assert (tmp_path / "both" / "seed-4" / "figures" / "bits.png").exists()
+    assert "both/seed-4 is one" in complaint(call("evaluate", "both"), 2)
 
 
 def test_json_is_nothing_but_json(tmp_path):
@@ -95,3 +96,14 @@ def test_json_is_nothing_but_json(tmp_path):
 def test_switches(call, tmp_path, flag, value):
     assert call(*LSTM, "--no-figures", "--quiet", "--out=run", flag, "--test-sequences=0").code == 0
     assert read_config(tmp_path / "run").task_options.get("mixed_lengths", True) is value
+
+
+def test_bench_sets_the_contenders_side_by_side(call):
+    timed = call("bench", "--batches", 1, 2, "--seconds=0.01", "--threads=1", "--json")
+    assert timed.code == 0
+    rows = timed.json[0]
+    assert [(row["batch"], row["threads"]) for row in rows] == [(1, 1), (2, 1)]
+    assert min(row[f"{name}_ms"] for row in rows for name in ("cpu", "lstm", "reference")) > 0
+    table = call("bench", "--batches=1", "--seconds=0.01").out
+    assert "kernel ms" in table
+    assert max(map(len, table.splitlines())) <= 100

@@ -95,6 +95,8 @@ NAMES = ", ".join(TASKS)
             ["reproduce", "estimators/bernoulli", "--resume"],
             "tapehead reproduce: --resume means nothing to estimators/bernoulli",
         ),
+        (["bench", "--batches", "0"], "--batches must be at least 1, got 0"),
+        (["bench", "--seconds", "0"], "--seconds must be above 0, got 0"),
         (["list", "--result"], "tapehead list: unknown option --result; did you mean --results?"),
         (["list", "--results"], "tapehead list: there is no folder results with results"),
     ],

@@ -19,6 +19,7 @@ COMMANDS = {
     "view": "draw the figures of a run",
     "reproduce": "run a published experiment again and set our numbers beside the paper's",
     "list": "print tasks, machines, experiments and results",
+    "bench": "time a training step on this computer",
 }
 _MODULES = {"list": "listing"}
 DEBUG = "TAPEHEAD_DEBUG"
@@ -65,7 +66,7 @@ def _overview() -> str:
     lines += [f"  {name:<11}{summary}" for name, summary in COMMANDS.items()]
     lines += [
         "",
-        "Start with `tapehead train copy`, which learns to copy in a few minutes on a laptop.",
+        "Start with `tapehead train copy`, which learns to copy in seconds on a laptop.",
         "`tapehead COMMAND --help` shows the options of a command.",
     ]
     return "\n".join(lines)

@@ -55,7 +55,9 @@ def check_run(path: Path) -> Path:
     if not path.exists():
         raise UsageError(f"there is no run directory {path}")
     if not (path / "config.json").is_file():
-        raise UsageError(f"{path} is not a run directory: it has no config.json")
+        inside = next(iter(sorted(path.glob("*/config.json"))), None)
+        hint = f"; {inside.parent} is one" if inside else ""
+        raise UsageError(f"{path} is not a run directory: it has no config.json{hint}")
     return path
 
 
