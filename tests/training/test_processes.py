@@ -1,4 +1,4 @@
-"""What only real processes show: kill -9, signals, locks, several processes."""
+"""What only real processes show: kill -9, signals, several processes."""
 
 import json
 import os
@@ -16,6 +16,7 @@ from tapehead.errors import TapeheadError
 from tapehead.training import TrainConfig, load_run, read_metrics, read_result, train
 
 HERE = Path(__file__).parent
+PATIENCE = 250  # seconds: processes import for a while where all cores are busy
 TIMES = ("seconds", "sequences_per_second")
 
 
@@ -46,7 +47,7 @@ def start():
 
 
 def finished(process):
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     return out
 
@@ -98,16 +99,8 @@ def test_a_signal_saves_and_ends_with_its_exit_code(tmp_path, start, number):
     for line in process.stdout:
         if line.split()[0] == "400":
             break
-    other = start("train_once.py", config, tmp_path / "run")
-    _, err = other.communicate(timeout=60)
-    assert other.returncode == 1
-    assert err.startswith(
-        f"the run directory {tmp_path / 'run'} is in use by process {process.pid}"
-    )
-    assert err.count("\n") == 1
-
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert err.startswith(f"stopped by {number.name} after ")
     assert err.endswith(f"saved in {tmp_path / 'run'}, resume to go on\n")
@@ -137,7 +130,7 @@ def test_two_processes_train_one_machine(tmp_path, start):
             start("train_once.py", config, folder, RANK=rank, LOCAL_RANK=rank, **together)
             for rank in "01"
         ]
-        texts = ["".join(process.communicate(timeout=100)) for process in ranks]
+        texts = ["".join(process.communicate(timeout=PATIENCE)) for process in ranks]
         return [process.returncode for process in ranks], texts
 
     codes, (text, other) = both(tmp_path / "whole")
