@@ -28,6 +28,8 @@ def run(argv: Sequence[str]) -> int:
         for value in values:
             if value is not None and value < 1:
                 raise UsageError(f"{flag} must be at least 1, got {value}")
+    if not command.batches:
+        raise UsageError("--batches needs whole numbers")
     if command.seconds <= 0:
         raise UsageError(f"--seconds must be above 0, got {command.seconds:g}")
 
@@ -47,8 +49,8 @@ def run(argv: Sequence[str]) -> int:
         ]
         for row in rows
     ]
-    header = "batch threads kernel-ms reference-ms LSTM-ms reference/kernel kernel/LSTM".split()
-    header = [name.replace("-", " ") for name in header]
+    header = ["batch", "threads", "kernel ms", "reference ms", "LSTM ms"]
+    header += ["reference/kernel", "kernel/LSTM"]
     print("NTM, 41 steps, memory 128 x 20, LSTM of 100 units, 1 read and 1 write head; medians")
     print(table(cells, header=header, numbers=range(len(header))))
     return 0
