@@ -1,5 +1,7 @@
 """Learning curves: medians, ranges, marks and published values stand where they should."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,6 +84,19 @@ def test_published_end_values_stand_at_the_right_edge():
         assert (x.tolist(), y.tolist()) == ([1.0], [value])
     assert {"4.8", "0.1", "published"} <= set(texts(figure))
     assert texts(figure).count("0.1") == 1  # one label for two machines
+
+
+def test_published_marks_do_not_cover_each_other():
+    published = {"lstm": 0.5, "ntm-lstm": 0.1, "ntm-feedforward": 0.1, "dnc": 40}
+    figure = learning_curves(MACHINES, published=published)
+    axes = curves(figure)
+    marks = {}
+    for name in published:
+        (mark,) = [a for a in axes.lines if a.get_label() == f"{name} published"]
+        marks[name] = mark.get_transform().transform(mark.get_xydata())[0] / figure.dpi * 72
+    for one, other in combinations(marks.values(), 2):
+        assert np.abs(one - other).max() > 4.5  # points; a mark is 4 wide
+    assert marks["dnc"][0] == marks["ntm-lstm"][0] < marks["ntm-feedforward"][0] < marks["lstm"][0]
 
 
 @pytest.mark.parametrize("log", [False, True])

@@ -117,6 +117,13 @@ def test_compare_without_errors_is_one_panel():
     assert "a" not in texts(figure)
 
 
+def test_compare_explains_open_marks_where_there_are_any():
+    plain = {"errors": ERRORS, "trained": (1, 20)}
+    assert "published" not in texts(compare(MACHINES, **plain))
+    marked = compare(MACHINES, **plain, published_errors={"lstm": {"20": 2.0}})
+    assert "published" in texts(marked)
+
+
 def test_summary_shows_the_machine_at_work_beside_its_curves():
     episode, trace = copy_episode(5), copy_trace(5)
     figure = summary_figure(episode, trace, MACHINES, ERRORS, trained=(1, 20))

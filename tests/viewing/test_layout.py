@@ -42,7 +42,7 @@ FIGURES = {
         copy_trace(20, writes=5, reads=8), answer_starts=21, title="NTM: Copy", width=width
     ),
     "learning": lambda width: learning_curves(
-        MACHINES, published=PUBLISHED, title="Copy", width=width
+        MACHINES, published=PUBLISHED | {"lstm": 0.5}, title="Copy", width=width
     ),
     "generalisation": lambda width: generalisation(
         ERRORS, published={"lstm": {"20": 3.0}}, trained=(1, 20), width=width, log=True

@@ -115,6 +115,8 @@ def test_left_out_rows_show_as_a_line():
     breaks = [x.get_ydata()[0] for x in axes.lines if len(set(x.get_ydata())) == 1]
     assert breaks == [2.5]
     np.testing.assert_array_equal(image(axes), weights[0, :, 0, [19, 20, 21, 2, 3, 4]])
+    labels = dict(zip(axes.get_yticks(), axes.get_yticklabels(), strict=True))
+    assert labels[3].get_text() == "2"  # where it goes on
 
 
 def test_heads_are_drawn_as_traced():

@@ -1,4 +1,4 @@
-"""Learning curves of several machines: median and range over seeds (NTM figures 3, 7, 10, 13, 18)."""
+"""Learning curves of several machines: median and range over seeds (NTM figures 3, 7, 10 ...)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -158,39 +158,50 @@ def plain_number(value: Number, _: int | None = None) -> str:
 
 
 def _mark_published(axes: Axes, published: Mapping[str, Number], floor: Number | None) -> None:
-    """Open markers at the right edge with their values, equal ones side by side.
+    """Open markers at the right edge with their values, side by side where they would overlap.
 
-    The values are moved apart where they would touch.
+    One value for all machines that share it, moved aside where two would touch.
     """
     styles = machine_styles(published)
     groups: dict[Number, list[str]] = {}
-    for name, value in published.items():
-        groups.setdefault(value, []).append(name)
+    for name in sorted(published, key=lambda name: published[name]):
+        groups.setdefault(published[name], []).append(name)
     drawn = [max(value, floor) if floor is not None else value for value in groups]
     low, high = axes.get_ylim()
     low, high = min(low, min(drawn)), max(high, max(drawn))
     axes.set_ylim(low, high)
-    to_axes = (lambda v: np.log(v / low) / np.log(high / low)) if floor is not None else (
-        lambda v: (v - low) / (high - low)
-    )  # fmt: skip
-    fractions = [float(to_axes(value)) for value in drawn]
+    if floor is not None:
+        fractions = [float(np.log(value / low) / np.log(high / low)) for value in drawn]
+    else:
+        fractions = [float((value - low) / (high - low)) for value in drawn]
     points = axes.get_position().height * axes.figure.get_size_inches()[1] * 72
     placed = spread(fractions, (SMALL + 0.5) / points)
+    first = _beside([fraction * points for fraction in fractions], [*map(len, groups.values())])
     at_edge = axes.get_yaxis_transform()
-    for (value, names), y, start, end in zip(groups.items(), drawn, fractions, placed, strict=True):
-        for order, name in enumerate(names):
+    for number, (value, names) in enumerate(groups.items()):
+        for order, name in enumerate(names, start=first[number]):
             right = ScaledTranslation((4.0 + 5.5 * order) / 72, 0, axes.figure.dpi_scale_trans)
             axes.plot(
-                [1.0], [y], styles[name].marker, mfc="white", mec=styles[name].colour, mew=0.9,
-                ms=4.0, transform=at_edge + right, clip_on=False, zorder=5,
+                [1.0], [drawn[number]], styles[name].marker, mfc="white", mec=styles[name].colour,
+                mew=0.9, ms=4.0, transform=at_edge + right, clip_on=False, zorder=5,
                 label=f"{name} published",
             )  # fmt: skip
+        moved = (placed[number] - fractions[number]) * points
         axes.annotate(
-            plain_number(value), (1.0, y), (3.0 + 5.5 * len(names), (end - start) * points),
-            xycoords=at_edge, textcoords="offset points", fontsize=SMALL, va="center",
-            annotation_clip=False,
+            plain_number(value), (1.0, drawn[number]),
+            (3.0 + 5.5 * (first[number] + len(names)), moved), xycoords=at_edge,
+            textcoords="offset points", fontsize=SMALL, va="center", annotation_clip=False,
         )  # fmt: skip
     axes.annotate(
         "published", (1.0, 1.0), (1, 3.0), xycoords="axes fraction", textcoords="offset points",
         fontsize=SMALL, color=FAINT, ha="center", va="baseline",
     )  # fmt: skip
+
+
+def _beside(heights: Sequence[Number], counts: Sequence[int]) -> list[int]:
+    """How many markers stand left of each group's first; a group close above another joins it."""
+    first = []
+    for number, height in enumerate(heights):
+        joins = number > 0 and height - heights[number - 1] < 5.0
+        first.append(first[-1] + counts[number - 1] if joins else 0)
+    return first

@@ -85,14 +85,21 @@ def draw_weights(
 
 
 def label_rows(axes: Axes, rows: Int[np.ndarray, " kept"], height: Number) -> None:
-    """Row numbers on the left, as many as fit in `height` millimetres."""
+    """Row numbers on the left, as many as fit in `height` millimetres: round ones, and the first
+    after each stretch left out."""
     room = max(1, int(height / 4.5))
     step = next(s for n in range(9) for s in (10**n, 2 * 10**n, 5 * 10**n) if len(rows) / s <= room)
-    chosen, last = [], -step
-    for position, row in enumerate(rows.tolist()):
-        if row % step == 0 and position - last >= max(1, step / 2):
+    numbers = rows.tolist()
+    after_break = [
+        position
+        for position, (before, row) in enumerate(pairwise(numbers), start=1)
+        if row not in (before + 1, 0)
+    ]
+    chosen: list[int] = []
+    for position in [*after_break, *(p for p, row in enumerate(numbers) if row % step == 0)]:
+        if all(abs(position - other) * height >= 2.4 * len(rows) for other in chosen):
             chosen.append(position)
-            last = position
+    chosen.sort()
     axes.yaxis.set_major_locator(FixedLocator(chosen))
     axes.set_yticklabels([str(rows[position]) for position in chosen])
     axes.tick_params(axis="y", left=True, labelleft=True)
