@@ -112,7 +112,7 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
     },
     "associative-recall": {
         "ntm-lstm": ADAM | {"max_sequences": 150_000},
-        "ntm-feedforward": ADAM | {"max_sequences": 150_000},
+        "ntm-feedforward": ADAM | {"max_sequences": 100_000},
         "lstm": ADAM | {"max_sequences": 20_000},
     },
     "ngrams": {
