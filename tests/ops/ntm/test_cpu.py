@@ -208,10 +208,10 @@ def run_child(**environment):
 def test_first_process_compiles_and_says_so_and_later_ones_load(tmp_path):
     first = run_child(NUMBA_CACHE_DIR=str(tmp_path))
     assert first.stderr.count("compiling") == 1
-    assert float(first.stdout) < 20
     second = run_child(NUMBA_CACHE_DIR=str(tmp_path))
     assert "compiling" not in second.stderr
-    assert float(second.stdout) < 2
+    # How many seconds these are is for the benchmarks to say; a machine under test may be busy.
+    assert float(second.stdout) < float(first.stdout) / 4
 
 
 @pytest.mark.slow
