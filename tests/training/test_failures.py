@@ -4,7 +4,9 @@ from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
 from tapehead.training import NonFiniteError, read_batch, train
-from tapehead.training.build import build_task
+from tapehead.training.build import build_machine, build_task
+from tapehead.training.devices import launch_fabric
+from tapehead.training.learner import Learner, _Watch
 from tapehead.training.randomness import Stream, generator_for
 
 
@@ -32,6 +34,34 @@ def test_a_number_that_is_not_finite_stops_the_run(tmp_path, how, tensor, descri
     batches = [task.batch(generator, config.batch_size) for _ in range(13)]
     for part, expected in zip(read_batch(error.path), batches[-1], strict=True):
         assert torch.equal(part, expected)
+
+
+def test_a_device_that_is_not_waited_for_is_looked_at_one_step_later():
+    """The watch of GPUs, here on the CPU: the error names the step that broke."""
+    config = tiny(machine="breaking", machine_options={"at_step": 3, "how": "gradient"})
+    task = build_task(config)
+    machine = build_machine(config, task)
+    learner = Learner(config, machine, launch_fabric(config))
+    learner._watch = _Watch(learner.flat)
+    generator = torch.Generator().manual_seed(0)
+    batches = [task.batch(generator, 4) for _ in range(5)]
+    machine.train()(batches[0].inputs)  # in place of the warm-up
+    for number in (1, 2, 3):
+        step = learner.step(task, batches[number], number, 0.1)
+        assert isinstance(step.loss, torch.Tensor)
+    for look in (learner.settle, lambda: learner.step(task, batches[4], 4, 0.1)):
+        watch, learner._watch._step = learner._watch._step, learner._watch._step
+        with pytest.raises(NonFiniteError, match=r"^step 3: the gradient of second") as caught:
+            look()
+        assert caught.value.batch is batches[3]
+        learner._watch._step = watch
+
+
+def test_a_validation_that_is_not_finite_stops_the_run(tmp_path):
+    config = tiny(machine="breaking", machine_options={"at_step": -5, "how": "validation"})
+    with pytest.raises(NonFiniteError, match=r"^step 25: the loss of the validation is (inf|nan)$"):
+        train(config, tmp_path / "run")
+    assert not list((tmp_path / "run").glob("non-finite*"))
 
 
 def test_the_last_step_is_looked_at_too():

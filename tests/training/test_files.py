@@ -49,11 +49,11 @@ def test_data_reach_the_disk_before_the_name_does(tmp_path, monkeypatch):
     assert len(order) == 3  # the folder last
 
 
-def test_numbers_that_json_does_not_have_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "file", {"loss": float("nan")})
-    write_json(tmp_path / "file", {"loss": 0.1 + 0.2})
-    assert read_json(tmp_path / "file", "run") == {"loss": 0.1 + 0.2}
+def test_numbers_that_json_does_not_have_become_null(tmp_path):
+    value = {"a": float("nan"), "b": [float("inf"), {"c": -float("inf")}], "d": 0.1 + 0.2, "e": 3}
+    write_json(tmp_path / "file", value)
+    expected = {"a": None, "b": [None, {"c": None}], "d": 0.1 + 0.2, "e": 3}
+    assert read_json(tmp_path / "file", "run") == expected
 
 
 def test_an_error_of_the_system_becomes_one_line():

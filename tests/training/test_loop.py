@@ -269,6 +269,18 @@ def test_a_run_is_not_resumed_with_other_settings(tmp_path, settings, change, me
         train(tiny(**settings | change), tmp_path / "run", resume=True)
 
 
+def test_resuming_notes_versions_and_settings(tmp_path):
+    with pytest.raises(Stopped):
+        train(tiny(), tmp_path / "run", reporter=StopAt(20))
+    config = tiny(test_sequences=3)
+    for _ in range(2):  # the second finds a finished run, and nothing to note
+        train(config, tmp_path / "run", resume=True)
+        value = json.loads((tmp_path / "run" / "config.json").read_text())
+        assert len(value["resumed"]) == 1
+        assert value["resumed"][0]["versions"] == value["versions"]
+        assert value["config"] == config.to_dict()
+
+
 def test_resuming_where_nothing_is_starts_afresh(tmp_path):
     resumed = train(tiny(), tmp_path / "run", resume=True)
     assert same_weights(weights(resumed.machine), weights(train(tiny()).machine))

@@ -34,17 +34,19 @@ class NonFiniteError(TapeheadError):
 
     step: the step, counted from 1.
     tensor: "loss", or the name of the first parameter whose gradient is not finite.
-    batch: the sequences of the step.
+    batch: the sequences of the step; None for a validation, whose sequences are always the same.
     path: the file that holds them, if there is a run directory.
     """
 
-    def __init__(self, step: int, tensor: str, description: str, batch: Batch):
+    def __init__(self, step: int, tensor: str, description: str, batch: Batch | None):
         super().__init__(f"step {step:,}: {description}")
         self.step, self.tensor, self.batch = step, tensor, batch
         self.path: Path | None = None
 
     def save(self, folder: Path, rank: int = 0) -> None:
         """Write the batch into a run directory, for `read_batch`, and say so in the message."""
+        if self.batch is None:
+            return
         name = f"non-finite-step-{self.step}" + (f"-process-{rank}" if rank else "")
         path = folder / f"{name}.safetensors"
         tensors = {name: part.cpu().contiguous() for name, part in self.batch._asdict().items()}

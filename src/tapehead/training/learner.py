@@ -114,8 +114,9 @@ class _Watch:
 
     def __init__(self, flat: FlatParameters):
         self._flat = flat
-        self._finite = torch.empty((), dtype=torch.bool, pin_memory=True)
-        self._arrived = torch.cuda.Event()
+        on_gpu = flat.gradient.is_cuda
+        self._finite = torch.empty((), dtype=torch.bool, pin_memory=on_gpu)
+        self._arrived = torch.cuda.Event() if on_gpu else None
         self._step: tuple[int, Step, Tensor] | None = None
 
     def look_at(self, number: int, step: Step, gradient: Tensor) -> None:
@@ -123,12 +124,14 @@ class _Watch:
         # Kept as it is now: clipping and the next step write over it.
         self._step = number, step, gradient.clone()
         self._finite.copy_(torch.isfinite(step.loss + step.gradient_norm), non_blocking=True)
-        self._arrived.record()
+        if self._arrived is not None:
+            self._arrived.record()
 
     def settle(self) -> None:
         if self._step is None:
             return
-        self._arrived.synchronize()
+        if self._arrived is not None:
+            self._arrived.synchronize()
         (number, step, gradient), self._step = self._step, None
         if not self._finite.item():
             raise non_finite(number, step, self._flat.named_views(gradient))

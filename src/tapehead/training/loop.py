@@ -1,5 +1,6 @@
 """The training loop: batch, step, and now and then a report, a validation or a checkpoint."""
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -189,6 +190,7 @@ class _Training:
         with self._off_the_clock():
             means = session.tally.means(self._average if self.fabric.world_size > 1 else None)
             session.tally.clear()
+            sequences = progress.sequences - progress.row_sequences
             seconds = max(progress.seconds - progress.row_seconds, 1e-9)
             self._write(
                 {
@@ -199,9 +201,8 @@ class _Training:
                     **means,
                     "learning_rate": self._learning_rate(progress.sequences),
                     "difficulty": session.curriculum.level,
-                    "sequences_per_second": round(
-                        (progress.sequences - progress.row_sequences) / seconds, 1
-                    ),
+                    # Never rounded to 0: the time left is divided by it.
+                    "sequences_per_second": float(f"{sequences / seconds:.4g}"),
                 }
             )
             progress.row_seconds, progress.row_sequences = progress.seconds, progress.sequences
@@ -223,6 +224,9 @@ class _Training:
             )
             if self.fabric.world_size > 1:  # all must come to the same verdict
                 scores = self.fabric.broadcast(scores)
+            if not math.isfinite(scores["loss"]):
+                description = f"the loss of the validation is {scores['loss']}"
+                raise NonFiniteError(progress.step, "loss", description, None)
             passed = session.task.solved(scores)
             progress.validation = {"step": progress.step, "scores": scores, "passed": passed}
             if progress.best is None or self._rank(scores) < self._rank(progress.best["scores"]):

@@ -1,11 +1,12 @@
 """Who tells the world how training goes: nobody, plain lines or JSON. `progress.py` is for eyes."""
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import TextIOBase
 from typing import Any
+
+from tapehead.training.files import to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ class JsonReporter(Reporter):
 
     def _say(self, event: str, values: Mapping[str, Any]) -> None:
         seed = {} if self._seed is None else {"seed": self._seed}
-        line = json.dumps({"event": event, **seed, **values})
+        line = to_json({"event": event, **seed, **values})
         print(line, file=self._file or sys.stdout, flush=True)
 
 

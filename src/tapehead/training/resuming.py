@@ -9,7 +9,7 @@ from tapehead.errors import TapeheadError
 from tapehead.training.checkpoint import forget_after, load_checkpoint, load_latest
 from tapehead.training.config import TrainConfig
 from tapehead.training.reporting import Reporter
-from tapehead.training.run import RunDirectory, read_config
+from tapehead.training.run import RunDirectory, read_config, read_result
 from tapehead.training.session import Session
 
 MAY_CHANGE = (
@@ -42,8 +42,8 @@ def open_run(
         else:
             earlier = read_config(path)
             _check_same(earlier, config)
-            if earlier != config:
-                run.change_config(config)
+            if earlier != config or read_result(path) is None:
+                run.go_on(config)
     except BaseException:
         run.close()
         raise

@@ -18,7 +18,7 @@ from typing import Any
 from tapehead.errors import TapeheadError
 from tapehead.training.checkpoint import FORMAT
 from tapehead.training.config import TrainConfig
-from tapehead.training.files import clear_errors, read_json, write_json
+from tapehead.training.files import clear_errors, read_json, to_json, write_json
 from tapehead.training.provenance import provenance
 
 try:
@@ -77,7 +77,7 @@ class RunDirectory:
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row to metrics.jsonl."""
         with clear_errors(f"write to {self.path / _METRICS}"):
-            line = json.dumps(row, allow_nan=False).encode() + b"\n"
+            line = to_json(row).encode() + b"\n"
             while line:
                 line = line[self._metrics.write(line) :]
 
@@ -103,9 +103,13 @@ class RunDirectory:
             self._metrics.truncate(length)
             self._metrics.seek(length)
 
-    def change_config(self, config: TrainConfig) -> None:
-        """Note the settings that a resumed run goes on with."""
-        value = read_json(self.path / _CONFIG, "run") | {"config": config.to_dict()}
+    def go_on(self, config: TrainConfig) -> None:
+        """Note in config.json with which settings and versions a resumed run goes on."""
+        value = read_json(self.path / _CONFIG, "run")
+        value |= {
+            "config": config.to_dict(),
+            "resumed": [*value.get("resumed", []), provenance()],
+        }
         with clear_errors(f"write to the run directory {self.path}"):
             write_json(self.path / _CONFIG, value)
 
