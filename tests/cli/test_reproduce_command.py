@@ -95,6 +95,7 @@ def test_ctrl_c_stops_all_runs_and_resume_finishes_them(tmp_path):
         "tapehead reproduce: stopped by SIGINT with 0 of 1 runs done; --resume goes on\n"
     )
     assert not (metrics.parent / "result.json").exists()
+    assert list((metrics.parent / "checkpoint").iterdir())  # saved before it left
     done = process(*arguments, "--max-sequences=1200", "--resume", "--json", folder=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.json[0]["cells"][0]["sequences"] == [1200]

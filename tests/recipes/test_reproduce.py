@@ -66,7 +66,7 @@ def tiny(tmp_path):
 def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     check_jobs(tiny, resume=False)
     seen = []
-    results = run_jobs(tiny, workers=2, watch=lambda statuses: seen.append(statuses))
+    results = run_jobs(tiny, workers=2, watch=seen.append)
     assert {name: list(runs) for name, runs in results.items()} == {
         "ntm-feedforward": [0], "lstm": [0],
     }  # fmt: skip
@@ -85,8 +85,10 @@ def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     # What is done is not done again.
     stamp = (tiny[1].path / "result.json").stat().st_mtime_ns
     check_jobs(tiny, resume=True)
-    again = run_jobs(tiny, workers=2, watch=lambda statuses: None)
+    seen.clear()
+    again = run_jobs(tiny, workers=2, watch=seen.append)
     assert again == results
+    assert {status.state for statuses in seen for status in statuses} == {"done"}
     assert (tiny[1].path / "result.json").stat().st_mtime_ns == stamp
 
     with pytest.raises(TapeheadError, match="already holds a run: --resume goes on with it"):
