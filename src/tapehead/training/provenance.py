@@ -23,7 +23,8 @@ def provenance() -> dict[str, Any]:
         "commit": commit,
         "commit_has_changes": dirty,
         "hardware": _hardware(),
-        "command": sys.argv,
+        # As typed: the folder that tapehead is installed in says nothing to others.
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
