@@ -149,6 +149,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, step, optimiser):
 
 
 def test_stopping_says_what_was_saved(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Stopped) as caught:
         train(tiny(), tmp_path / "run", reporter=StopAt(20, signal.SIGINT))
     assert str(caught.value) == (
@@ -158,7 +159,7 @@ def test_stopping_says_what_was_saved(tmp_path):
     assert checkpoint_steps(tmp_path / "run" / "checkpoint") == [20]
     with pytest.raises(Stopped, match="nothing is saved"):
         train(tiny(), reporter=StopAt(20))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_training_stops_when_a_validation_meets_the_pass_mark(tmp_path):
@@ -253,6 +254,14 @@ def test_a_run_can_be_extended(tmp_path):
     assert read_config(tmp_path / "run").max_sequences == 400
     assert same_weights(weights(whole.machine), weights(longer.machine))
     assert read_result(tmp_path / "run")["sequences"] == 400
+
+
+def test_a_finished_run_can_still_be_scored(tmp_path):
+    first = train(tiny(), tmp_path / "run")
+    scored = train(tiny(test_sequences=2), tmp_path / "run", resume=True)
+    assert set(scored.evaluation) == {"10", "20", "30", "50", "120"}
+    assert replace(scored, evaluation={}) == first
+    assert read_result(tmp_path / "run")["evaluation"] == scored.evaluation
 
 
 @pytest.mark.parametrize(
