@@ -1,5 +1,7 @@
 """Planning an experiment and running its parts at the same time."""
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from tapehead.recipes.reproduce import (
     result_cells,
     run_jobs,
 )
-from tapehead.training import read_config
+from tapehead.training import Stopped, read_config, read_metrics, read_result
 
 COPY = EXPERIMENTS["ntm/copy"]
 
@@ -35,6 +37,9 @@ def test_the_plan_is_every_contestant_with_every_seed():
         )  # fmt: skip
     some = plan(COPY, "fast", [1], Path("runs"), contestants=["lstm"])
     assert [job.contestant for job in some] == ["lstm"]
+    orders = plan(EXPERIMENTS["ntm/read-order"], "fast", [1], Path("runs"))
+    assert orders[0].contestant == "ntm-lstm, read first"
+    assert orders[0].path == Path("runs/ntm-lstm-read-first/seed-1")
     assert some[0].config.test_sequences == recipe("copy", "lstm").test_sequences
 
 
@@ -99,6 +104,27 @@ def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     elsewhere = [replace(job, config=replace(job.config, threads=2)) for job in tiny]
     check_jobs(elsewhere, resume=True)
     assert read_config(tiny[0].path).threads == 1
+
+
+def test_ctrl_c_stops_the_runs_saved_and_resume_finishes_them(tiny):
+    job = replace(tiny[1], config=replace(tiny[1].config, max_sequences=10**9, schedule="constant"))
+
+    def interrupt(statuses):
+        if statuses[0].row is not None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    message = "stopped by SIGINT with 0 of 1 runs done; --resume goes on"
+    with pytest.raises(Stopped, match=message) as stopped:
+        run_jobs([job], workers=1, watch=interrupt)
+    assert stopped.value.exit_code == 130
+    assert read_result(job.path) is None
+    assert list((job.path / "checkpoint").iterdir())
+    before = len(read_metrics(job.path))
+    ending = replace(job, config=replace(job.config, max_sequences=8 * before + 16))
+    results = run_jobs([ending], workers=1, watch=lambda statuses: None)
+    assert results["lstm"][0]["sequences"] >= 8 * before
+    rows = [row["sequences"] for row in read_metrics(job.path) if row["kind"] == "train"]
+    assert rows == sorted(set(rows))
 
 
 def test_a_process_that_dies_is_named_and_the_others_go_on(tiny):

@@ -83,7 +83,7 @@ def _machines() -> list[dict[str, Any]]:
 
     rows = []
     for experiment in EXPERIMENTS.values():
-        for contestant in experiment.contestants:
+        for contestant in experiment.parameters:
             config = experiment.recipe(experiment.task, contestant, "paper")
             machine = build_machine(config, build_task(config))
             rows.append(
@@ -92,7 +92,7 @@ def _machines() -> list[dict[str, Any]]:
                     "task": experiment.task,
                     "options": config.machine_options,
                     "parameters": sum(weight.numel() for weight in machine.parameters()),
-                    "published": experiment.parameters.get(contestant),
+                    "published": experiment.parameters[contestant],
                     "source": experiment.source,
                 }
             )
@@ -191,8 +191,14 @@ def _experiments() -> list[dict[str, Any]]:
 
 
 def _show_experiments(experiments: Sequence[dict[str, Any]]) -> str:
-    rows = [[found["name"], " ".join(found["machines"]), found["source"]] for found in experiments]
-    return table(rows, header=["experiment", "machines", "paper"], numbers=())
+    width = max(len(found["name"]) for found in experiments) + 2
+    lines = []
+    for found in experiments:
+        lines.append(f"{found['name']:<{width}}{found['source']}")
+        if found["machines"]:
+            # Names may hold commas: "ntm-lstm, read first".
+            lines.append(f"{'':<{width}}{' | '.join(found['machines'])}")
+    return "\n".join(["Experiments of `tapehead reproduce`", *lines])
 
 
 def _results(folder: Path) -> list[dict[str, Any]]:

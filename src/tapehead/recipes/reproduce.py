@@ -7,6 +7,7 @@ each run beats several cores on one. A run that was stopped goes on from its che
 import dataclasses
 import multiprocessing
 import os
+import re
 import signal
 import time
 import traceback
@@ -93,7 +94,7 @@ def plan(
                 threads=1,
                 **changes,
             ),
-            path=runs / contestant / f"seed-{seed}",
+            path=runs / re.sub("[^a-z0-9]+", "-", contestant) / f"seed-{seed}",
         )
         # Seed by seed, so that a run that is cut short has something of every contestant.
         for seed in seeds
