@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.transforms import Affine2D
 from samples import MACHINES, PUBLISHED, band, line, seed, texts
 
 from tapehead.viewing import Seed, learning_curves
@@ -54,7 +55,9 @@ def test_solved_seeds_are_marked_on_their_own_curves_and_counted():
     assert not [a for a in curves(figure).lines if a.get_label() == "lstm solved"]
     words = texts(figure)
     assert {"NTM-LSTM: 3 of 3 solved", "LSTM: 0 of 2 solved"} <= set(words)
-    assert "median and range of 2 seeds" in words
+    assert "median and range over seeds" in words  # three of one machine, two of others
+    alike = {name: seeds[:2] for name, seeds in MACHINES.items()}
+    assert "median and range of 2 seeds" in texts(learning_curves(alike))
 
 
 def test_time_as_the_axis():
@@ -96,6 +99,11 @@ def test_published_marks_do_not_cover_each_other():
         marks[name] = mark.get_transform().transform(mark.get_xydata())[0] / figure.dpi * 72
     for one, other in combinations(marks.values(), 2):
         assert np.abs(one - other).max() > 4.5  # points; a mark is 4 wide
+    numbers = [text for text in axes.texts if text.get_text() in ("0.1", "0.5", "40")]
+    assert len(numbers) == 3
+    for number in numbers:
+        box = number.get_window_extent().transformed(Affine2D().scale(72 / figure.dpi))
+        assert not any(box.padded(1.9).contains(*mark) for mark in marks.values())
     assert marks["dnc"][0] == marks["ntm-lstm"][0] < marks["ntm-feedforward"][0] < marks["lstm"][0]
 
 

@@ -132,7 +132,7 @@ def learning_curves(
     beside = [9.0 if published and name == "sequences" else 0.0 for name in xs]
     between = 12.0
     legend = MachineLegend(
-        machines, left=left, width=width, title=title, seeds=min(map(len, machines.values()))
+        machines, left=left, width=width, title=title, seeds=[*map(len, machines.values())]
     )
     top = legend.height
     inner = (width - left - right - between * (len(xs) - 1) - sum(beside)) / len(xs)
@@ -176,10 +176,10 @@ def _mark_published(axes: Axes, published: Mapping[str, Number], floor: Number |
         fractions = [float((value - low) / (high - low)) for value in drawn]
     points = axes.get_position().height * axes.figure.get_size_inches()[1] * 72
     placed = spread(fractions, (SMALL + 0.5) / points)
-    first = _beside([fraction * points for fraction in fractions], [*map(len, groups.values())])
+    places = _beside([fraction * points for fraction in fractions], [*map(len, groups.values())])
     at_edge = axes.get_yaxis_transform()
     for number, (value, names) in enumerate(groups.items()):
-        for order, name in enumerate(names, start=first[number]):
+        for order, name in enumerate(names, start=places[number][0]):
             right = ScaledTranslation((4.0 + 5.5 * order) / 72, 0, axes.figure.dpi_scale_trans)
             axes.plot(
                 [1.0], [drawn[number]], styles[name].marker, mfc="white", mec=styles[name].colour,
@@ -189,7 +189,7 @@ def _mark_published(axes: Axes, published: Mapping[str, Number], floor: Number |
         moved = (placed[number] - fractions[number]) * points
         axes.annotate(
             plain_number(value), (1.0, drawn[number]),
-            (3.0 + 5.5 * (first[number] + len(names)), moved), xycoords=at_edge,
+            (3.0 + 5.5 * places[number][1], moved), xycoords=at_edge,
             textcoords="offset points", fontsize=SMALL, va="center", annotation_clip=False,
         )  # fmt: skip
     axes.annotate(
@@ -198,10 +198,18 @@ def _mark_published(axes: Axes, published: Mapping[str, Number], floor: Number |
     )  # fmt: skip
 
 
-def _beside(heights: Sequence[Number], counts: Sequence[int]) -> list[int]:
-    """How many markers stand left of each group's first; a group close above another joins it."""
-    first = []
+def _beside(heights: Sequence[Number], counts: Sequence[int]) -> list[tuple[int, int]]:
+    """For each group of markers, from the lowest up: where in its row its first one stands, and how
+    many the row holds. Groups closer than a marker's size, in points, share a row.
+    """
+    rows: list[list[int]] = []
     for number, height in enumerate(heights):
-        joins = number > 0 and height - heights[number - 1] < 5.0
-        first.append(first[-1] + counts[number - 1] if joins else 0)
-    return first
+        if rows and height - heights[rows[-1][-1]] < 5.0:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    return [
+        (sum(counts[other] for other in row[:order]), sum(counts[other] for other in row))
+        for row in rows
+        for order in range(len(row))
+    ]

@@ -136,9 +136,9 @@ def generalisation(
     return figure
 
 
-def seeds_of(errors: Errors) -> int:
-    """How many seeds every point rests on, at least."""
-    return min(np.size(values) for levels in errors.values() for values in levels.values())
+def seeds_of(errors: Errors) -> list[int]:
+    """How many seeds each point rests on."""
+    return [int(np.size(values)) for levels in errors.values() for values in levels.values()]
 
 
 def _places(tables: Sequence[Mapping[Level, object]]) -> tuple[dict[Level, float], bool]:

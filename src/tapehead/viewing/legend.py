@@ -1,6 +1,6 @@
 """The machines' names above the panels, and numbers beside them that must not touch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ class MachineLegend:
             seeds tells how many did.
         left, width: where the text starts and how wide the figure is, in millimetres.
         published: whether to explain the open markers.
-        seeds: how many seeds a band spans; from 2 on, band and line are explained.
+        seeds: how many each line rests on; if any has several, band and line are explained.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class MachineLegend:
         width: Number,
         title: str = "",
         published: bool = False,
-        seeds: int = 1,
+        seeds: Collection[int] = (),
     ) -> None:
         self._left, self._title = left, title
         self._styles = machine_styles(machines)
@@ -45,8 +45,10 @@ class MachineLegend:
             entries.append((name, label))
         if published:
             entries.append(("", "published"))
-        if seeds > 1:
-            entries.append((None, f"median and range of {seeds} seeds"))
+        if max(seeds, default=1) > 1:
+            alike = len(set(seeds)) == 1
+            number = f"of {max(seeds)} seeds" if alike else "over seeds"
+            entries.append((None, f"median and range {number}"))
         self._rows: list[list[tuple[float, str | None, str]]] = []
         room = used = width - left
         for name, label in entries:

@@ -179,9 +179,14 @@ def place(figure: Figure, left: Number, top: Number, width: Number, height: Numb
     """New axes with their top left corner at (left, top), all in millimetres."""
     total_width, total_height = figure.get_size_inches() * 25.4
     bottom = total_height - top - height
-    return figure.add_axes(
+    axes = figure.add_axes(
         (left / total_width, bottom / total_height, width / total_width, height / total_height)
     )
+    # Ticks may be made as late as when a user draws the figure again, with other settings.
+    look = {"labelsize": SMALL, "labelfontfamily": "DejaVu Sans", "labelcolor": TEXT}
+    axes.tick_params(which="major", length=2.0, width=0.5, pad=1.5, color=TEXT, **look)
+    axes.tick_params(which="minor", length=1.2, width=0.4, pad=1.5, color=TEXT, **look)
+    return axes
 
 
 def open_frame(axes: Axes) -> None:

@@ -48,7 +48,7 @@ def compare(
     if not machines or not all(machines.values()):
         raise ValueError("machines must hold at least one machine, each with at least one seed")
     panels = 2 if errors else 1
-    seeds = min([*map(len, machines.values()), *([seeds_of(errors)] if errors else [])])
+    seeds = [*map(len, machines.values()), *(seeds_of(errors) if errors else ())]
     legend = MachineLegend(
         {**dict.fromkeys(errors or ()), **machines}, left=_LEFT, width=width, title=title,
         published=bool(published_errors), seeds=seeds,
@@ -105,7 +105,7 @@ def summary_figure(
         raise ValueError("machines must hold at least one machine, each with at least one seed")
     share = round(0.62 * width)
     inner = width - share - _LEFT - _RIGHT
-    seeds = min([*map(len, machines.values()), *([seeds_of(errors)] if errors else [])])
+    seeds = [*map(len, machines.values()), *(seeds_of(errors) if errors else ())]
     legend = MachineLegend(machines, left=share + _LEFT, width=width, seeds=seeds)
     count, plot, gap = 2 if errors else 1, 32.0, _BELOW + 4.5
     needed = legend.height + plot * count + gap * (count - 1) + _BELOW

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from samples import copy_episode, copy_trace, image, line, texts, titled
 
 from tapehead.viewing import heads_figure, memory_figure
-from tapehead.viewing.memory import has_tensors, tensor_of, used_rows
+from tapehead.viewing.memory import has_tensors, label_rows, tensor_of, used_rows
+from tapehead.viewing.style import new_figure, place
 
 
 def bands(figure, title, count):
@@ -115,8 +116,17 @@ def test_left_out_rows_show_as_a_line():
     breaks = [x.get_ydata()[0] for x in axes.lines if len(set(x.get_ydata())) == 1]
     assert breaks == [2.5]
     np.testing.assert_array_equal(image(axes), weights[0, :, 0, [19, 20, 21, 2, 3, 4]])
-    labels = dict(zip(axes.get_yticks(), axes.get_yticklabels(), strict=True))
-    assert labels[3].get_text() == "2"  # where it goes on
+
+
+def test_rows_are_numbered_roundly_and_where_they_go_on():
+    axes = place(new_figure(50, 60), 10, 10, 30, 40)
+    rows = np.array([*range(103, 128), *range(8), *range(47, 53)])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    label_rows(axes, rows, 40)
+    shown = {int(t): label.get_text() for t, label in zip(axes.get_yticks(), axes.get_yticklabels(),
+                                                          strict=True)}  # fmt: skip
+    assert shown == {p: str(rows[p]) for p in shown}
+    assert [int(text) for text in shown.values()] == [105, 110, 115, 120, 125, 0, 5, 47, 50]
 
 
 def test_heads_are_drawn_as_traced():
