@@ -204,7 +204,9 @@ def test_soft_choice_is_the_plain_machine_to_the_floor_of_the_logarithm():
 
 
 def test_evaluation_reads_and_writes_exactly_one_row():
-    machine = DiscreteNTM(4, 3, memory_size=6, word_size=3, hidden_size=8).eval()
+    # Reading after the write, so that what was read stands in the memory of the same step.
+    sizes = {"memory_size": 6, "word_size": 3, "hidden_size": 8, "read_first": False}
+    machine = DiscreteNTM(4, 3, **sizes).eval()
     trace = machine.trace(torch.randn(2, 9, 4))
     for name in ("read_weights", "write_weights"):
         weights = getattr(trace, name)

@@ -1,5 +1,6 @@
 """Device, precision and processes, by Lightning Fabric."""
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed"}
+
+
+def _leave_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def launch_fabric(config: TrainConfig) -> "Fabric":
@@ -47,6 +53,8 @@ def launch_fabric(config: TrainConfig) -> "Fabric":
             precision=precision,
             plugins=[TorchElasticEnvironment()],
         )
+        # While its threads still run: at the very end of the process they would abort it.
+        atexit.register(_leave_group)
     if config.batch_size % fabric.world_size:
         raise ValueError(
             f"batch_size must be a multiple of the {fabric.world_size} processes, "
