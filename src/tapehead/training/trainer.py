@@ -154,8 +154,9 @@ class Trainer:
             progress.row_seconds, progress.row_sequences = progress.seconds, progress.sequences
             at_full_difficulty = session.curriculum.finished
             session.curriculum.reported(means)
-        wanted = self.config.stop_when_solved and at_full_difficulty
-        return wanted and session.task.solved(means)
+        # When success first came is a result even where it does not end the run.
+        news = self.config.stop_when_solved or progress.solved_after is None
+        return news and at_full_difficulty and session.task.solved(means)
 
     def _validate(self) -> None:
         session, progress = self.session, self.session.progress
