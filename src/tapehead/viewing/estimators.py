@@ -1,7 +1,7 @@
 """What each gradient estimator does to a toy whose answer is known: cost and gradient variance."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,9 +35,10 @@ STYLES = {
 }
 """The look of each estimator in every figure."""
 
-Points = tuple[Sequence[float], Sequence[float]]
+Points = tuple[Sequence[int | float], Sequence[int | float]]
 
 
+@runtime_checkable
 class ToyCurves(Protocol):
     """What a run of the toy recorded: `loss` and `log_variance` are (seeds, points)."""
 
@@ -52,7 +53,7 @@ def toy_figure(
     published_loss: Mapping[str, Mapping[str, Points]],
     published_log_variance: Mapping[str, Mapping[str, Points]],
     *,
-    width: float = DOUBLE,
+    width: int | float = DOUBLE,
 ) -> Figure:
     """A column for each setting: expected cost above, log-variance of the gradient below.
 
