@@ -135,6 +135,13 @@ def test_summary_shows_the_machine_at_work_beside_its_curves():
     assert {"a", "b", "c"} <= set(texts(figure))
 
 
+def test_summary_of_a_memory_whose_words_are_not_traced():
+    trace = {name: copy_trace(5)[name] for name in ("write_weights", "read_weights")}
+    figure = summary_figure(copy_episode(5), trace, MACHINES, ERRORS)
+    assert image(titled(figure, "Write weightings")).shape[0] == 11
+    assert "Adds" not in texts(figure)
+
+
 def test_summary_needs_a_memory_and_a_curve():
     with pytest.raises(ValueError, match="no 'write_weights'"):
         summary_figure(copy_episode(5), {}, MACHINES)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tapehead.viewing.episode import Episode
@@ -116,7 +115,6 @@ def length_figure(
             time_axis(upper, labelled=False)
             time_axis(lower, labelled=True)
             lower.set_xlabel("")
-            _sparse_ticks(lower, span)
             upper.set_title(label, pad=2.5)
             upper.annotate(
                 notes[label], (0, 1), (text_mm(f"{label}  ") / 25.4 * 72, 2.5),
@@ -155,11 +153,6 @@ def _break_lines(
         lines[-1].append((label, used + space))
         used += space + max(span, texts[label] + 2.5 - space)
     return lines, cell
-
-
-def _sparse_ticks(axes: Axes, span: Number) -> None:
-    """As many ticks as fit over `span` millimetres."""
-    axes.xaxis.get_major_locator().set_params(nbins=max(1, min(9, int(span / 7))))
 
 
 def _note(answer: Episode) -> str:

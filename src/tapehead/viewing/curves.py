@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from tapehead.viewing.legend import MachineLegend, spread
@@ -20,6 +20,7 @@ from tapehead.viewing.style import (
     new_figure,
     open_frame,
     place,
+    size_of,
     styled,
 )
 
@@ -82,7 +83,7 @@ def draw_curves(
     if log:
         axes.set_yscale("log")
         axes.set_ylim(bottom=max(floor, 0.6 * axes.dataLim.y0))
-        axes.yaxis.set_major_formatter(plain_number)
+        axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
         axes.yaxis.set_minor_formatter(NullFormatter())
     elif axes.dataLim.y0 < 0.5 * axes.dataLim.y1:
         axes.set_ylim(bottom=min(0.0, axes.dataLim.y0))
@@ -152,8 +153,8 @@ def learning_curves(
     return figure
 
 
-def plain_number(value: Number, _: int | None = None) -> str:
-    """0.01, 1, 1000."""
+def plain_number(value: Number, position: Number | None = None) -> str:
+    """0.01, 1, 1000; as a formatter of ticks too."""
     return f"{value:g}"
 
 
@@ -174,7 +175,7 @@ def _mark_published(axes: Axes, published: Mapping[str, Number], floor: Number |
         fractions = [float(np.log(value / low) / np.log(high / low)) for value in drawn]
     else:
         fractions = [float((value - low) / (high - low)) for value in drawn]
-    points = axes.get_position().height * axes.figure.get_size_inches()[1] * 72
+    points = size_of(axes)[1] / 25.4 * 72
     placed = spread(fractions, (SMALL + 0.5) / points)
     places = _beside([fraction * points for fraction in fractions], [*map(len, groups.values())])
     at_edge = axes.get_yaxis_transform()

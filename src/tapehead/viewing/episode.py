@@ -13,7 +13,7 @@ Array = np.ndarray | Tensor
 Image = Shaped[Array, "time channels"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class Episode:
     """One sequence and what a machine made of it, kept as NumPy arrays.
 
@@ -21,49 +21,60 @@ class Episode:
         inputs: (time, input channels), any real numbers.
         targets: (time, output channels), bits.
         outputs: (time, output channels), the probability of each bit, in [0, 1].
-        mask: (time,), the steps at which an answer is asked; None means all.
-        input_names: a name per input channel.
-        output_names: a name per output channel.
+        mask: (time,), the steps at which an answer is asked; left out: all.
+        input_names: a name per input channel, or None.
+        output_names: a name per output channel, or None.
 
     Raises:
         ValueError: shapes that do not fit together, or outputs that are not probabilities.
     """
 
-    inputs: Array
-    targets: Array
-    outputs: Array
-    mask: Array | None = None
-    input_names: Sequence[str] | None = None
-    output_names: Sequence[str] | None = None
+    inputs: np.ndarray
+    targets: np.ndarray
+    outputs: np.ndarray
+    mask: np.ndarray
+    input_names: Sequence[str] | None
+    output_names: Sequence[str] | None
 
-    def __post_init__(self) -> None:
-        for name in ("inputs", "targets", "outputs"):
-            value = to_array(getattr(self, name)).astype(float)
-            if value.ndim != 2 or 0 in value.shape:
-                raise ValueError(f"{name} must be (time, channels), got shape {value.shape}")
-            object.__setattr__(self, name, value)
-        steps = len(self.inputs)
-        mask = np.ones(steps, bool) if self.mask is None else to_array(self.mask).astype(bool)
-        object.__setattr__(self, "mask", mask)
-        if self.targets.shape != self.outputs.shape:
+    def __init__(
+        self,
+        *,
+        inputs: Array,
+        targets: Array,
+        outputs: Array,
+        mask: Array | None = None,
+        input_names: Sequence[str] | None = None,
+        output_names: Sequence[str] | None = None,
+    ) -> None:
+        images = {
+            name: to_array(values).astype(float)
+            for name, values in (("inputs", inputs), ("targets", targets), ("outputs", outputs))
+        }
+        for name, values in images.items():
+            if values.ndim != 2 or 0 in values.shape:
+                raise ValueError(f"{name} must be (time, channels), got shape {values.shape}")
+        steps = len(images["inputs"])
+        asked = np.ones(steps, bool) if mask is None else to_array(mask).astype(bool)
+        wanted, got = images["targets"].shape, images["outputs"].shape
+        if wanted != got:
+            raise ValueError(f"outputs must have the targets' shape {wanted}, got {got}")
+        if wanted[0] != steps or asked.shape != (steps,):
             raise ValueError(
-                f"outputs must have the targets' shape {self.targets.shape}, "
-                f"got {self.outputs.shape}"
+                "inputs, targets and mask must have as many steps, "
+                f"got {steps}, {wanted[0]} and {asked.shape}"
             )
-        if len(self.targets) != steps or mask.shape != (steps,):
-            raise ValueError(
-                f"inputs, targets and mask must have as many steps, got {steps}, "
-                f"{len(self.targets)} and {mask.shape}"
-            )
-        asked = self.outputs[mask]
-        if not ((asked >= 0) & (asked <= 1)).all():
+        answer = images["outputs"][asked]
+        if not ((answer >= 0) & (answer <= 1)).all():
             raise ValueError("outputs must be probabilities in [0, 1]; take the sigmoid of logits")
-        for name, image in (("input_names", self.inputs), ("output_names", self.outputs)):
-            names = getattr(self, name)
-            if names is not None and len(names) != image.shape[1]:
+        names = {"input_names": input_names, "output_names": output_names}
+        for (option, given), image in zip(names.items(), ("inputs", "outputs"), strict=True):
+            channels = images[image].shape[1]
+            if given is not None and len(given) != channels:
                 raise ValueError(
-                    f"{name} must hold {image.shape[1]} names, one per channel, got {len(names)}"
+                    f"{option} must hold {channels} names, one per channel, got {len(given)}"
                 )
+        for name, value in {**images, "mask": asked, **names}.items():
+            object.__setattr__(self, name, value)
 
     @property
     def wrong(self) -> Bool[np.ndarray, "time outputs"]:

@@ -1,10 +1,12 @@
 """Error against length or difficulty, inside and beyond what was trained (NTM figure 11)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tapehead.viewing.curves import LABELS, plain_number
 from tapehead.viewing.legend import MachineLegend
@@ -49,7 +51,13 @@ def draw_generalisation(
         style = styles[name]
         at, values = _in_order(levels, places)
         low, median, high = np.array([(v.min(), np.median(v), v.max()) for v in values]).T
-        look = {"marker": style.marker, "ms": 4, "mec": "white", "mew": 0.5, "clip_on": False}
+        look: dict[str, Any] = {
+            "marker": style.marker,
+            "ms": 4,
+            "mec": "white",
+            "mew": 0.5,
+            "clip_on": False,
+        }
         if is_scale:
             if max(map(len, values)) > 1:
                 axes.fill_between(
@@ -81,7 +89,7 @@ def draw_generalisation(
     if log:
         # Linear up to one, so that no error at all has a place on the axis.
         axes.set_yscale("symlog", linthresh=1.0, linscale=0.6)
-        axes.yaxis.set_major_formatter(plain_number)
+        axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
     axes.set_ylim(0, max(1.0, axes.dataLim.y1) * (1.25 if log else 1.04))
     open_frame(axes)
 
@@ -163,6 +171,6 @@ def _tick_levels(axes: Axes, levels: Sequence[Number]) -> None:
     """A tick at each tested length, unless they stand too close."""
     if len(levels) > 1 and min(np.diff(levels)) > 0.04 * levels[-1]:
         axes.set_xticks(levels)
-        axes.xaxis.set_major_formatter(plain_number)
+        axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
     else:
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))

@@ -1,18 +1,29 @@
 """Parts of the pictures over time: images, their channel names, bands of heads, time axes."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Shaped
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from tapehead.viewing.episode import Image
 from tapehead.viewing.header import text_mm
 from tapehead.viewing.legend import spread
-from tapehead.viewing.style import ERROR, FAINT, INK, SMALL, TEXT, WRONG, Number, place, to_array
+from tapehead.viewing.style import (
+    ERROR,
+    FAINT,
+    INK,
+    SMALL,
+    TEXT,
+    WRONG,
+    Number,
+    place,
+    size_of,
+    to_array,
+)
 
 _LINE = 2.5
 """Millimetres from one line of small type to the next."""
@@ -26,7 +37,8 @@ def group_names(names: Sequence[str]) -> list[tuple[int, int, str]]:
     """
     groups: list[tuple[int, int, str, int, int]] = []
     for channel, name in enumerate(names):
-        stem, number = re.fullmatch(r"(.*?)\s*(\d*)", name, re.DOTALL).groups()
+        number = name[len(name.rstrip("0123456789")) :]
+        stem = name.removesuffix(number).rstrip()
         value = int(number) if number else -1
         if groups and number and groups[-1][2] == stem and groups[-1][4] + 1 == value >= 1:
             first, _, _, start, _ = groups[-1]
@@ -88,15 +100,14 @@ def label_channels(axes: Axes, names: Sequence[str] | None, *, heading: str = ""
     labels = [label for _, _, label in groups]
     centres = [(first + last) / 2 for first, last, _ in groups]
     # Labels keep apart even where channels are thinner than type; brackets stay where they belong.
-    height = axes.get_position().height * axes.figure.get_size_inches()[1] * 25.4
-    line = _LINE * len(names) / height
+    line = _LINE * len(names) / size_of(axes)[1]
     if heading:
         labels, centres = [heading, *labels], [centres[0] - line, *centres]
     axes.set_yticks(spread(centres, line, -0.5, len(names) - 0.5), labels)
     axes.tick_params(axis="y", labelleft=True, pad=4.0)
     for first, last, _ in groups:
         axes.plot(
-            [-3.0 / _points_wide(axes)] * 2, [first - 0.3, last + 0.3], color=FAINT, lw=0.7,
+            [-1.06 / size_of(axes)[0]] * 2, [first - 0.3, last + 0.3], color=FAINT, lw=0.7,
             transform=axes.get_yaxis_transform(), clip_on=False, solid_capstyle="butt",
         )  # fmt: skip
 
@@ -110,7 +121,9 @@ def row_height(names: Sequence[str] | None, least: Number, *, headings: int = 0)
 def time_axis(axes: Axes, *, labelled: bool) -> None:
     """Whole steps below, or nothing."""
     axes.tick_params(bottom=labelled, labelbottom=labelled)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    # No more than fit beside each other.
+    room = max(1, min(9, int(size_of(axes)[0] / 7)))
+    axes.xaxis.set_major_locator(MaxNLocator(room, integer=True, steps=[1, 2, 5, 10]))
     if labelled:
         axes.set_xlabel("time (steps)")
 
@@ -122,7 +135,7 @@ def mark_answer(axes: Axes, start: int | None, *, labelled: bool = False) -> Non
     axes.axvline(start + 0.5, color=TEXT, lw=0.5, dashes=(3, 2))
     first, last = axes.get_xlim()
     share = (start + 0.5 - first) / (last - first)
-    width = axes.get_position().width * axes.figure.get_size_inches()[0] * 25.4
+    width = size_of(axes)[0]
     title = text_mm(axes.get_title("left")) + 1.5
     if labelled and title < share * width < width - text_mm("answer", SMALL):
         axes.annotate(
@@ -148,19 +161,17 @@ def stack_bands(
 
 def label_bands(bands: Sequence[Axes], label: str = "") -> None:
     """The axis label beside the middle band, and at the right the number of each head."""
-    figure, first, last = bands[0].figure, bands[0].get_position(), bands[-1].get_position()
-    width, height = figure.get_size_inches() * 25.4
+    first, last = bands[0].get_position(), bands[-1].get_position()
+    width, height = size_of(bands[0])
     if label:
-        x = first.x0 - 8.7 / width
-        figure.text(x, (first.y1 + last.y0) / 2, label, rotation=90, ha="center", va="center")
+        x = first.x0 - 8.7 * first.width / width
+        bands[0].figure.text(
+            x, (first.y1 + last.y0) / 2, label, rotation=90, ha="center", va="center"
+        )
     if len(bands) > 1:
-        word = "head " if first.height * height > 8.0 else ""
+        word = "head " if height > 8.0 else ""
         for head, axes in enumerate(bands, start=1):
             axes.annotate(
                 f"{word}{head}", (1, 0.5), (2, 0), xycoords="axes fraction", fontsize=SMALL,
                 textcoords="offset points", va="center", color=FAINT, rotation=90 if word else 0,
             )  # fmt: skip
-
-
-def _points_wide(axes: Axes) -> float:
-    return axes.get_position().width * axes.figure.get_size_inches()[0] * 72

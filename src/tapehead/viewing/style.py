@@ -189,6 +189,15 @@ def place(figure: Figure, left: Number, top: Number, width: Number, height: Numb
     return axes
 
 
+def size_of(axes: Axes) -> tuple[float, float]:
+    """Width and height in millimetres."""
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    width, height = figure.get_size_inches() * 25.4
+    box = axes.get_position()
+    return float(box.width * width), float(box.height * height)
+
+
 def open_frame(axes: Axes) -> None:
     """Only the left and bottom lines."""
     axes.spines[["top", "right"]].set_visible(False)

@@ -9,7 +9,7 @@ from tapehead.viewing.episode import Episode
 from tapehead.viewing.generalisation import Errors, Level, draw_generalisation, seeds_of
 from tapehead.viewing.header import Header
 from tapehead.viewing.legend import MachineLegend
-from tapehead.viewing.memory import MemoryPanels
+from tapehead.viewing.memory import MemoryPanels, has_tensors
 from tapehead.viewing.seeds import Seed
 from tapehead.viewing.style import DOUBLE, Number, letter, new_figure, place, styled
 
@@ -110,7 +110,7 @@ def summary_figure(
     count, plot, gap = 2 if errors else 1, 32.0, _BELOW + 4.5
     needed = legend.height + plot * count + gap * (count - 1) + _BELOW
     # Adds and reads where there is room for them anyway.
-    for values in (True, False):
+    for values in (True, False) if has_tensors(trace, "add", "reads") else (False,):
         panels = MemoryPanels(episode, trace, element=element, width=share, values=values)
         header = Header(width=share, left=panels.left, title=title, keys=panels.keys)
         if header.height + panels.height <= needed:

@@ -91,14 +91,18 @@ def view_run(
     if drawable:
         figures["learning"] = learning_curves(machines, title=subject)
     evaluation = (read_result(path) or {}).get("evaluation") or {}
-    errors = {name: {at: scores["bit_errors"] for at, scores in evaluation.items()}}
-    beyond = {"trained": varied and varied[1:], "xlabel": varied.name if varied else ""}
-    if len(evaluation) > 1:
-        figures["generalisation"] = generalisation(errors, title=subject, log=True, **beyond)
+    levels = {at: scores["bit_errors"] for at, scores in evaluation.items()}
+    errors = {name: levels} if len(levels) > 1 else None
+    trained = (varied.lowest, varied.highest) if varied else None
+    xlabel = varied.name if varied else ""
+    if errors:
+        figures["generalisation"] = generalisation(
+            errors, trained=trained, log=True, xlabel=xlabel, title=subject
+        )
     if has_memory and drawable:
         figures["summary"] = summary_figure(
-            episode, trace, machines, errors if len(evaluation) > 1 else None, title=title,
-            log_errors=True, **beyond,
+            episode, trace, machines, errors, trained=trained, log_errors=True, xlabel=xlabel,
+            title=title,
         )  # fmt: skip
     with clear_errors(f"write figures to {out}"):
         return [save(figure, out / f"{kind}.png") for kind, figure in figures.items()]
