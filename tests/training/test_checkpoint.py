@@ -99,8 +99,10 @@ def test_a_damaged_checkpoint_is_recognised_and_the_one_before_taken(tmp_path, f
         path.write_bytes(data[: len(data) // 2] if harm == "cut" else b"")
     if (file, harm) == ("progress.json", "altered"):
         return  # one flipped bit may leave JSON whole; the next test is about its meaning
-    with pytest.raises(DamagedCheckpoint, match=f"{tmp_path / '2'} is damaged: .*{file}"):
+    with pytest.raises(DamagedCheckpoint, match=f"{tmp_path / '2'} is damaged: .*{file}") as caught:
         load_checkpoint(tmp_path, 2)
+    if harm == "cut" and file != "progress.json":
+        assert str(caught.value).endswith(f"{len(data) // 2:,} bytes instead of {len(data):,}")
     checkpoint, warning = load_latest(tmp_path)
     assert same(checkpoint, made(1))
     assert "is damaged" in warning

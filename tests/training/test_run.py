@@ -8,7 +8,7 @@ from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
 from tapehead.training import read_config, read_metrics, read_result
-from tapehead.training.provenance import provenance
+from tapehead.training.provenance import _commit, provenance
 from tapehead.training.run import RunDirectory
 
 
@@ -111,8 +111,29 @@ def test_a_run_that_has_not_ended_has_no_result(tmp_path):
         assert read_result(tmp_path / "run") == {"solved": True}
 
 
+def test_the_commit_is_that_of_our_own_checkout_only(tmp_path, monkeypatch):
+    def git(*arguments):
+        names = ["-c", "user.name=a", "-c", "user.email=b", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(
+            ["git", "-C", tmp_path, *names, *arguments], check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    for package in ("src/tapehead", "environment/tapehead"):
+        (tmp_path / package).mkdir(parents=True)
+        (tmp_path / package / "__init__.py").write_text("")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "all")
+    monkeypatch.setattr("tapehead.__file__", str(tmp_path / "src/tapehead/__init__.py"))
+    assert _commit.__wrapped__() == (git("rev-parse", "HEAD"), False)
+    (tmp_path / "src/tapehead/__init__.py").write_text("changed")
+    assert _commit.__wrapped__() == (git("rev-parse", "HEAD"), True)
+    monkeypatch.setattr("tapehead.__file__", str(tmp_path / "environment/tapehead/__init__.py"))
+    assert _commit.__wrapped__() == (None, None)
+
+
 def test_a_number_names_its_origin():
     facts = provenance()
     assert {"python", "torch", "numpy", "tapehead"} <= set(facts["versions"])
-    assert facts["commit"] is None or len(facts["commit"]) == 40
     assert json.loads(json.dumps(facts)) == facts
