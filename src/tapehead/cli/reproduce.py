@@ -37,7 +37,7 @@ class Reproduce:
     setting: str = "fast"
     """Our optimiser and rates, or the paper's"""
     seeds: int | None = None
-    """How many seeds each contestant gets, from 0 on; left out: 5, or as many as is usual."""
+    """How many seeds each contestant gets, from 0 on; left out: as many as is usual there, mostly 5."""
     machines: tuple[str, ...] = ()
     """Only these contestants; left out: all."""
     out: Path | None = None
@@ -97,11 +97,10 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
     jobs = plan(
         experiment,
         command.setting,
-        range(5 if command.seeds is None else command.seeds),
+        range(command.seeds or experiment.seeds),
         command.runs or Path("runs") / experiment.name / command.setting,
         contestants=command.machines,
-        # So that curves and tests are of the whole training, not of the first success.
-        stop_when_solved=False,
+        stop_when_solved=experiment.until_solved,
         max_sequences=command.max_sequences,
         test_sequences=command.test_sequences,
     )

@@ -46,6 +46,10 @@ class Experiment:
     """By contestant."""
     parameters: Mapping[str, int] = field(default_factory=dict)
     """The parameter count that the paper gives, by contestant."""
+    seeds: int = 5
+    """How many seeds each contestant gets unless told otherwise."""
+    until_solved: bool = False
+    """Whether a run ends at its first success; else curves and tests are of the whole training."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,7 +134,7 @@ PUBLISHED: dict[str, dict[str, Published]] = {
     "copy": {
         "ntm-lstm": Published(0.1, f"{PAPER}, Figure 3, read off at 100,000 sequences"),
         "ntm-feedforward": Published(0.1, f"{PAPER}, Figure 3, read off at 100,000 sequences"),
-        "lstm": Published(0.5, f"{PAPER}, Figure 3, read off at 1,000,000 sequences"),
+        "lstm": Published(4.8, f"{PAPER}, Figure 3, read off at 100,000 sequences"),
     },
     "repeat-copy": {
         "ntm-lstm": Published(0.0, f"{PAPER}, Figure 7, read off: near 0 from 200,000 sequences"),
@@ -247,5 +247,15 @@ EXPERIMENTS = (
         task="copy",
         contestants=tuple(READ_ORDERS),
         recipe=read_order,
+        seeds=10,
+    ),
+    Experiment(
+        name="ntm/time-to-solution",
+        source=f"{PAPER}, section 4.1; what `make train` does, with many seeds",
+        task="copy",
+        contestants=("ntm-lstm",),
+        recipe=recipe,
+        seeds=20,
+        until_solved=True,
     ),
 )
