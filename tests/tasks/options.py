@@ -1,11 +1,18 @@
-"""Every task of the NTM paper at ordinary and odd sizes."""
+"""Every task that answers in bits, at ordinary and odd sizes."""
 
 from hypothesis import strategies as st
 
 from tapehead.tasks import make_task
 
 # Those that answer in bits; the others have tests of their own.
-BIT_TASKS = ("copy", "repeat-copy", "associative-recall", "ngrams", "priority-sort")
+BIT_TASKS = (
+    "copy",
+    "repeat-copy",
+    "associative-recall",
+    "ngrams",
+    "priority-sort",
+    "chained-copy",
+)
 DEFAULTS = [make_task(name) for name in BIT_TASKS]
 
 ODD = [
@@ -19,6 +26,8 @@ ODD = [
     make_task("ngrams", context_length=3, sequence_length=30),
     make_task("priority-sort", num_bits=1, num_vectors=1, num_answers=1),
     make_task("priority-sort", num_bits=2, num_vectors=5, num_answers=5),
+    make_task("chained-copy", num_bits=1, length=1, max_sequences=1),
+    make_task("chained-copy", length=2, min_sequences=2, max_sequences=4, mixed_lengths=False),
 ]
 
 EVERY = DEFAULTS + ODD
@@ -42,6 +51,11 @@ def tasks(draw):
     if name == "copy":
         low, high = draw(ordered(1, 9))
         return make_task(name, num_bits=bits, min_length=low, max_length=high, mixed_lengths=mixed)
+    if name == "chained-copy":
+        low, high = draw(ordered(1, 4))
+        length = draw(st.integers(1, 3))
+        sizes = {"length": length, "min_sequences": low, "max_sequences": high}
+        return make_task(name, num_bits=bits, **sizes, mixed_lengths=mixed)
     if name == "repeat-copy":
         low, high = draw(ordered(1, 5))
         least, most = draw(ordered(1, 6))

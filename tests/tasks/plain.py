@@ -6,7 +6,15 @@
 
 from fractions import Fraction
 
-from tapehead.tasks import AssociativeRecall, Copy, NGrams, PrioritySort, RepeatCopy, Task
+from tapehead.tasks import (
+    AssociativeRecall,
+    ChainedCopy,
+    Copy,
+    NGrams,
+    PrioritySort,
+    RepeatCopy,
+    Task,
+)
 
 
 def plain_answer(task: Task, inputs: list[list[float]]) -> dict[int, list]:
@@ -17,6 +25,16 @@ def copy(task, inputs):
     width = task.num_bits
     end = next(t for t, row in enumerate(inputs) if row[width] == 1)
     return {end + 1 + t: inputs[t][:width] for t in range(end)}
+
+
+def chained_copy(task, inputs):
+    answers, shown = {}, []
+    for t, row in enumerate(inputs):
+        if row[task.num_bits] == 1:
+            heard = shown[-task.length :]
+            answers |= {t + 1 + i: vector for i, vector in enumerate(heard)}
+        shown.append(row[: task.num_bits])
+    return answers
 
 
 def repeat_copy(task, inputs):
@@ -73,6 +91,7 @@ def priority_sort(task, inputs):
 
 RULES = {
     Copy: copy,
+    ChainedCopy: chained_copy,
     RepeatCopy: repeat_copy,
     AssociativeRecall: associative_recall,
     NGrams: ngrams,

@@ -101,7 +101,9 @@ def _machines() -> list[dict[str, Any]]:
 
 def _show_machines(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["Machines"]
-    lines += [f"  {name:<6}{_shortened(summary, 92)}" for name, summary in catalogue.machines()]
+    machines = catalogue.machines()
+    width = max(len(name) for name, _ in machines) + 2
+    lines += [f"  {name:<{width}}{_shortened(text, 98 - width)}" for name, text in machines]
     cells = []
     for row in rows:
         options, published = row["options"], row["published"]
@@ -196,8 +198,12 @@ def _show_experiments(experiments: Sequence[dict[str, Any]]) -> str:
     for found in experiments:
         lines.append(f"{found['name']:<{width}}{found['source']}")
         if found["machines"]:
-            # Names may hold commas: "ntm-lstm, read first".
-            lines.append(f"{'':<{width}}{' | '.join(found['machines'])}")
+            # Names may hold commas and spaces: "ntm-lstm, read first".
+            whole = [name.replace(" ", "\xa0") for name in found["machines"]]
+            indent = " " * width
+            listed = textwrap.wrap(" | ".join(whole), WIDTH, initial_indent=indent,
+                                   subsequent_indent=indent)  # fmt: skip
+            lines += [line.replace("\xa0", " ") for line in listed]
     return "\n".join(["Experiments of `tapehead reproduce`", *lines])
 
 

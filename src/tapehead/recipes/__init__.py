@@ -2,13 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from tapehead.recipes import ntm
+from tapehead.recipes import dnc, ntm
 from tapehead.recipes.experiment import SETTINGS, Experiment, Published, Study
 
 if TYPE_CHECKING:
     import tapehead.training.config
 
-EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in ntm.EXPERIMENTS}
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment for experiment in (*ntm.EXPERIMENTS, *dnc.EXPERIMENTS)
+}
 """Every experiment by its name on the command line."""
 
 STUDIES: dict[str, Study] = {
@@ -28,7 +30,7 @@ def recipe(
 
     Args:
         task: name of the task.
-        machine: a contestant: "ntm-lstm", "ntm-feedforward", "lstm"; "ntm" means "ntm-lstm".
+        machine: a contestant: "ntm-lstm", "ntm-feedforward", "lstm", "dnc"; "ntm" means "ntm-lstm".
         setting: "fast" (ours, found by search) or "paper" (the paper's optimiser and rates).
 
     Raises:

@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 from tapehead.tasks.associative_recall import AssociativeRecall
+from tapehead.tasks.chained_copy import ChainedCopy
 from tapehead.tasks.copy import Copy
 from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
 from tapehead.tasks.ngrams import NGrams
@@ -18,6 +19,7 @@ TASKS: dict[str, type[Task]] = {
         AssociativeRecall,
         NGrams,
         PrioritySort,
+        ChainedCopy,
         Traversal,
         ShortestPath,
         Inference,
@@ -44,6 +46,7 @@ __all__ = [
     "TASKS",
     "AssociativeRecall",
     "Batch",
+    "ChainedCopy",
     "Copy",
     "Inference",
     "NGrams",

@@ -1,0 +1,116 @@
+"""The allocation test: one copy after another, more in all than the memory has rows."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tapehead.tasks.task import (
+    Batch,
+    Task,
+    bit_names,
+    certain_logits,
+    check_flag,
+    check_integer,
+    random_bits,
+    random_integers,
+    take_steps,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainedCopy(Task):
+    """n episodes of copy in one sequence: L random vectors, a delimiter, L steps without input in
+    which to say them again, then the next L vectors.
+
+    T = n (2L + 1) steps. Once said, vectors are of no more use: a machine that frees their rows
+    goes on for ever with L rows, one that does not needs n L. Input channels: the bits, then the
+    delimiter. Outputs: the bits.
+
+    num_bits: bits of each vector.
+    length: L, vectors of each episode.
+    min_sequences, max_sequences: range of n, uniform, both ends included.
+    mixed_lengths: n for each sequence of a batch; if false, one n for each batch.
+    """
+
+    name: ClassVar[str] = "chained-copy"
+    title: ClassVar[str] = "Chained copy"
+    source: ClassVar[str] = "Graves, Wayne et al. (2016), Extended Data Figure 1"
+
+    num_bits: int = 8
+    length: int = 5
+    min_sequences: int = 1
+    max_sequences: int = 10
+    mixed_lengths: bool = True
+
+    def __post_init__(self) -> None:
+        check_integer(self.name, "num_bits", self.num_bits, minimum=1)
+        check_integer(self.name, "length", self.length, minimum=1)
+        check_integer(self.name, "min_sequences", self.min_sequences, minimum=1)
+        check_integer(self.name, "max_sequences", self.max_sequences, minimum=self.min_sequences)
+        check_flag(self.name, "mixed_lengths", self.mixed_lengths)
+
+    @property
+    def input_size(self) -> int:
+        return self.num_bits + 1
+
+    @property
+    def output_size(self) -> int:
+        return self.num_bits
+
+    @property
+    def channel_names(self) -> list[str]:
+        return [*self.output_names, "delimiter"]
+
+    @property
+    def output_names(self) -> list[str]:
+        return bit_names(self.num_bits)
+
+    @property
+    def pass_mark(self) -> tuple[str, float]:
+        return ("bit_errors", 0.1)
+
+    @property
+    def max_difficulty(self) -> int:
+        return self.max_sequences - self.min_sequences + 1
+
+    def _at_level(self, level: int) -> "ChainedCopy":
+        return replace(self, max_sequences=self.min_sequences + level - 1)
+
+    def test_settings(self) -> dict[str, Task]:
+        counts = (10, 20, 50)
+        return {str(n): replace(self, min_sequences=n, max_sequences=n) for n in counts}
+
+    def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
+        length, episode = self.length, 2 * self.length + 1
+        counts = random_integers(
+            generator, self.min_sequences, self.max_sequences, batch_size, mixed=self.mixed_lengths
+        )
+        most = int(counts.max())
+        vectors = random_bits(generator, batch_size, most, length, self.num_bits)
+        exists = torch.arange(most, device=generator.device) < counts[:, None]
+        vectors = vectors * exists[..., None, None]
+
+        inputs = vectors.new_zeros(batch_size, most, episode, self.input_size)
+        inputs[:, :, :length, : self.num_bits] = vectors
+        inputs[:, :, length, self.num_bits] = exists.to(inputs.dtype)
+        targets = vectors.new_zeros(batch_size, most, episode, self.num_bits)
+        targets[:, :, length + 1 :] = vectors
+        mask = exists[..., None].repeat(1, 1, episode)
+        mask[:, :, : length + 1] = False
+        return Batch(
+            inputs.flatten(1, 2), targets.flatten(1, 2), mask.flatten(1, 2), episode * counts
+        )
+
+    def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
+        steps = torch.arange(batch.inputs.shape[1], device=batch.inputs.device)
+        delimiter = batch.inputs[:, :, self.num_bits] > 0
+        # The last delimiter at or before each step; none yet counts as long ago.
+        latest = torch.where(delimiter, steps, -2 * len(steps)).cummax(dim=1).values
+        since = steps - latest
+        answering = (since > 0) & (since <= self.length)
+        shown = (steps - self.length - 1).expand_as(answering)
+        vectors = batch.inputs[:, :, : self.num_bits]
+        return certain_logits(take_steps(vectors, shown, answering))
