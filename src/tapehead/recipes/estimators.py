@@ -105,7 +105,7 @@ def cells(
                     "metric": "expected cost",
                     "unit": "1",
                     "values": [round(value, 7) for value in loss.tolist()],
-                    "published": published and published[-1],
+                    "published": published[-1] if published else None,
                 }
             )
             if estimator != "exact":
@@ -116,7 +116,7 @@ def cells(
                         "metric": "log-variance",
                         "unit": "natural log of the variance of a one-sample gradient",
                         "values": [round(v, 3) for v in curves.log_variance[:, -1].tolist()],
-                        "published": variance and variance[-1],
+                        "published": variance[-1] if variance else None,
                     }
                 )
     for row in rows:

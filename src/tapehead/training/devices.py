@@ -4,7 +4,7 @@ import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
@@ -16,7 +16,11 @@ from tapehead.training.randomness import capture_globals, restore_globals
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-_PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed"}
+_PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {
+    "32": "32-true",
+    "64": "64-true",
+    "bf16-mixed": "bf16-mixed",
+}
 
 
 def _leave_group() -> None:

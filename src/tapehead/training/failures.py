@@ -72,9 +72,12 @@ def read_batch(path: Path | str) -> Batch:
 
 @runtime_checkable
 class _Step(Protocol):
-    batch: Batch
-    outputs: Tensor
-    loss: Tensor | float
+    @property
+    def batch(self) -> Batch: ...
+    @property
+    def outputs(self) -> Tensor: ...
+    @property
+    def loss(self) -> Tensor | float: ...
 
 
 def non_finite(

@@ -58,7 +58,7 @@ class FlatParameters:
         self.parameter = nn.Parameter(flat)
         self.parameter.grad = torch.zeros_like(flat)
         self.gradient: Float[Tensor, " numbers"] = self.parameter.grad
-        self._copied: list[nn.Parameter] = []
+        self._copied: list[Tensor] = []
         self._copies: list[Tensor] = []
         for parameter, values, gradient in zip(
             self._parameters, self._views(flat), self._views(self.gradient), strict=True

@@ -1,5 +1,6 @@
 """From a run directory back to a trained machine."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -69,7 +70,7 @@ def load_weights(machine: nn.Module, checkpoint: Checkpoint) -> None:
 
 
 def copy_tensors(
-    target: dict[str, Tensor], source: dict[str, Tensor], part: str, step: int
+    target: Mapping[str, Tensor], source: Mapping[str, Tensor], part: str, step: int
 ) -> None:
     """Copy tensors by name into tensors of the same names and shapes."""
     problem = None

@@ -28,7 +28,7 @@ class _Optimiser(torch.optim.Optimizer):
             kernels.prepare({weights.dtype for weights in parameters})
             self._fused = kernels.update
 
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():

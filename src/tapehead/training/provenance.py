@@ -31,7 +31,7 @@ def provenance() -> dict[str, Any]:
 
 @cache
 def _versions() -> dict[str, str | None]:
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in ("tapehead", "torch", "numpy", "numba", "lightning-fabric"):
         try:
             versions[package] = version(package)

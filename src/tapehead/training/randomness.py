@@ -42,7 +42,9 @@ def seed_globals(seed: int, *path: int) -> None:
 
 def capture_globals(device: torch.device) -> dict[str, Tensor]:
     """The states of all global generators, as tensors of fixed sizes."""
-    _, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
+    numpy = np.random.get_state(legacy=False)  # noqa: NPY002
+    keys, position = numpy["state"]["key"], numpy["state"]["pos"]
+    has_gauss, gauss = numpy["has_gauss"], numpy["gauss"]
     version, integers, python_gauss = random.getstate()
     assert version == 3
     states = {

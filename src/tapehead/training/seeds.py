@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tapehead.errors import TapeheadError
 from tapehead.training.config import TrainConfig
@@ -127,7 +127,7 @@ class _Workers:
                         for connection in self._busy:
                             _signal(self._processes[connection], signal.SIGTERM)
                     for connection in wait(list(self._busy), timeout=0.2):
-                        self._hear(connection)
+                        self._hear(cast(Connection, connection))
             finally:
                 for connection, process in self._processes.items():
                     connection.close()

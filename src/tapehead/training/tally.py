@@ -60,7 +60,8 @@ class Tally:
         self._numbers = {}
 
 
-def _vector(values: list[Tensor] | list[float]) -> Tensor:
+def _vector(values: list[Any]) -> Tensor:
+    """Of tensors or of numbers, never mixed."""
     if not isinstance(values[0], Tensor):
         return torch.tensor(values, dtype=torch.float64)
     return torch.cat([value.reshape(-1) for value in values]).double()

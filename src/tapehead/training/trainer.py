@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -95,6 +95,7 @@ class Trainer:
             self._report()
         if progress.validation is None or progress.validation["step"] != progress.step:
             self._validate()
+        assert progress.validation is not None
         self._save()
         session.learner.release()
         evaluation = {}
@@ -212,7 +213,8 @@ class Trainer:
             # Whatever one process decides must happen in all of them at the same step.
             wishes = [due and self.fabric.is_global_zero, signal or 0]
             wishes = torch.tensor(wishes, device=self.fabric.device)
-            due, signal = self.fabric.all_reduce(wishes, reduce_op="max").tolist()
+            decided = cast(torch.Tensor, self.fabric.all_reduce(wishes, reduce_op="max"))
+            due, signal = decided.tolist()
         if due or signal or self._save_now:
             self._save()
         if signal:
@@ -242,7 +244,9 @@ class Trainer:
         self._reporter.reported(row)
 
     def _average(self, tensor: torch.Tensor) -> torch.Tensor:
-        return self.fabric.all_reduce(tensor.to(self.fabric.device), reduce_op="mean")
+        return cast(
+            torch.Tensor, self.fabric.all_reduce(tensor.to(self.fabric.device), reduce_op="mean")
+        )
 
     def _resume_clock(self) -> None:
         self._clock = perf_counter()

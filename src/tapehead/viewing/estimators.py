@@ -42,9 +42,12 @@ Points = tuple[Sequence[int | float], Sequence[int | float]]
 class ToyCurves(Protocol):
     """What a run of the toy recorded: `loss` and `log_variance` are (seeds, points)."""
 
-    steps: list[int]
-    loss: object
-    log_variance: object
+    @property
+    def steps(self) -> list[int]: ...
+    @property
+    def loss(self) -> object: ...
+    @property
+    def log_variance(self) -> object: ...
 
 
 @styled
@@ -97,10 +100,12 @@ def _draw(axes: Axes, name: str, steps: Sequence[int], values: np.ndarray) -> No
     # A biased estimator may end with no variance at all: its logarithm is cut, not drawn.
     values = np.where(np.isfinite(values), values, np.nan)
     kept = ~np.isnan(values).any(0)
-    steps, values = np.asarray(steps)[kept], values[:, kept]
+    points, values = np.asarray(steps)[kept], values[:, kept]
     if values.shape[0] > 1:
-        axes.fill_between(steps, values.min(0), values.max(0), color=style.colour, alpha=0.13, lw=0)
-    axes.plot(steps, np.median(values, 0), color=style.colour, ls=style.dashes, zorder=3)
+        axes.fill_between(
+            points, values.min(0), values.max(0), color=style.colour, alpha=0.13, lw=0
+        )
+    axes.plot(points, np.median(values, 0), color=style.colour, ls=style.dashes, zorder=3)
 
 
 def _mark(axes: Axes, published: Mapping[str, Points]) -> None:
