@@ -12,6 +12,10 @@ def curriculum(kind, **settings):
     return CurriculumSchedule(TrainConfig(curriculum=kind, **settings), TASK)
 
 
+def solves(task):
+    return SOLVED
+
+
 def longest(schedule, step=0, sequences=0):
     return schedule.task_for(step, sequences).max_length
 
@@ -36,17 +40,36 @@ def test_naive_goes_up_only_when_solved_and_only_to_the_top():
     schedule = curriculum("naive", curriculum_start=2)
     levels = []
     for means in (UNSOLVED, SOLVED, UNSOLVED, SOLVED, SOLVED, SOLVED):
-        schedule.reported(means)
+        schedule.reported(means, solves)
         levels.append(longest(schedule))
     assert levels == [2, 3, 3, 4, 5, 5]
     assert schedule.finished
     assert schedule.task_for(0, 0) is TASK
 
 
+@pytest.mark.parametrize("kind", ["naive", "look-back"])
+def test_a_level_is_passed_on_fresh_sequences_of_its_own(kind):
+    """Training batches have easier ones among them, and a teacher may help with them."""
+    schedule = curriculum(kind, curriculum_start=2)
+    asked = []
+
+    def fails(task):
+        asked.append(task)
+        return UNSOLVED
+
+    schedule.reported(SOLVED, fails)
+    assert schedule.level == 2
+    assert asked == [TASK.with_difficulty(2)]
+    schedule.reported(UNSOLVED, fails)
+    assert len(asked) == 1, "no look at fresh sequences without need"
+    schedule.reported(SOLVED, solves)
+    assert schedule.level == 3
+
+
 def test_look_back_draws_a_tenth_from_earlier_levels():
     schedule = curriculum("look-back", seed=7)
     for _ in range(3):
-        schedule.reported(SOLVED)
+        schedule.reported(SOLVED, solves)
     assert schedule.level == 4
     lengths = [longest(schedule, step=step) for step in range(4_000)]
     counts = [lengths.count(length) for length in range(1, 6)]

@@ -1,7 +1,7 @@
 """How difficult the training sequences are, from step to step."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tapehead.tasks import Task
 from tapehead.training.config import TrainConfig
@@ -16,7 +16,9 @@ class CurriculumSchedule:
 
     - none: the task as it is.
     - linear: from `curriculum_start` to the full difficulty, evenly over `curriculum_sequences`.
-    - naive: one level up whenever the scores of a report meet the task's pass mark.
+    - naive: one level up whenever the level meets the task's pass mark: in the scores of a report,
+      and then on fresh sequences of that level, which nothing easier is mixed into and which a
+      machine answers as in earnest.
     - look-back: as naive, but a tenth of the batches comes from an earlier level, drawn evenly,
       so that what was learned is kept (after Zaremba & Sutskever 2014, section 4).
 
@@ -55,9 +57,13 @@ class CurriculumSchedule:
             self.level = min(self._first + climbed, self._last)
         return self._at(self._level_of(step))
 
-    def reported(self, means: Mapping[str, float]) -> None:
-        """Take note of the mean scores of a report."""
-        if self._kind in ("naive", "look-back") and not self.finished and self._task.solved(means):
+    def reported(
+        self, means: Mapping[str, float], fresh: Callable[[Task], Mapping[str, float]]
+    ) -> None:
+        """Take note of the mean scores of a report; `fresh` gives those of new sequences."""
+        if self._kind not in ("naive", "look-back") or self.finished:
+            return
+        if self._task.solved(means) and self._task.solved(fresh(self._at(self.level))):
             self.level += 1
 
     def _level_of(self, step: int) -> int:

@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import torch
 
+from tapehead.tasks import Task
 from tapehead.training.checkpoint import save_checkpoint
 from tapehead.training.evaluation import evaluate_settings, mean_scores
 from tapehead.training.failures import NonFiniteError, Stopped, StopRequest
-from tapehead.training.randomness import Stream
+from tapehead.training.randomness import Stream, derived_seed
 from tapehead.training.reporting import Reporter, RunInfo
 from tapehead.training.result import Result
 from tapehead.training.run import RunDirectory, read_result
@@ -154,10 +155,23 @@ class Trainer:
             )
             progress.row_seconds, progress.row_sequences = progress.seconds, progress.sequences
             at_full_difficulty = session.curriculum.finished
-            session.curriculum.reported(means)
+            session.curriculum.reported(means, self._fresh_scores)
         # When success first came is a result even where it does not end the run.
         news = self.config.stop_when_solved or progress.solved_after is None
         return news and at_full_difficulty and session.task.solved(means)
+
+    def _fresh_scores(self, task: Task) -> dict[str, float]:
+        """Mean scores on sequences that no training and no other report has drawn."""
+        session, config = self.session, self.config
+        scores = mean_scores(
+            session.machine,
+            task,
+            config.validation_sequences,
+            VALIDATION_BATCH,
+            derived_seed(config.seed, Stream.CURRICULUM, session.progress.step),
+            Stream.VALIDATION,
+        )
+        return self.fabric.broadcast(scores) if self.fabric.world_size > 1 else scores
 
     def _validate(self) -> None:
         session, progress = self.session, self.session.progress
