@@ -1,10 +1,16 @@
 """The recipes of the DNC name machines that can be built, and differ in what they say."""
 
+import dataclasses
+import inspect
+
 import pytest
 import torch
 
+from tapehead.machines import MACHINES
 from tapehead.recipes import EXPERIMENTS, SETTINGS, recipe
 from tapehead.recipes.dnc import VARIANTS
+from tapehead.tasks import TASKS
+from tapehead.training import TrainConfig
 from tapehead.training.build import build_machine, build_task
 
 NAMES = [name for name in EXPERIMENTS if name.startswith("dnc/")]
@@ -34,7 +40,7 @@ def test_the_papers_own_counts():
     machine, task = allocation.machine_options, build_task(allocation)
     assert machine["memory_size"] == 10
     assert machine["controller"] == "feedforward"
-    assert task.max_sequences * task.length == 50
+    assert task.max_copies * task.length == 50
     assert config_of("dnc/allocation", "ntm-feedforward").machine_options["memory_size"] == 10
 
 
@@ -60,3 +66,12 @@ def test_an_extension_changes_one_choice():
 def test_training_a_dnc_starts_from_its_recipe():
     assert recipe("copy", "dnc") == config_of("dnc/copy", "dnc")
     assert recipe("chained-copy", "dnc") == config_of("dnc/allocation", "dnc")
+
+
+def test_no_option_of_a_task_or_machine_is_one_of_training():
+    """On the command line they stand side by side."""
+    training = {field.name for field in dataclasses.fields(TrainConfig)}
+    for kind in TASKS.values():
+        assert not training & {field.name for field in dataclasses.fields(kind)}, kind.name
+    for name, kind in MACHINES.items():
+        assert not training & set(inspect.signature(kind).parameters), name

@@ -26,8 +26,8 @@ ODD = [
     make_task("ngrams", context_length=3, sequence_length=30),
     make_task("priority-sort", num_bits=1, num_vectors=1, num_answers=1),
     make_task("priority-sort", num_bits=2, num_vectors=5, num_answers=5),
-    make_task("chained-copy", num_bits=1, length=1, max_sequences=1),
-    make_task("chained-copy", length=2, min_sequences=2, max_sequences=4, mixed_lengths=False),
+    make_task("chained-copy", num_bits=1, length=1, max_copies=1),
+    make_task("chained-copy", length=2, min_copies=2, max_copies=4, mixed_lengths=False),
 ]
 
 EVERY = DEFAULTS + ODD
@@ -54,7 +54,7 @@ def tasks(draw):
     if name == "chained-copy":
         low, high = draw(ordered(1, 4))
         length = draw(st.integers(1, 3))
-        sizes = {"length": length, "min_sequences": low, "max_sequences": high}
+        sizes = {"length": length, "min_copies": low, "max_copies": high}
         return make_task(name, num_bits=bits, **sizes, mixed_lengths=mixed)
     if name == "repeat-copy":
         low, high = draw(ordered(1, 5))

@@ -7,7 +7,7 @@ from tapehead.tasks import ChainedCopy
 
 
 def test_layout_of_two_episodes():
-    task = ChainedCopy(num_bits=1, length=2, min_sequences=2, max_sequences=2)
+    task = ChainedCopy(num_bits=1, length=2, min_copies=2, max_copies=2)
     batch = task.batch(torch.Generator().manual_seed(3), 1)
     a, b, c, d = (batch.inputs[0, t, 0].item() for t in (0, 1, 5, 6))
     assert batch.inputs[0].tolist() == [
@@ -22,14 +22,14 @@ def test_layout_of_two_episodes():
 def test_papers_sizes():
     """Ten sequences of five vectors, so that ten rows cannot hold them all."""
     task = ChainedCopy()
-    assert task.length * task.max_sequences == 50
-    assert task.test_settings()["10"].max_sequences == 10
+    assert task.length * task.max_copies == 50
+    assert task.test_settings()["10"].max_copies == 10
     assert task.max_difficulty == 10
-    assert task.with_difficulty(3).max_sequences == 3
+    assert task.with_difficulty(3).max_copies == 3
 
 
 def test_numbers_of_episodes_and_bits_are_uniform():
-    task = ChainedCopy(num_bits=4, length=2, max_sequences=5)
+    task = ChainedCopy(num_bits=4, length=2, max_copies=5)
     batch = task.batch(torch.Generator().manual_seed(0), 10_000)
     assert_uniform(batch.lengths // 5, 1, 5)
     assert_fair(batch.targets[batch.mask])

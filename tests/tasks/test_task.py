@@ -369,7 +369,7 @@ def test_make_task_names_what_is_wrong():
         ("copy", {"min_length": 5, "max_length": 4}, "max_length = 4; .* at least 5"),
         ("copy", {"mixed_lengths": 1}, "mixed_lengths = 1; allowed: true or false"),
         ("chained-copy", {"length": 0}, "length = 0"),
-        ("chained-copy", {"min_sequences": 11}, "max_sequences = 10; .* at least 11"),
+        ("chained-copy", {"min_copies": 11}, "max_copies = 10; .* at least 11"),
         ("repeat-copy", {"max_length": 0}, "max_length = 0"),
         ("repeat-copy", {"min_repeats": 0}, "min_repeats = 0"),
         ("repeat-copy", {"min_repeats": 4, "max_repeats": 3}, "max_repeats = 3; .* at least 4"),

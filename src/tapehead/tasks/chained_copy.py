@@ -31,7 +31,7 @@ class ChainedCopy(Task):
 
     num_bits: bits of each vector.
     length: L, vectors of each episode.
-    min_sequences, max_sequences: range of n, uniform, both ends included.
+    min_copies, max_copies: range of n, uniform, both ends included.
     mixed_lengths: n for each sequence of a batch; if false, one n for each batch.
     """
 
@@ -41,15 +41,15 @@ class ChainedCopy(Task):
 
     num_bits: int = 8
     length: int = 5
-    min_sequences: int = 1
-    max_sequences: int = 10
+    min_copies: int = 1
+    max_copies: int = 10
     mixed_lengths: bool = True
 
     def __post_init__(self) -> None:
         check_integer(self.name, "num_bits", self.num_bits, minimum=1)
         check_integer(self.name, "length", self.length, minimum=1)
-        check_integer(self.name, "min_sequences", self.min_sequences, minimum=1)
-        check_integer(self.name, "max_sequences", self.max_sequences, minimum=self.min_sequences)
+        check_integer(self.name, "min_copies", self.min_copies, minimum=1)
+        check_integer(self.name, "max_copies", self.max_copies, minimum=self.min_copies)
         check_flag(self.name, "mixed_lengths", self.mixed_lengths)
 
     @property
@@ -74,19 +74,19 @@ class ChainedCopy(Task):
 
     @property
     def max_difficulty(self) -> int:
-        return self.max_sequences - self.min_sequences + 1
+        return self.max_copies - self.min_copies + 1
 
     def _at_level(self, level: int) -> "ChainedCopy":
-        return replace(self, max_sequences=self.min_sequences + level - 1)
+        return replace(self, max_copies=self.min_copies + level - 1)
 
     def test_settings(self) -> dict[str, Task]:
         counts = (10, 20, 50)
-        return {str(n): replace(self, min_sequences=n, max_sequences=n) for n in counts}
+        return {str(n): replace(self, min_copies=n, max_copies=n) for n in counts}
 
     def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
         length, episode = self.length, 2 * self.length + 1
         counts = random_integers(
-            generator, self.min_sequences, self.max_sequences, batch_size, mixed=self.mixed_lengths
+            generator, self.min_copies, self.max_copies, batch_size, mixed=self.mixed_lengths
         )
         most = int(counts.max())
         vectors = random_bits(generator, batch_size, most, length, self.num_bits)
