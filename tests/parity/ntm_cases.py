@@ -46,14 +46,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Inputs:
-    projected: Tensor
+    x: Tensor
     weights: NTMWeights
     state: NTMState
     lengths: Tensor | None
     spec: object
 
     def leaves(self) -> list[Tensor]:
-        return [self.projected, *self.weights, *self.state]
+        return [self.x, *self.weights, *self.state]
 
 
 def draw(case: Case, dtype: torch.dtype = torch.float64) -> Inputs:
@@ -71,12 +71,11 @@ def draw(case: Case, dtype: torch.dtype = torch.float64) -> Inputs:
     for name in ("read_weights", "write_weights"):
         weighting = getattr(state, name).detach().softmax(-1).float().to(dtype)
         state = state._replace(**{name: weighting.requires_grad_()})
-    gates = machine.input.out_features
-    projected = normal((case.batch, case.time, gates), 1.0)
+    x = normal((case.batch, case.time, machine.input_size), 1.0)
     lengths = None
     if case.ragged:
         lengths = torch.randint(0, case.time + 1, (case.batch,), generator=generator)
-    return Inputs(projected, weights, state, lengths, machine.spec)
+    return Inputs(x, weights, state, lengths, machine.spec)
 
 
 def as_type(inputs: Inputs, dtype: torch.dtype) -> Inputs:
@@ -85,7 +84,7 @@ def as_type(inputs: Inputs, dtype: torch.dtype) -> Inputs:
 
     return replace(
         inputs,
-        projected=cast(inputs.projected),
+        x=cast(inputs.x),
         weights=NTMWeights(*map(cast, inputs.weights)),
         state=NTMState(*map(cast, inputs.state)),
     )
@@ -96,17 +95,15 @@ def results(run, inputs: Inputs, **options) -> dict[str, Tensor]:
 
     The loss is a fixed random mixture of all outputs, the last state included.
     """
-    features, state = run(
-        inputs.projected, inputs.weights, inputs.state, inputs.spec, inputs.lengths, **options
-    )
-    outputs = {"features": features} | {f"last {n}": t for n, t in state._asdict().items()}
+    y, state = run(inputs.x, inputs.weights, inputs.state, inputs.spec, inputs.lengths, **options)
+    outputs = {"y": y} | {f"last {n}": t for n, t in state._asdict().items()}
     generator = torch.Generator().manual_seed(1)
-    loss = torch.zeros((), dtype=features.dtype)
+    loss = torch.zeros((), dtype=y.dtype)
     for tensor in outputs.values():
         mixture = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
         loss = loss + (tensor * mixture.to(tensor.dtype)).sum()
     gradients = torch.autograd.grad(loss, inputs.leaves(), allow_unused=True)
-    names = ["projected", *NTMWeights._fields, *NTMState._fields]
+    names = ["x", *NTMWeights._fields, *NTMState._fields]
     found = outputs | {f"d {name}": g for name, g in zip(names, gradients, strict=True)}
     return {
         name: tensor.detach()

@@ -68,8 +68,8 @@ def test_gradient_into_each_output_alone(output):
     inputs = draw(Case(num_reads=2, layers=2))
     found = []
     for run in (reference.ntm, cpu.ntm):
-        features, state = run(inputs.projected, inputs.weights, inputs.state, inputs.spec)
-        chosen = [features, *state][output]
+        y, state = run(inputs.x, inputs.weights, inputs.state, inputs.spec)
+        chosen = [y, *state][output]
         found.append(torch.autograd.grad(chosen.square().sum(), inputs.leaves(), allow_unused=True))
     for truth, value in zip(*found, strict=True):
         if truth is None:
@@ -81,14 +81,17 @@ def test_gradient_into_each_output_alone(output):
 
 def test_whole_sequence_equals_its_pieces():
     inputs = draw(Case(batch=5, time=11, layers=2))
-    whole, last = cpu.ntm(inputs.projected, inputs.weights, inputs.state, inputs.spec)
+    whole, last = cpu.ntm(inputs.x, inputs.weights, inputs.state, inputs.spec)
     state, pieces = inputs.state, []
-    for piece in inputs.projected.split([1, 4, 6], 1):
-        features, state = cpu.ntm(piece, inputs.weights, state, inputs.spec)
-        pieces.append(features)
+    for piece in inputs.x.split([1, 4, 6], 1):
+        y, state = cpu.ntm(piece, inputs.weights, state, inputs.spec)
+        pieces.append(y)
     torch.testing.assert_close(torch.cat(pieces, 1), whole, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(state, last, rtol=1e-12, atol=1e-12)
 
+
+EPSILON = 2.0**-23
+"""An error of half as much is what storing a number in float32 costs."""
 
 ROUNDING = [
     Case(batch=4, time=40, rows=128, word=20, hidden=100),
@@ -110,7 +113,7 @@ def test_float32_rounds_no_worse_than_twice_the_reference(case):
         truth = results(reference.ntm, inputs)
         eager, fused = results(reference.ntm, single), results(cpu.ntm, single)
         for name, value in truth.items():
-            errors = [max(relative_error(side[name], value), 3e-8) for side in (fused, eager)]
+            errors = [max(relative_error(side[name], value), EPSILON) for side in (fused, eager)]
             logarithms.setdefault(name, []).append(math.log(errors[0] / errors[1]))
     typical = {name: math.exp(sum(logs) / len(logs)) for name, logs in logarithms.items()}
     assert max(typical.values()) < 2, typical

@@ -14,7 +14,7 @@ from tapehead.machines.machine import (
     glorot_,
 )
 from tapehead.ops.backends import check_backend
-from tapehead.ops.ntm import NTMSpec, NTMState, NTMWeights, implementation
+from tapehead.ops.ntm import NTMSpec, NTMStart, NTMState, NTMWeights, begin, implementation
 from tapehead.ops.similarity import SIMILARITIES
 
 CONTROLLERS = ("lstm", "feedforward")
@@ -58,6 +58,11 @@ class NTM(Machine):
             nearly everywhere at once, the softmax of standard normals.
         backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
     """
+
+    recurrent_weight: Tensor
+    layer_weight: Tensor
+    layer_bias: Tensor
+    initial_memory: Tensor
 
     def __init__(
         self,
@@ -162,19 +167,7 @@ class NTM(Machine):
     def initial_state(self, batch_size: int) -> NTMState:
         check_sizes(batch_size=batch_size)
 
-        def repeated(tensor: Tensor) -> Tensor:
-            return tensor.expand(batch_size, *tensor.shape)
-
-        recurrent = self.recurrent_weight.shape[0]
-        zeros = self.initial_reads.new_zeros(batch_size, recurrent, self.hidden_size)
-        return NTMState(
-            memory=repeated(self.initial_memory),
-            read_weights=repeated(self.initial_read_logits.softmax(-1)),
-            write_weights=repeated(self.initial_write_logits.softmax(-1)),
-            reads=repeated(self.initial_reads),
-            hidden=zeros,
-            cell=zeros,
-        )
+        return begin(self._start(), batch_size)
 
     def forward(
         self,
@@ -183,9 +176,11 @@ class NTM(Machine):
         *,
         lengths: Int[Tensor, " batch"] | None = None,
     ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
-        projected, state, module = self._prepare(x, state, lengths)
-        features, state = module.ntm(projected, self._weights(), state, self.spec, lengths)
-        return self.output(features), state
+        module = self._prepare(x, lengths)
+        if state is None:
+            return module.ntm_afresh(x, self._weights(), self._start(), self.spec, lengths)
+        check_state(state, self.initial_state(x.shape[0]))
+        return module.ntm(x, self._weights(), state, self.spec, lengths)
 
     def trace(
         self,
@@ -194,20 +189,26 @@ class NTM(Machine):
         *,
         lengths: Int[Tensor, " batch"] | None = None,
     ) -> Trace:
-        projected, state, module = self._prepare(x, state, lengths)
-        features, state, inner = module.ntm_trace(
-            projected, self._weights(), state, self.spec, lengths
-        )
-        return Trace(self.output(features), state, inner)
-
-    def _prepare(self, x, state, lengths):
-        self._check_input(x, lengths)
+        module = self._prepare(x, lengths)
         start = self.initial_state(x.shape[0])
-        if state is not None:
-            check_state(state, start)
-            start = state
-        projected = self.input(x)
-        return projected, start, implementation(self.backend, projected, self.spec)
+        if state is None:
+            state = start
+        check_state(state, start)
+        return Trace(*module.ntm_trace(x, self._weights(), state, self.spec, lengths))
+
+    def _prepare(self, x, lengths):
+        self._check_input(x, lengths)
+        return implementation(self.backend, x, self.spec)
+
+    def _start(self) -> NTMStart:
+        layers = self.recurrent_weight.shape[0]
+        return NTMStart(
+            self.initial_memory,
+            self.initial_read_logits,
+            self.initial_write_logits,
+            self.initial_reads,
+            self.initial_reads.new_zeros(layers, self.hidden_size),
+        )
 
     def _weight_of_layers(self, name: str, layers: int, *shape: int) -> None:
         """A parameter, or with no such layer an empty constant: an optimiser or a data-parallel
@@ -220,10 +221,14 @@ class NTM(Machine):
 
     def _weights(self) -> NTMWeights:
         return NTMWeights(
+            self.input.weight,
+            self.input.bias,
             self.read_weight,
             self.recurrent_weight,
             self.layer_weight,
             self.layer_bias,
             self.interface.weight,
             self.interface.bias,
+            self.output.weight,
+            self.output.bias,
         )

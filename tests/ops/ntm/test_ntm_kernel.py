@@ -47,28 +47,26 @@ def test_results_do_not_depend_on_run_or_threads_bit_for_bit(batch):
 
 def calls_of_ntm(made, x):
     """The operation alone: PyTorch's own products round differently with the threads."""
-    projected = torch.linspace(-1, 1, x.shape[0] * 9 * 48).view(x.shape[0], 9, 48)
-    projected.requires_grad_()
+    x = x.detach().requires_grad_()
     weights = [weight.detach().requires_grad_() for weight in made._weights()]
     state = [part.detach().clone().requires_grad_() for part in made.initial_state(x.shape[0])]
-    features, last = cpu.ntm(
-        projected, type(made._weights())(*weights), NTMState(*state), made.spec
-    )
-    loss = features.square().sum() + sum(part.sum() for part in last)
-    return [features, *last, *torch.autograd.grad(loss, [projected, *weights, *state])]
+    y, last = cpu.ntm(x, NTMWeights(*weights), NTMState(*state), made.spec)
+    loss = y.square().sum() + sum(part.sum() for part in last)
+    return [y, *last, *torch.autograd.grad(loss, [x, *weights, *state])]
 
 
 def test_gradcheck():
     made = NTM(2, 1, memory_size=3, word_size=2, hidden_size=2, num_writes=2).double()
     start = made.initial_state(2)
-    projected = torch.randn(2, 3, 8, dtype=torch.float64, requires_grad=True)
-    leaves = [projected, *made._weights(), *(part.detach().clone() for part in start)]
+    x = torch.randn(2, 3, 2, dtype=torch.float64)
+    leaves = [x, *made._weights(), *(part.detach().clone() for part in start)]
     leaves = [leaf.detach().requires_grad_() for leaf in leaves]
 
-    def run(projected, *rest):
-        weights = NTMWeights(*rest[:6])
-        features, state = cpu.ntm(projected, weights, NTMState(*rest[6:]), made.spec)
-        return features, *state
+    def run(x, *rest):
+        count = len(NTMWeights._fields)
+        weights, start = NTMWeights(*rest[:count]), NTMState(*rest[count:])
+        y, state = cpu.ntm(x, weights, start, made.spec)
+        return y, *state
 
     assert torch.autograd.gradcheck(run, leaves)
 
@@ -116,12 +114,11 @@ def test_what_is_past_a_sequences_length_is_never_looked_at():
     garbage[torch.arange(8) >= lengths[:, None]] = float("nan")
 
     def core(inputs):
-        projected = made.input(inputs).detach().requires_grad_()
-        features, state = cpu.ntm(
-            projected, made._weights(), made.initial_state(5), made.spec, lengths
-        )
-        loss = features.square().sum() + state.memory.sum()
-        return [features, *state, *torch.autograd.grad(loss, [projected, *made._weights()])]
+        inputs = inputs.clone().requires_grad_()
+        weights, start = made._weights(), made.initial_state(5)
+        y, state = cpu.ntm(inputs, weights, start, made.spec, lengths)
+        loss = y.square().sum() + state.memory.sum()
+        return [y, *state, *torch.autograd.grad(loss, [inputs, *weights])]
 
     assert identical(core(x), core(garbage))
 
@@ -140,12 +137,12 @@ def test_operators_pass_pytorchs_check(ragged):
     made = machine()
     spec, x = made.spec, torch.randn(3, 6, 4)
     lengths = torch.tensor([3, 6, 1]) if ragged else None
-    tensors = [made.input(x), *made._weights(), *made.initial_state(3)]
-    projected, *rest = [tensor.detach().clone().requires_grad_() for tensor in tensors]
+    tensors = [x, *made._weights(), *made.initial_state(3)]
+    x, *rest = [tensor.detach().clone().requires_grad_() for tensor in tensors]
     options = (spec.num_reads, spec.num_writes, spec.word_size, spec.shift_range)
     options += (spec.controller, spec.similarity, spec.read_first, 4)
     assert hasattr(torch.ops.tapehead, "ntm")
-    torch.library.opcheck(torch.ops.tapehead.ntm.default, (projected, lengths, *rest, *options))
+    torch.library.opcheck(torch.ops.tapehead.ntm.default, (x, lengths, *rest, *options))
 
 
 COMPILED = """

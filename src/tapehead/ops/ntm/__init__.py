@@ -7,13 +7,13 @@ from torch import Tensor
 
 from tapehead.ops.backends import choose
 from tapehead.ops.ntm import reference
-from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
+from tapehead.ops.ntm.reference import NTMSpec, NTMStart, NTMState, NTMWeights, begin
 
-__all__ = ["NTMSpec", "NTMState", "NTMWeights", "implementation"]
+__all__ = ["NTMSpec", "NTMStart", "NTMState", "NTMWeights", "begin", "implementation"]
 
 
-def implementation(backend: str, projected: Tensor, spec: NTMSpec) -> ModuleType:
-    """The module whose `ntm` and `ntm_trace` run here; see `reference` for their signature."""
+def implementation(backend: str, x: Tensor, spec: NTMSpec) -> ModuleType:
+    """The module whose `ntm`, `ntm_afresh` and `ntm_trace` run here, as in `reference`."""
     if backend == "reference":
         return reference
     # Numba is slow to import, so only when it may be of use.
@@ -21,6 +21,6 @@ def implementation(backend: str, projected: Tensor, spec: NTMSpec) -> ModuleType
 
     if torch.compiler.is_compiling() and backend in ("auto", "cpu"):
         # `choose` writes to the log, which tracing cannot follow.
-        return reference if cpu.obstacle(projected, spec) else cpu
-    name = choose("ntm", backend, {"cpu": lambda: cpu.obstacle(projected, spec)})
+        return reference if cpu.obstacle(x, spec) else cpu
+    name = choose("ntm", backend, {"cpu": lambda: cpu.obstacle(x, spec)})
     return {"reference": reference, "cpu": cpu}[name]

@@ -44,18 +44,31 @@ class NTMState(NamedTuple):
     cell: Float[Tensor, "batch layers hidden"]
 
 
+class NTMStart(NamedTuple):
+    """What a fresh state is made of; hidden and cell start as zeros."""
+
+    memory: Float[Tensor, "rows word"]
+    read_logits: Float[Tensor, "reads rows"]
+    write_logits: Float[Tensor, "writes rows"]
+    reads: Float[Tensor, "reads word"]
+    hidden: Float[Tensor, "layers hidden"]
+
+
 class NTMWeights(NamedTuple):
-    """The weights inside the time loop. `gates` is 4 hidden (order: input, forget, cell, output)
-    for an LSTM controller and hidden for a feed-forward one; its first layer's input weights and
-    bias act before the loop and are not here.
+    """All weights. `gates` is 4 hidden (order: input, forget, cell, output) for an LSTM controller
+    and hidden for a feed-forward one; `features` is hidden and what the reads hold.
     """
 
+    input_weight: Float[Tensor, "gates input"]
+    input_bias: Float[Tensor, " gates"]
     read_weight: Float[Tensor, "gates reads_times_word"]
     recurrent_weight: Float[Tensor, "recurrent_layers gates hidden"]
     layer_weight: Float[Tensor, "upper_layers gates hidden"]
     layer_bias: Float[Tensor, "upper_layers gates"]
     interface_weight: Float[Tensor, "interface hidden"]
     interface_bias: Float[Tensor, " interface"]
+    output_weight: Float[Tensor, "output features"]
+    output_bias: Float[Tensor, " output"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +108,22 @@ class NTMSpec:
             writes * word,
             writes * word,
         ]
+
+
+def begin(start: NTMStart, batch: int) -> NTMState:
+    """The state before the first step, for each of a batch of sequences."""
+
+    def repeated(tensor: Tensor) -> Tensor:
+        return tensor.expand(batch, *tensor.shape)
+
+    return NTMState(
+        memory=repeated(start.memory),
+        read_weights=repeated(start.read_logits.softmax(-1)),
+        write_weights=repeated(start.write_logits.softmax(-1)),
+        reads=repeated(start.reads),
+        hidden=repeated(start.hidden),
+        cell=repeated(start.hidden),
+    )
 
 
 class HeadParameters(NamedTuple):
@@ -211,62 +240,74 @@ def ntm_step(
 
 
 def ntm(
-    projected: Float[Tensor, "batch time gates"],
+    x: Float[Tensor, "batch time input"],
     weights: NTMWeights,
     state: NTMState,
     spec: NTMSpec,
     lengths: Int[Tensor, " batch"] | None = None,
-) -> tuple[Float[Tensor, "batch time features"], NTMState]:
-    """A whole sequence: features [h_t; r_t] of every step and the state after the last.
+) -> tuple[Float[Tensor, "batch time output"], NTMState]:
+    """A whole sequence: the outputs of every step and the state after the last.
 
     Args:
-        projected: the input of the controller's first layer, W x_t + b.
         lengths: steps of each sequence; from step `lengths[b]` on, sequence b keeps its state and
-            its features are zero. None: all steps of all sequences.
+            its outputs are zero. None: all steps of all sequences.
     """
-    features, state, _ = _unroll(projected, weights, state, spec, lengths, keep=False)
-    return features, state
+    y, state, _ = _unroll(x, weights, state, spec, lengths, keep=False)
+    return y, state
+
+
+def ntm_afresh(
+    x: Float[Tensor, "batch time input"],
+    weights: NTMWeights,
+    start: NTMStart,
+    spec: NTMSpec,
+    lengths: Int[Tensor, " batch"] | None = None,
+) -> tuple[Float[Tensor, "batch time output"], NTMState]:
+    """As `ntm`, from a fresh state."""
+    return ntm(x, weights, begin(start, x.shape[0]), spec, lengths)
 
 
 def ntm_trace(
-    projected: Float[Tensor, "batch time gates"],
+    x: Float[Tensor, "batch time input"],
     weights: NTMWeights,
     state: NTMState,
     spec: NTMSpec,
     lengths: Int[Tensor, " batch"] | None = None,
-) -> tuple[Float[Tensor, "batch time features"], NTMState, dict[str, Tensor]]:
+) -> tuple[Float[Tensor, "batch time output"], NTMState, dict[str, Tensor]]:
     """As `ntm`, with every inner tensor of every step, stacked as (batch, time, ...).
 
     Past a sequence's length the weightings, memory and reads are those that it keeps; the head
     parameters there are what the machine would have done and mean nothing.
     """
-    return _unroll(projected, weights, state, spec, lengths, keep=True)
+    return _unroll(x, weights, state, spec, lengths, keep=True)
 
 
-def _unroll(projected, weights, state, spec, lengths, *, keep):
-    outputs, history = [], []
-    for time in range(projected.shape[1]):
-        features, after, inner = ntm_step(projected[:, time], weights, state, spec)
+def _unroll(x, weights, state, spec, lengths, *, keep):
+    projected = linear(x, weights.input_weight, weights.input_bias)
+    features, history = [], []
+    for time in range(x.shape[1]):
+        feature, after, inner = ntm_step(projected[:, time], weights, state, spec)
         if lengths is not None:
             active = time < lengths
             after = NTMState(
                 *(_where(active, new, old) for new, old in zip(after, state, strict=True))
             )
-            features = _where(active, features, torch.zeros_like(features))
             inner |= {
                 name: getattr(after, name)
                 for name in ("memory", "reads", "read_weights", "write_weights")
             }
         state = after
-        outputs.append(features)
+        features.append(feature)
         if keep:
             history.append(inner)
-    trace = (
-        {name: torch.stack([step[name] for step in history], 1) for name in history[0]}
-        if keep
-        else {}
-    )
-    return torch.stack(outputs, 1), state, trace
+    y = linear(torch.stack(features, 1), weights.output_weight, weights.output_bias)
+    if lengths is not None:
+        active = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+        y = torch.where(active[..., None], y, torch.zeros_like(y))
+    trace = {}
+    if keep:
+        trace = {name: torch.stack([step[name] for step in history], 1) for name in history[0]}
+    return y, state, trace
 
 
 def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:

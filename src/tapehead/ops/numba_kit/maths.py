@@ -7,8 +7,8 @@ Calls into libm do not vectorise. These are polynomials after the usual reductio
 from math import factorial, log
 
 from numba import types
-from numba.extending import intrinsic
 
+from tapehead.ops.numba_kit.intrinsics import intrinsic
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.simd import (
     call_llvm,

@@ -22,8 +22,8 @@ import numba
 import torch
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
+from tapehead.ops.numba_kit.intrinsics import intrinsic
 from tapehead.ops.numba_kit.linking import whole
 from tapehead.ops.numba_kit.simd import VECTOR_BYTES
 

@@ -7,21 +7,21 @@ last, so it does not depend on how many rows share the tile.
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
+from tapehead.ops.numba_kit.copying import copy
+from tapehead.ops.numba_kit.intrinsics import intrinsic
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.simd import (
     VECTOR_BYTES,
-    broadcast,
     constant,
     fmuladd,
     lanes,
     lanes_of,
     load_vector,
     splat,
-    store_one,
     store_vector,
 )
+from tapehead.ops.numba_kit.transposition import transpose
 
 WIDE = 4 if VECTOR_BYTES != 32 else 2
 """Vectors side by side in the widest tile: with four rows, what the register file holds."""
@@ -186,7 +186,8 @@ def pack(
 
     The packed form holds one `panel` of columns after the other, each row by row, so that
     `multiply` reads memory straight on. Element (k, c) of the block is
-    source[k depth_step + c column_step]; the block's corner goes to (first_depth, first_column).
+    source[k depth_step + c column_step], one of the steps being 1; the block's corner goes to
+    (first_depth, first_column).
     """
     width = lanes(source)
     start = 0
@@ -194,15 +195,12 @@ def pack(
         size = panel(width, columns - start)
         low = max(start, first_column)
         high = min(start + size, first_column + wide)
-        target = packed + start * depth + first_depth * size - start
-        if column_step == 1:
-            for k in range(deep):
-                row = source + k * depth_step - first_column
-                for c in range(low, high):
-                    store_one(target + k * size + c, broadcast(row + c))
-        else:
-            for c in range(low, high):
-                column = source + (c - first_column) * column_step
+        if low < high:
+            target = packed + start * depth + first_depth * size - start + low
+            block = source + (low - first_column) * column_step
+            if column_step == 1:
                 for k in range(deep):
-                    store_one(target + k * size + c, broadcast(column + k * depth_step))
+                    copy(block + k * depth_step, target + k * size, high - low)
+            else:
+                transpose(block, column_step, high - low, deep, target, size)
         start += size

@@ -17,7 +17,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.imputils import lower_builtin, lower_cast
-from numba.extending import intrinsic, models, register_model, type_callable
+from numba.extending import models, register_model, type_callable
+
+from tapehead.ops.numba_kit.intrinsics import intrinsic
 
 _FEATURES = llvm.get_host_cpu_features()
 VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16

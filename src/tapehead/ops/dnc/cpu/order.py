@@ -2,8 +2,8 @@
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
+from tapehead.ops.numba_kit.intrinsics import intrinsic
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.native import integer_at
 

@@ -27,20 +27,15 @@ _STATE = NTMState._fields
 
 
 class Run(NamedTuple):
-    """A forward pass: its results, and what its backward pass needs besides the weights."""
+    """What the backward pass of a forward pass needs besides the weights."""
 
-    features: Tensor | None
-    last: list[Tensor] | None
     tape: Tensor
     lengths: Tensor | None
     plan: Layout
 
-    def without_results(self) -> "Run":
-        return self._replace(features=None, last=None)
-
 
 def forward(
-    projected: Tensor,
+    x: Tensor,
     weights: Sequence[Tensor],
     state: Sequence[Tensor],
     spec: NTMSpec,
@@ -48,30 +43,31 @@ def forward(
     every: int | None = None,
     block: int | None = None,
     clean: bool = False,
-) -> Run:
-    """See `ntm`.
+) -> tuple[Tensor, list[Tensor], Run]:
+    """Outputs, the parts of the last state, and what `backward` needs; see `ntm`.
 
     Args:
         block: sequences computed together.
         clean: leave no number of the tape undefined, not even in its gaps.
     """
-    projected = projected.contiguous()
+    _check_alike(x, weights, state)
+    x = x.contiguous()
     weights = [tensor.contiguous() for tensor in weights]
     state = [_sequences_contiguous(tensor) for tensor in state]
     lengths = None if lengths is None else lengths.long().contiguous()
-    plan = plan_for(projected, weights, state, spec, every, block)
-    kernel = _kernel("forward", projected.dtype)
+    plan = plan_for(x, weights, state, spec, every, block)
+    kernel = _kernel("forward", x.dtype)
     threads = min(torch.get_num_threads(), plan.groups)
-    batch, time, _ = projected.shape
-    features = projected.new_empty(batch, time, plan.features_size)
+    batch, time, _ = x.shape
+    y = x.new_empty(batch, time, plan.sizes.outputs)
     last = [torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in state]
-    new = projected.new_zeros if clean else projected.new_empty
+    new = x.new_zeros if clean else x.new_empty
     tape = new(batch, plan.tape_size)
     scratch = new(plan.packed_size + threads * plan.work_size)
 
     arguments = plan.arguments()
     arguments.clean = clean
-    arguments.projected = projected.data_ptr()
+    arguments.x = x.data_ptr()
     arguments.lengths = 0 if lengths is None else lengths.data_ptr()
     for name, tensor in zip(_WEIGHTS, weights, strict=True):
         setattr(arguments, name, tensor.data_ptr())
@@ -79,20 +75,22 @@ def forward(
         setattr(arguments, name, tensor.data_ptr())
         setattr(arguments, stride, tensor.stride(0))
         setattr(arguments, after, result.data_ptr())
-    arguments.features = features.data_ptr()
+    arguments.y = y.data_ptr()
     arguments.tape = tape.data_ptr()
     _run(kernel, arguments, plan, scratch, threads)
-    return Run(features, last, tape, lengths, plan)
+    return y, last, Run(tape, lengths, plan)
 
 
 def backward(
     run: Run,
     weights: Sequence[Tensor],
-    d_features: Tensor | None,
+    d_y: Tensor | None,
     d_last: Sequence[Tensor | None],
-    wanted: Sequence[bool],
-) -> tuple[Tensor, list[Tensor], list[Tensor | None]]:
-    """Gradients of the projected input, of the weights, and of the `wanted` parts of the state.
+    *,
+    x_wanted: bool,
+    state_wanted: Sequence[bool],
+) -> tuple[Tensor | None, list[Tensor], list[Tensor | None]]:
+    """Gradients of the input if `x_wanted`, of the weights, and of the wanted parts of the state.
 
     A gradient of None stands for zeros.
     """
@@ -101,16 +99,16 @@ def backward(
     threads = min(torch.get_num_threads(), plan.groups)
     sizes = plan.sizes
     batch, time = sizes.batch, sizes.time
-    if d_features is None:
-        d_features = tape.new_zeros(batch, time, plan.features_size)
-    d_features = d_features.contiguous()
+    if d_y is None:
+        d_y = tape.new_zeros(batch, time, sizes.outputs)
+    d_y = d_y.contiguous()
     d_last = [None if d is None else d.contiguous() for d in d_last]
     weights = [tensor.contiguous() for tensor in weights]
-    d_projected = tape.new_empty(batch, time, sizes.gates)
+    d_x = tape.new_empty(batch, time, sizes.inputs) if x_wanted else None
     d_weights = [torch.empty_like(tensor) for tensor in weights]
     d_state = [
-        tape.new_empty(batch, *shape) if want else None
-        for shape, want in zip(plan.state_shapes, wanted, strict=True)
+        tape.new_empty(batch, *shape) if wanted else None
+        for shape, wanted in zip(plan.state_shapes, state_wanted, strict=True)
     ]
     packed_and_work = plan.packed_size + threads * plan.work_size
     scratch = tape.new_empty(packed_and_work + plan.groups * plan.sums_size)
@@ -125,35 +123,55 @@ def backward(
             setattr(arguments, "d_last_" + name, above.data_ptr())
         if below is not None:
             setattr(arguments, "d_" + name, below.data_ptr())
-    arguments.d_features = d_features.data_ptr()
-    arguments.d_projected = d_projected.data_ptr()
+    arguments.d_y = d_y.data_ptr()
+    if d_x is not None:
+        arguments.d_x = d_x.data_ptr()
     arguments.tape = tape.data_ptr()
     arguments.sums = scratch.data_ptr() + packed_and_work * scratch.element_size()
     _run(kernel, arguments, plan, scratch, threads)
-    return d_projected, d_weights, d_state
+    return d_x, d_weights, d_state
+
+
+def _check_alike(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor]) -> None:
+    """The kernels take every address for numbers of one type in this machine's memory."""
+    dtype = x.dtype
+    for name, tensor in zip(_WEIGHTS + _STATE, (*weights, *state), strict=True):
+        if tensor.dtype != dtype or not tensor.is_cpu:
+            raise ValueError(
+                f"{name} must be {dtype} on cpu as x is, got {tensor.dtype} on {tensor.device}"
+            )
 
 
 def plan_for(
-    projected: Tensor,
+    x: Tensor,
     weights: Sequence[Tensor],
     state: Sequence[Tensor],
     spec: NTMSpec,
     every: int | None,
     block: int | None = None,
 ) -> Layout:
-    batch, time, _ = projected.shape
-    rows, hidden, layers = state[0].shape[1], weights[4].shape[1], weights[2].shape[0] + 1
+    batch, time, inputs = x.shape
+    rows, (hidden, outputs, layers) = state[0].shape[1], widths(weights)
     return layout(
         spec,
         batch,
         time,
+        inputs,
+        outputs,
         rows,
         hidden,
         layers,
-        projected.element_size(),
+        x.element_size(),
         every or default_every(time),
         block or block_size(batch),
     )
+
+
+def widths(weights: Sequence[Tensor]) -> tuple[int, int, int]:
+    """Hidden size, output size and layers."""
+    named = NTMWeights(*weights)
+    hidden = named.interface_weight.shape[1]
+    return hidden, named.output_bias.shape[0], named.layer_weight.shape[0] + 1
 
 
 _FIELDS = [(name, f"{name}_stride", f"last_{name}") for name in _STATE]

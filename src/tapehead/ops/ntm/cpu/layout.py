@@ -4,9 +4,11 @@ The *tape* is what the forward pass leaves for the backward pass, one piece per 
 blocks of sequences that are computed together. Within a block:
 
     inputs       what each weight matrix is multiplied by, kept apart so that its gradient is one
-                 large product: for each layer
-                   (time, sequence, [reads or hidden below, hidden before, 1]),
-                 then for the interface (time, sequence, [hidden, 1])
+                 large product; the weight of the 1 is the bias:
+                   first layer (time, sequence, [reads before, hidden before, x, 1]),
+                   each further layer (time, sequence, [hidden below, hidden before, 1]),
+                   interface and output (time, sequence, [hidden, 1, reads]); the interface sees no
+                   reads
     records      (time, sequence, record), a record being
                    layers: input, forget, cell and output gate, cell, tanh(cell), each `hidden`
                    head parameters: keys, strengths, gates, sharpenings, shifts, erases, adds
@@ -39,13 +41,13 @@ PRODUCT_ROWS = 128
 """Steps times sequences of a block that gather before they are added to the weight gradients."""
 
 _POINTERS = """
-    projected lengths memory read_weights write_weights reads hidden cell read_weight
-    recurrent_weight layer_weight layer_bias interface_weight interface_bias features
-    last_memory last_read_weights last_write_weights last_reads last_hidden last_cell tape
-    packed work sums d_features d_last_memory d_last_read_weights d_last_write_weights
-    d_last_reads d_last_hidden d_last_cell d_projected d_memory d_read_weights d_write_weights
-    d_reads d_hidden d_cell d_read_weight d_recurrent_weight d_layer_weight d_layer_bias
-    d_interface_weight d_interface_bias
+    x lengths input_weight input_bias read_weight recurrent_weight layer_weight layer_bias
+    interface_weight interface_bias output_weight output_bias memory read_weights write_weights
+    reads hidden cell y last_memory last_read_weights last_write_weights last_reads last_hidden
+    last_cell tape packed work sums d_y d_last_memory d_last_read_weights d_last_write_weights
+    d_last_reads d_last_hidden d_last_cell d_x d_input_weight d_input_bias d_read_weight
+    d_recurrent_weight d_layer_weight d_layer_bias d_interface_weight d_interface_bias
+    d_output_weight d_output_bias d_memory d_read_weights d_write_weights d_reads d_hidden d_cell
 """.split()  # noqa: SIM905
 
 _STRIDES = """
@@ -54,15 +56,17 @@ _STRIDES = """
 """.split()  # noqa: SIM905
 
 _SIZES = """
-    batch time rows word num_reads num_writes heads shift_range shifts hidden_size layers lstm
-    similarity read_first gates interface features_size read_numbers block blocks groups every
-    chunk rows_pad word_pad hidden_pad gates_pad interface_pad heads_pad shifts_pad reads_pad
-    first_inputs first_inputs_pad upper_inputs upper_inputs_pad top_inputs_pad record
+    batch time inputs outputs rows word num_reads num_writes heads shift_range shifts
+    hidden_size layers lstm
+    similarity read_first gates interface read_numbers recalled block blocks groups every chunk
+    rows_pad word_pad hidden_pad gates_pad interface_pad outputs_pad heads_pad shifts_pad reads_pad
+    first_inputs first_inputs_pad upper_inputs upper_inputs_pad top_inputs top_inputs_pad record
     layer_record at_keys at_strengths at_gates at_sharpenings at_shifts at_erases at_adds
     at_heads at_scores at_inverse start tape_size at_records at_checkpoints at_start packed_size
-    at_packed_upper packed_upper at_packed_interface work_size at_work_interface at_work_memory
-    at_work_d_memory at_work_carry carry at_work_rings at_ring_interface at_work_below below_pad
-    at_work_misc at_work_d_record sums_size at_sums_upper sums_upper at_sums_interface
+    at_packed_upper packed_upper at_packed_interface at_packed_output work_size at_work_interface
+    at_work_memory at_work_d_memory at_work_carry carry at_work_rings at_ring_interface
+    at_ring_outputs at_work_top at_work_below below_pad at_work_misc at_work_d_record sums_size
+    at_sums_upper sums_upper at_sums_interface at_sums_output
 """.split()  # noqa: SIM905
 
 _CONTROL = ["phase", "next_group", "next_slot", "clean"]
@@ -89,7 +93,6 @@ class Layout:
     packed_size: int
     work_size: int
     sums_size: int
-    features_size: int
     groups: int
 
     def arguments(self) -> Arguments:
@@ -114,6 +117,8 @@ def layout(
     spec: NTMSpec,
     batch: int,
     time: int,
+    inputs: int,
+    outputs: int,
     rows: int,
     hidden: int,
     layers: int,
@@ -121,7 +126,7 @@ def layout(
     every: int,
     block: int,
 ) -> Layout:
-    machine = machine_sizes(spec, rows, hidden, layers, itemsize)
+    machine = machine_sizes(spec, inputs, outputs, rows, hidden, layers, itemsize)
     tape = tape_sizes(machine, time, every)
     blocks = -(-batch // block)
     groups = min(blocks, MOST_GROUPS)
@@ -150,7 +155,6 @@ def layout(
         packed["packed_size"],
         work["work_size"],
         sums["sums_size"],
-        machine["features_size"],
         groups,
     )
 
@@ -164,8 +168,9 @@ def _packed_sizes(machine: dict[str, int]) -> dict[str, int]:
     packed.take("packed_upper", (m.layers - 1) * upper)
     packed.take(
         "packed_interface",
-        max((m.hidden_size + 1) * m.interface_pad, m.interface * m.top_inputs_pad),
+        max((m.hidden_size + 1) * m.interface_pad, m.interface * m.hidden_pad),
     )
+    packed.take("packed_output", max(m.top_inputs * m.outputs_pad, m.outputs * m.top_inputs_pad))
     del packed.at["at_packed"]
     return {"packed_size": packed.end, "packed_upper": upper, **packed.at}
 
@@ -176,7 +181,7 @@ def _work_sizes(
     """What one thread works in."""
     m = SimpleNamespace(**machine)
     memory = m.word * m.rows_pad
-    below_pad = max(m.first_inputs_pad, m.upper_inputs_pad, m.top_inputs_pad)
+    below_pad = max(m.first_inputs_pad, m.upper_inputs_pad)
     carry = m.heads * m.rows_pad + m.reads_pad + 2 * m.layers * m.hidden_pad
     halo = m.rows_pad + 4 * spec.shift_range + 2 * width
     work = Places()
@@ -187,6 +192,8 @@ def _work_sizes(
     work.take("work_carry", block * carry)
     work.take("work_rings", m.layers * chunk * block * m.gates_pad)
     work.take("ring_interface", chunk * block * m.interface_pad)
+    work.take("ring_outputs", chunk * block * m.outputs_pad)
+    work.take("work_top", block * m.top_inputs_pad)
     work.take("work_below", block * below_pad)
     # Of one sequence at a time; `heads` and `heads_backward` share it out.
     work.take("work_misc", 3 * m.rows_pad + 2 * halo + m.reads_pad)
@@ -203,5 +210,6 @@ def _sums_sizes(machine: dict[str, int]) -> dict[str, int]:
     sums.take("sums", m.gates * m.first_inputs_pad)
     sums.take("sums_upper", (m.layers - 1) * upper)
     sums.take("sums_interface", m.interface * m.top_inputs_pad)
+    sums.take("sums_output", m.outputs * m.top_inputs_pad)
     del sums.at["at_sums"]
     return {"sums_size": sums.end, "sums_upper": upper, **sums.at}

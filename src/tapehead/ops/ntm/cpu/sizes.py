@@ -23,7 +23,7 @@ class Places:
 
 
 def machine_sizes(
-    spec: NTMSpec, rows: int, hidden: int, layers: int, itemsize: int
+    spec: NTMSpec, inputs: int, outputs: int, rows: int, hidden: int, layers: int, itemsize: int
 ) -> dict[str, int]:
     """What depends on neither batch nor time; `_pad` is rounded up to whole vectors."""
     width = VECTOR_BYTES // itemsize
@@ -35,22 +35,25 @@ def machine_sizes(
     gates = 4 * hidden if lstm else hidden
     interface = sum(spec.interface_sizes)
     read_numbers = spec.num_reads * spec.word_size
-    first_inputs = read_numbers + lstm * hidden
+    recalled = read_numbers + lstm * hidden
+    first_inputs = recalled + inputs + 1
     upper_inputs = hidden + lstm * hidden + 1
+    top_inputs = hidden + 1 + read_numbers
     sizes = dict(  # noqa: C408
-        rows=rows, word=spec.word_size, num_reads=spec.num_reads, num_writes=spec.num_writes,
+        inputs=inputs, outputs=outputs, rows=rows, word=spec.word_size,
+        num_reads=spec.num_reads, num_writes=spec.num_writes,
         heads=spec.num_heads, shift_range=spec.shift_range, shifts=spec.num_shifts,
         hidden_size=hidden, layers=layers, lstm=lstm, read_first=int(spec.read_first),
         similarity=SIMILARITY_CODES[spec.similarity], gates=gates, interface=interface,
-        features_size=hidden + read_numbers, read_numbers=read_numbers,
-        first_inputs=first_inputs, upper_inputs=upper_inputs,
+        read_numbers=read_numbers, recalled=recalled,
+        first_inputs=first_inputs, upper_inputs=upper_inputs, top_inputs=top_inputs,
         rows_pad=pad(rows), word_pad=pad(spec.word_size), hidden_pad=pad(hidden),
-        gates_pad=pad(gates), interface_pad=pad(interface), heads_pad=pad(spec.num_heads),
-        shifts_pad=pad(spec.num_shifts),
+        gates_pad=pad(gates), interface_pad=pad(interface), outputs_pad=pad(outputs),
+        heads_pad=pad(spec.num_heads), shifts_pad=pad(spec.num_shifts),
         # One word behind the other, and a vector to spill into.
         reads_pad=pad(read_numbers) + width,
         first_inputs_pad=pad(first_inputs), upper_inputs_pad=pad(upper_inputs),
-        top_inputs_pad=pad(hidden + 1),
+        top_inputs_pad=pad(top_inputs),
     )  # fmt: skip
     return sizes | _record_sizes(spec, sizes)
 
@@ -92,7 +95,16 @@ def tape_sizes(sizes: dict[str, int], time: int, every: int) -> dict[str, int]:
 
 
 def tape_size(
-    spec: NTMSpec, time: int, rows: int, hidden: int, layers: int, itemsize: int, every: int
+    spec: NTMSpec,
+    inputs: int,
+    outputs: int,
+    rows: int,
+    hidden: int,
+    layers: int,
+    itemsize: int,
+    time: int,
+    every: int,
 ) -> int:
     """Numbers of one sequence's tape."""
-    return tape_sizes(machine_sizes(spec, rows, hidden, layers, itemsize), time, every)["tape_size"]
+    sizes = machine_sizes(spec, inputs, outputs, rows, hidden, layers, itemsize)
+    return tape_sizes(sizes, time, every)["tape_size"]

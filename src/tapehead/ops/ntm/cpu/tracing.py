@@ -7,9 +7,10 @@ from tapehead.ops.ntm.cpu.calls import Run
 from tapehead.ops.ntm.reference import NTMSpec, NTMState
 
 
-def unpack(run: Run, spec: NTMSpec, state: NTMState, lengths: Tensor | None) -> dict[str, Tensor]:
+def unpack(run: Run, state: NTMState, spec: NTMSpec, lengths: Tensor | None) -> dict[str, Tensor]:
     """Every inner tensor of a run that had one sequence a block and kept every memory.
 
+    `state` is the state after the last step.
     Past a sequence's length its weightings, reads and memory are those that it keeps, and all else
     is zero.
     """
@@ -32,6 +33,7 @@ def unpack(run: Run, spec: NTMSpec, state: NTMState, lengths: Tensor | None) -> 
     before = kept.unflatten(1, (time, word, a.rows_pad))[..., :rows].transpose(-1, -2)
     inputs = run.tape[:, : a.at_records]
     top = inputs[:, inputs.shape[1] - time * a.top_inputs_pad :]
+    top = top.unflatten(1, (time, a.top_inputs_pad))
     trace = {
         "key": piece(a.at_keys, heads, a.word_pad, used=word),
         "strength": piece(a.at_strengths, a.heads_pad, used=heads),
@@ -43,9 +45,9 @@ def unpack(run: Run, spec: NTMSpec, state: NTMState, lengths: Tensor | None) -> 
         "content_weights": weightings[:, :, :, 0],
         "read_weights": weightings[:, :, : spec.num_reads, 2],
         "write_weights": weightings[:, :, spec.num_reads :, 2],
-        "reads": run.features[..., a.hidden_size :].unflatten(-1, (spec.num_reads, word)),
-        "memory": torch.cat([before[:, 1:], run.last[0][:, None]], 1),
-        "hidden": top.unflatten(1, (time, a.top_inputs_pad))[..., : a.hidden_size],
+        "reads": top[..., a.hidden_size + 1 : a.top_inputs].unflatten(-1, (spec.num_reads, word)),
+        "memory": torch.cat([before[:, 1:], state.memory[:, None]], 1),
+        "hidden": top[..., : a.hidden_size],
     }
     if lengths is None:
         return {name: tensor.contiguous() for name, tensor in trace.items()}
@@ -54,7 +56,7 @@ def unpack(run: Run, spec: NTMSpec, state: NTMState, lengths: Tensor | None) -> 
     past = steps >= lengths[:, None]
     # The last memory stands behind the one before the last step: that is where every step from the
     # last on finds it.
-    last = dict(zip(NTMState._fields, run.last, strict=True))
+    last = state._asdict()
     done = steps + 1 >= lengths[:, None]
 
     def fill(name: str, tensor: Tensor) -> Tensor:
