@@ -4,9 +4,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tapehead.machines import DNC, LSTM, NTM, Machine, Trace
+    from tapehead.machines import (
+        DNC,
+        LSTM,
+        NTM,
+        RLNTM,
+        TARDIS,
+        DiscreteNTM,
+        DynamicNTM,
+        Machine,
+        Trace,
+    )
 
-__all__ = ["DNC", "LSTM", "NTM", "Machine", "Trace"]
+__all__ = [
+    "DNC",
+    "LSTM",
+    "NTM",
+    "RLNTM",
+    "TARDIS",
+    "DiscreteNTM",
+    "DynamicNTM",
+    "Machine",
+    "Trace",
+]
 __version__ = "0.1.0"
 
 

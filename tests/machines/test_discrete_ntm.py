@@ -14,18 +14,22 @@ STEPS, ROWS, BATCH = 2, 3, 20_000
 CERTAIN = 5.0  # standard errors
 
 UNBIASED = {
-    "reinforce": {"name": "reinforce", "baseline": "none"},
-    "reinforce, moving average": {"name": "reinforce", "baseline": "moving-average"},
-    "reinforce, learned baseline": {"name": "reinforce", "baseline": "learned"},
-    "reinforce, leave one out": {"name": "reinforce", "baseline": "leave-one-out", "samples": 2},
-    "rebar": {"name": "rebar", "baseline": "none", "temperature": 0.7},
-    "rebar, learned baseline": {"name": "rebar", "baseline": "learned"},
-    "rebar, reading first": {"name": "rebar", "baseline": "none", "temperature": 0.7},
-    "relax": {"name": "relax", "baseline": "learned", "temperature": 0.7},
+    "reinforce": {"estimator": "reinforce", "baseline": "none"},
+    "reinforce, moving average": {"estimator": "reinforce", "baseline": "moving-average"},
+    "reinforce, learned baseline": {"estimator": "reinforce", "baseline": "learned"},
+    "reinforce, leave one out": {
+        "estimator": "reinforce",
+        "baseline": "leave-one-out",
+        "samples": 2,
+    },
+    "rebar": {"estimator": "rebar", "baseline": "none", "temperature": 0.7},
+    "rebar, learned baseline": {"estimator": "rebar", "baseline": "learned"},
+    "rebar, reading first": {"estimator": "rebar", "baseline": "none", "temperature": 0.7},
+    "relax": {"estimator": "relax", "baseline": "learned", "temperature": 0.7},
 }
 BIASED = {
-    "straight-through": {"name": "straight-through"},
-    "straight-through-gumbel": {"name": "straight-through-gumbel", "temperature": 0.7},
+    "straight-through": {"estimator": "straight-through"},
+    "straight-through-gumbel": {"estimator": "straight-through-gumbel", "temperature": 0.7},
 }
 
 
@@ -33,7 +37,7 @@ def small(estimator, **options):
     """Two choices a step of three rows each: 81 paths in two steps."""
     torch.manual_seed(1)
     machine = DiscreteNTM(
-        2, 2, memory_size=ROWS, word_size=2, hidden_size=4, estimator=estimator, **options
+        2, 2, memory_size=ROWS, word_size=2, hidden_size=4, **estimator, **options
     ).double()
     # Far from what a fresh machine does, and with every control variate at work.
     with torch.no_grad():
@@ -107,7 +111,8 @@ def test_mean_at_the_weights_is_the_sum_over_all_paths():
     rows = []
     for _ in range(30):
         machine.zero_grad()
-        machine.training_loss(INPUT.expand(700, -1, -1), costs, generator=generator).backward()
+        loss, _ = machine.training_loss(INPUT.expand(700, -1, -1), costs, generator=generator)
+        loss.backward()
         rows.append(
             torch.cat([p.grad.flatten() for n, p in machine.named_parameters() if is_own(n)])
         )
@@ -143,7 +148,7 @@ def test_control_variates_of_the_machine_lower_its_variance():
         x = INPUT.expand(400, -1, -1)
         for _ in range(40 if own else 0):
             optimiser.zero_grad()
-            machine.training_loss(x, costs).backward()
+            machine.training_loss(x, costs)[0].backward()
             optimiser.step()
         gradient = machine.estimate(x.repeat(10, 1, 1), costs, want_gradient=True).gradient
         variance[label] = gradient.var(0).sum()
@@ -160,7 +165,7 @@ def test_estimator_and_machine_train_apart(label):
         for name, parameter in machine.named_parameters():
             parameter.requires_grad_(own if is_own(name) else estimator)
         generator = torch.Generator().manual_seed(3)
-        loss = machine.training_loss(INPUT.expand(8, -1, -1), costs, generator=generator)
+        loss, _ = machine.training_loss(INPUT.expand(8, -1, -1), costs, generator=generator)
         loss.backward()
         return {n: p.grad for n, p in machine.named_parameters() if p.grad is not None}
 
@@ -177,7 +182,7 @@ def test_the_estimators_own_losses_do_not_reach_the_machine(label, monkeypatch):
         machine = small(UNBIASED[label])
         generator = torch.Generator().manual_seed(3)
         x = INPUT.expand(8, -1, -1)
-        machine.training_loss(x, costs, generator=generator).backward()
+        machine.training_loss(x, costs, generator=generator)[0].backward()
         return {n: p.grad for n, p in machine.named_parameters() if is_own(n)}
 
     with_losses = gradients()
@@ -221,7 +226,7 @@ def test_evaluation_reads_and_writes_exactly_one_row():
 
 
 def test_training_draws_rows_from_the_weighting():
-    machine = small({"name": "reinforce"})
+    machine = small({"estimator": "reinforce"})
     noise = machine.address_estimator.noise(INPUT.expand(BATCH, -1, -1))
     run = machine.run(
         INPUT.expand(BATCH, -1, -1), machine.initial_state(BATCH), addresses.sampling(noise)
@@ -246,7 +251,7 @@ def test_pieces_are_the_whole_and_lengths_are_respected():
 
 def test_a_sequence_is_not_trained_by_its_padding():
     """The estimate of a short sequence is that of the sequence alone."""
-    machine = small({"name": "relax"})
+    machine = small({"estimator": "relax"})
     x = INPUT.repeat(1, 3, 1).expand(50, -1, -1)
     lengths = torch.full((50,), STEPS)
 
@@ -259,7 +264,7 @@ def test_a_sequence_is_not_trained_by_its_padding():
 
 
 def test_annealing_goes_from_always_soft_to_always_discrete():
-    machine = small({"name": "reinforce"}, addressing="annealed", annealing=40)
+    machine = small({"estimator": "reinforce"}, addressing="annealed", annealing=40)
     hard = []
     for _ in range(60):
         hard.append((machine.trace(INPUT).weights == 1).any().item())
@@ -274,8 +279,8 @@ def test_wrong_options_are_named():
     with pytest.raises(ValueError, match="addressing must be one of soft, discrete, annealed"):
         DiscreteNTM(2, 2, addressing="hard")
     with pytest.raises(ValueError, match="estimator must be one of reinforce"):
-        DiscreteNTM(2, 2, estimator={"name": "nvil"})
+        DiscreteNTM(2, 2, estimator="nvil")
     with pytest.raises(ValueError, match="samples must be a whole number of at least 2, got 1"):
-        DiscreteNTM(2, 2, estimator={"baseline": "leave-one-out"})
+        DiscreteNTM(2, 2, baseline="leave-one-out")
     with pytest.raises(ValueError, match=r"temperature must be above 0, got 0\.0"):
-        DiscreteNTM(2, 2, estimator={"temperature": 0.0})
+        DiscreteNTM(2, 2, temperature=0.0)

@@ -112,7 +112,8 @@ def test_mean_estimate_is_the_sum_over_all_paths(name):
         reading_steps=2,
         no_operation=False,
         addressing="discrete",
-        estimator={"name": name, "temperature": 0.8},
+        estimator=name,
+        temperature=0.8,
     )
     machine = perturbed(machine.double(), 1.0)
     x = torch.randn(1, 2, 2, dtype=torch.float64)

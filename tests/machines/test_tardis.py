@@ -105,9 +105,7 @@ def costs(y):
 @pytest.mark.parametrize("name", ["reinforce", "rebar", "relax", "straight-through-gumbel"])
 def test_mean_estimate_is_the_sum_over_all_paths(name):
     torch.manual_seed(1)
-    machine = TARDIS(
-        2, 1, **SMALL | {"memory_size": 2}, estimator={"name": name, "temperature": 0.8}
-    )
+    machine = TARDIS(2, 1, **SMALL | {"memory_size": 2}, estimator=name, temperature=0.8)
     machine = perturbed(machine.double(), 1.0)
     x = torch.randn(1, 3, 2, dtype=torch.float64)
     mean, at_logits = every_path(machine, x, costs)

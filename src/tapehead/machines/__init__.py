@@ -1,21 +1,39 @@
 """The machines, one file for each paper."""
 
+from tapehead.machines.discrete_ntm import DiscreteNTM
 from tapehead.machines.dnc import DNC, DNCState
+from tapehead.machines.dynamic_ntm import DynamicNTM, DynamicNTMState
 from tapehead.machines.lstm import LSTM, LSTMState
 from tapehead.machines.machine import Machine, Trace
 from tapehead.machines.ntm import NTM, NTMState
+from tapehead.machines.rl_ntm import RLNTM
+from tapehead.machines.tardis import TARDIS, TARDISState
 
-MACHINES: dict[str, type[Machine]] = {"dnc": DNC, "lstm": LSTM, "ntm": NTM}
-"""Every machine by its name on the command line."""
+MACHINES: dict[str, type[Machine]] = {
+    "discrete-ntm": DiscreteNTM,
+    "dnc": DNC,
+    "dynamic-ntm": DynamicNTM,
+    "lstm": LSTM,
+    "ntm": NTM,
+    "tardis": TARDIS,
+}
+"""Every machine by its name on the command line. `RLNTM` is none of them: it reads and writes tapes
+of symbols at a pace of its own, where a `Machine` maps one vector to one vector in each step."""
 
 __all__ = [
     "DNC",
     "LSTM",
     "MACHINES",
     "NTM",
+    "RLNTM",
+    "TARDIS",
     "DNCState",
+    "DiscreteNTM",
+    "DynamicNTM",
+    "DynamicNTMState",
     "LSTMState",
     "Machine",
     "NTMState",
+    "TARDISState",
     "Trace",
 ]

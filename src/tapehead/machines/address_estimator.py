@@ -19,12 +19,13 @@ DECAY = 0.95
 
 class AddressEstimate(NamedTuple):
     """`loss`: to call backward on. `costs`: of the run that was sampled, each sequence's total.
-    `gradient`: the estimate at the logits of every address, for each sequence, if it was asked
-    for."""
+    `outputs`: of that run; of several samples, the first. `gradient`: the estimate at the logits of
+    every address, for each sequence, if it was asked for."""
 
     loss: Float[Tensor, ""]
-    costs: Float[Tensor, " batch"]
-    gradient: Float[Tensor, "batch time choices rows"] | None
+    costs: Float[Tensor, " samples"]
+    outputs: Float[Tensor, "batch time output"]
+    gradient: Float[Tensor, "samples time choices rows"] | None
 
 
 class AddressEstimator(nn.Module):
@@ -120,7 +121,7 @@ class AddressEstimator(nn.Module):
 
         noise = self.noise(x, generator)
         sampled = run(x, lengths, self.chooser(noise), offset)
-        value = cost(sampled.y)
+        value, outputs = cost(sampled.y), sampled.y.chunk(self.samples)[0].detach()
         active = torch.ones_like(value, dtype=torch.bool)
         if lengths is not None:
             active = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
@@ -133,7 +134,7 @@ class AddressEstimator(nn.Module):
             gradient = None
             if want_gradient:
                 (gradient,) = torch.autograd.grad(total.sum(), offset, retain_graph=True)
-            return AddressEstimate(loss, total.detach(), gradient)
+            return AddressEstimate(loss, total.detach(), outputs, gradient)
 
         choices = sampled.weights.detach()
         log_probs = addresses.log_probs(sampled.logits, choices, active)
@@ -165,9 +166,8 @@ class AddressEstimator(nn.Module):
             own_loss = own_loss + _relative(gradient.square().sum((1, 2, 3)).mean())
         # The value is the mean cost; all else is there for its gradient.
         pull = loss + own_loss
-        return AddressEstimate(
-            total.mean().detach() + pull - pull.detach(), total.detach(), gradient.detach()
-        )
+        loss = total.mean().detach() + pull - pull.detach()
+        return AddressEstimate(loss, total.detach(), outputs, gradient.detach())
 
     def _baseline(self, target: Tensor, context: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
         """The baseline of each step, and the loss that trains it."""

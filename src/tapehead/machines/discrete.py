@@ -50,16 +50,37 @@ class DiscreteMachine(Machine):
     """Rows of each address."""
 
     def set_addressing(
-        self, addressing: str, *, annealing: int, context_size: int, estimator: Mapping[str, Any]
+        self,
+        addressing: str,
+        *,
+        annealing: int,
+        context_size: int,
+        estimator: str,
+        baseline: str,
+        samples: int,
+        temperature: float,
+        entropy: float,
     ) -> None:
         """Called by a subclass when its sizes are known."""
         check_choice("addressing", addressing, ADDRESSINGS)
         check_at_least(1, annealing=annealing)
         self.addressing, self.annealing = addressing, annealing
         self.address_estimator = AddressEstimator(
-            self.choices, self.rows, context_size, **estimator
+            self.choices,
+            self.rows,
+            context_size,
+            name=estimator,
+            baseline=baseline,
+            samples=samples,
+            temperature=temperature,
+            entropy=entropy,
         )
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def chooses(self) -> bool:
+        """Whether training goes through choices, and so needs `training_loss`."""
+        return self.addressing != "soft"
 
     @abstractmethod
     def run(
@@ -152,8 +173,11 @@ class DiscreteMachine(Machine):
         *,
         lengths: Int[Tensor, " batch"] | None = None,
         generator: torch.Generator | None = None,
-    ) -> Float[Tensor, ""]:
-        """A loss to call `backward` on: the estimate for the machine, and the estimator's own.
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "batch time output"]]:
+        """A loss to call `backward` on, and the outputs that it comes from.
+
+        Its gradient is the estimate for the machine; the estimator's baseline and control variate
+        get theirs, of their own objectives.
 
         Args:
             costs: from outputs (batch, time, output) to the cost of each step (batch, time), zero
@@ -164,8 +188,9 @@ class DiscreteMachine(Machine):
             self.batches_seen += 1
         if soft:
             run = self.run(x, self.initial_state(x.shape[0]), addresses.soft, lengths=lengths)
-            return costs(run.y).sum(1).mean()
-        return self.estimate(x, costs, lengths=lengths, generator=generator).loss
+            return costs(run.y).sum(1).mean(), run.y.detach()
+        estimate = self.estimate(x, costs, lengths=lengths, generator=generator)
+        return estimate.loss, estimate.outputs
 
     def estimate(
         self,

@@ -1,8 +1,5 @@
 """The Neural Turing Machine with its head weightings sampled: one row for each head and step."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -30,7 +27,13 @@ class DiscreteNTM(DiscreteMachine, NTM):
             shift_range, similarity, read_first, memory_init, head_init: as in `NTM`.
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
         annealing: training batches that "annealed" takes.
-        estimator: options of `AddressEstimator`: name, baseline, samples, temperature, entropy.
+        estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
+            "straight-through" or "straight-through-gumbel".
+        baseline: of the unbiased estimators: "none", "moving-average", "learned" or
+            "leave-one-out".
+        samples: runs of each sequence in training; at least 2 for leave-one-out.
+        temperature: of the relaxed choices of all but "reinforce" and "straight-through".
+        entropy: reward for a nat of entropy of each address.
     """
 
     def __init__(
@@ -52,7 +55,11 @@ class DiscreteNTM(DiscreteMachine, NTM):
         head_init: str = "focused",
         addressing: str = "discrete",
         annealing: int = 10_000,
-        estimator: Mapping[str, Any] | None = None,
+        estimator: str = "straight-through-gumbel",
+        baseline: str = "learned",
+        samples: int = 1,
+        temperature: float = 1.0,
+        entropy: float = 0.0,
     ):
         super().__init__(
             input_size,
@@ -73,7 +80,14 @@ class DiscreteNTM(DiscreteMachine, NTM):
         )
         self.choices, self.rows = num_reads + num_writes, memory_size
         self.set_addressing(
-            addressing, annealing=annealing, context_size=hidden_size, estimator=estimator or {}
+            addressing,
+            annealing=annealing,
+            context_size=hidden_size,
+            estimator=estimator,
+            baseline=baseline,
+            samples=samples,
+            temperature=temperature,
+            entropy=entropy,
         )
 
     def run(
@@ -87,7 +101,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
         keep: bool = False,
     ) -> Run:
         features, state, inner = ntm_choices(
-            self.input(x), self._weights(), state, self.spec, choose, lengths, offset
+            self.input(x), self._weights(), state, self.spec, choose, lengths, offset, keep=keep
         )
         return Run(
             y=self.output(features),

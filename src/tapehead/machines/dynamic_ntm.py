@@ -12,8 +12,7 @@
 | reads | r | batch, reads, address + word |
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -27,7 +26,7 @@ from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.similarity import cosine
 
 RECENCY_DECAY = 0.1
-"""v_t = 0.1 v_{t-1} + 0.9 z_t, section 3.2 of the paper."""
+"""v_t = 0.1 v_{t-1} + 0.9 z_t. The authors' code has 0.04 and 0.96."""
 
 
 class DynamicNTMState(NamedTuple):
@@ -71,7 +70,13 @@ class DynamicNTM(DiscreteMachine):
         least_recently_used: let each head subtract its recent logits from its present ones.
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
         annealing: training batches that "annealed" takes.
-        estimator: options of `AddressEstimator`: name, baseline, samples, temperature, entropy.
+        estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
+            "straight-through" or "straight-through-gumbel".
+        baseline: of the unbiased estimators: "none", "moving-average", "learned" or
+            "leave-one-out".
+        samples: runs of each sequence in training; at least 2 for leave-one-out.
+        temperature: of the relaxed choices of all but "reinforce" and "straight-through".
+        entropy: reward for a nat of entropy of each address.
     """
 
     def __init__(
@@ -91,7 +96,11 @@ class DynamicNTM(DiscreteMachine):
         least_recently_used: bool = True,
         addressing: str = "soft",
         annealing: int = 10_000,
-        estimator: Mapping[str, Any] | None = None,
+        estimator: str = "straight-through-gumbel",
+        baseline: str = "learned",
+        samples: int = 1,
+        temperature: float = 1.0,
+        entropy: float = 0.0,
     ):
         super().__init__()
         check_sizes(
@@ -128,7 +137,14 @@ class DynamicNTM(DiscreteMachine):
         self.initial_hidden = nn.Parameter(torch.zeros(hidden_size))
         self.reset_parameters()
         self.set_addressing(
-            addressing, annealing=annealing, context_size=context, estimator=estimator or {}
+            addressing,
+            annealing=annealing,
+            context_size=context,
+            estimator=estimator,
+            baseline=baseline,
+            samples=samples,
+            temperature=temperature,
+            entropy=entropy,
         )
 
     def reset_parameters(self) -> None:
@@ -253,7 +269,7 @@ class Head(NamedTuple):
 
 
 def _head(interface: Float[Tensor, "batch numbers"], heads: int) -> Head:
-    """k as it is, beta = softplus + 1, gamma = sigmoid (sections 3.1 and 3.2)."""
+    """k as it is, beta = softplus + 1, gamma = sigmoid."""
     numbers = interface.unflatten(-1, (heads, -1))
     return Head(numbers[..., :-2], softplus(numbers[..., -2]) + 1.0, numbers[..., -1].sigmoid())
 

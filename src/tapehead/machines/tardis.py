@@ -10,8 +10,7 @@ arXiv 1701.08718).
 | hidden_gate, read_gate | beta, alpha | batch |
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -61,7 +60,13 @@ class TARDIS(DiscreteMachine):
         attention_size: hidden units of the network that scores a row.
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
         annealing: training batches that "annealed" takes.
-        estimator: options of `AddressEstimator`: name, baseline, samples, temperature, entropy.
+        estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
+            "straight-through" or "straight-through-gumbel".
+        baseline: of the unbiased estimators: "none", "moving-average", "learned" or
+            "leave-one-out".
+        samples: runs of each sequence in training; at least 2 for leave-one-out.
+        temperature: of the relaxed choices of all but "reinforce" and "straight-through".
+        entropy: reward for a nat of entropy of each address.
     """
 
     choices = 1
@@ -78,7 +83,11 @@ class TARDIS(DiscreteMachine):
         attention_size: int = 64,
         addressing: str = "discrete",
         annealing: int = 10_000,
-        estimator: Mapping[str, Any] | None = None,
+        estimator: str = "straight-through-gumbel",
+        baseline: str = "learned",
+        samples: int = 1,
+        temperature: float = 1.0,
+        entropy: float = 0.0,
     ):
         super().__init__()
         check_sizes(
@@ -108,7 +117,14 @@ class TARDIS(DiscreteMachine):
         self.address = nn.Parameter(torch.empty(memory_size, address_size))
         self.reset_parameters()
         self.set_addressing(
-            addressing, annealing=annealing, context_size=context, estimator=estimator or {}
+            addressing,
+            annealing=annealing,
+            context_size=context,
+            estimator=estimator,
+            baseline=baseline,
+            samples=samples,
+            temperature=temperature,
+            entropy=entropy,
         )
 
     def reset_parameters(self) -> None:
@@ -195,7 +211,7 @@ class TARDIS(DiscreteMachine):
         return self.output(torch.cat([hidden, read], -1)), after, inner
 
     def _scores(self, known: Tensor, memory: Tensor, state: TARDISState) -> Tensor:
-        """pi(i) = a . tanh(W_h h + W_x x + W_m M(i) + W_u norm(u)), section 3.1."""
+        """pi(i) = a . tanh(W_h h + W_x x + W_m M(i) + W_u norm(u))."""
         usage = state.usage / (state.usage.square().sum(-1, keepdim=True) + 1e-6).sqrt()
         asked = self.attend(torch.cat([known, usage], -1))
         scores = self.attend_score((asked[:, None] + self.attend_row(memory)).tanh())[..., 0]

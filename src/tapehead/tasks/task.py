@@ -130,6 +130,16 @@ class Task(ABC):
         count = batch.mask.sum() * outputs.shape[-1]
         return _cross_entropy(outputs, batch, reduction="sum") / count
 
+    def step_costs(
+        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
+    ) -> Float[Tensor, "batch time"]:
+        """What each step has in `loss`: summed over steps, its mean over sequences is the loss.
+
+        A choice that a machine makes on the way is judged by the costs that come after it.
+        """
+        each = _cross_entropy(outputs, batch, reduction="none").sum(-1)
+        return each * (len(each) / (batch.mask.sum() * outputs.shape[-1]))
+
     def scores(
         self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
     ) -> dict[str, Tensor]:

@@ -2,16 +2,18 @@
 
 import math
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from tapehead.machines.discrete import DiscreteMachine
 from tapehead.machines.machine import Machine
 from tapehead.tasks import Batch, Task
 from tapehead.training.config import TrainConfig
 from tapehead.training.devices import place
-from tapehead.training.evaluation import run_machine
+from tapehead.training.evaluation import ready, run_machine
 from tapehead.training.failures import non_finite
 from tapehead.training.flat import FlatParameters
 from tapehead.training.optimisers import clip_gradient, make_optimiser
@@ -83,8 +85,13 @@ class Learner:
         """The batch on the machine's device, its outputs and loss; fills the gradient vector."""
         self.flat.zero_gradient()
         with self._autocast():
-            outputs, batch = run_machine(task, self.machine, batch, self.device, self.dtype)
-            loss = task.loss(outputs, batch)
+            if isinstance(self.machine, DiscreteMachine) and self.machine.chooses:
+                batch, lengths = ready(batch, self.device, self.dtype)
+                costs = partial(task.step_costs, batch=batch)
+                loss, outputs = self.machine.training_loss(batch.inputs, costs, lengths=lengths)
+            else:
+                outputs, batch = run_machine(task, self.machine, batch, self.device, self.dtype)
+                loss = task.loss(outputs, batch)
         loss.backward()
         return batch, outputs.detach(), loss.detach()
 

@@ -113,6 +113,8 @@ class Session:
     def warm_up(self) -> None:
         """One step without effect: whatever is compiled on first use is compiled now."""
         states = capture_globals(self.fabric.device)
+        # What a machine counts or averages over its batches.
+        buffers = [(buffer, buffer.clone()) for buffer in self.machine.buffers()]
         batch = self.task.batch(
             generator_for(self.config.seed, Stream.WARM_UP), self.sequences_per_process
         )
@@ -121,6 +123,8 @@ class Session:
         if self.fabric.device.type == "cuda":
             torch.cuda.synchronize(self.fabric.device)
         restore_globals(states, self.fabric.device)
+        for buffer, before in buffers:
+            buffer.copy_(before)
 
     @property
     def sequences_per_process(self) -> int:

@@ -206,7 +206,13 @@ class MemoryPanels:
 
 @styled
 def memory_figure(
-    episode: Episode, trace: object, *, element: int = 0, title: str = "", width: Number = DOUBLE
+    episode: Episode,
+    trace: object,
+    *,
+    element: int = 0,
+    values: bool = True,
+    title: str = "",
+    width: Number = DOUBLE,
 ) -> Figure:
     """Memory use in the layout of NTM figure 6: writing on the left, reading on the right.
 
@@ -219,12 +225,13 @@ def memory_figure(
         trace: `write_weights` (B, T, W, N), `read_weights` (B, T, R, N), `add` (B, T, W, M) and
             `reads` (B, T, R, M), as attributes or in a mapping.
         element: which sequence of the batch; `episode` must be the same one.
+        values: draw `add` and `reads` too.
         width: millimetres.
 
     Raises:
         ValueError: a tensor is missing (a machine without memory) or has fewer steps.
     """
-    panels = MemoryPanels(episode, trace, element=element, width=width)
+    panels = MemoryPanels(episode, trace, element=element, width=width, values=values)
     header = Header(width=width, left=panels.left, title=title, keys=panels.keys)
     figure = new_figure(width, header.height + panels.height)
     panels.draw(figure, header.height)

@@ -128,6 +128,7 @@ _STYLES = {
     "lstm": ("LSTM", "#4d4d4d", "o", _SHORT),
     "ntm": ("NTM", "#0072b2", "s", _SOLID),
     "dnc": ("DNC", "#cc79a7", "D", _SOLID),
+    "discrete-ntm": ("Discrete NTM", "#d55e00", "d", _LONG),
     "dynamic-ntm": ("Dynamic NTM", "#e69f00", "v", _SOLID),
     "tardis": ("TARDIS", "#56b4e9", "P", _LONG),
     "rl-ntm": ("RL-NTM", "#882255", "X", _SHORT),

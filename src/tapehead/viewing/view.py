@@ -80,8 +80,9 @@ def view_run(
     if len(episodes) > 1:
         figures["lengths"] = length_figure(episodes, title=subject)
     has_memory = has_tensors(trace, "read_weights", "write_weights")
-    if has_memory and has_tensors(trace, "add", "reads"):
-        figures["memory"] = memory_figure(episode, trace, title=title)
+    if has_memory:
+        values = has_tensors(trace, "add", "reads")
+        figures["memory"] = memory_figure(episode, trace, values=values, title=title)
     if has_tensors(trace, "gate", "strength", "sharpening", "shift"):
         figures["heads"] = heads_figure(trace, answer_starts=episode.answer_starts, title=title)
 

@@ -38,11 +38,16 @@ def ntm_choices(
     choose: Chooser,
     lengths: Int[Tensor, " batch"] | None = None,
     offset: Float[Tensor, "batch time choices rows"] | None = None,
+    *,
+    keep: bool = True,
 ) -> tuple[Float[Tensor, "batch time features"], NTMState, dict[str, Tensor]]:
     """A whole sequence, as `reference.ntm_trace`, with these inner tensors beside its names:
 
     `logits` and `weights` (choices, rows): each address before and after its choice, in the order
     of choosing: write heads first, as they act first, unless `spec.read_first`.
+
+    Args:
+        keep: give every inner tensor; if false only these two and `hidden`.
     """
     outputs, history = [], []
     for time in range(projected.shape[1]):
@@ -59,7 +64,8 @@ def ntm_choices(
         state = after
         outputs.append(features)
         history.append(inner)
-    stacked = {name: torch.stack([step[name] for step in history], 1) for name in history[0]}
+    names = history[0] if keep else ("logits", "weights", "hidden")
+    stacked = {name: torch.stack([step[name] for step in history], 1) for name in names}
     return torch.stack(outputs, 1), state, stacked
 
 
@@ -70,30 +76,24 @@ def _step(projected, weights, state, spec, choose, time, offset):
     first_read = 0 if spec.read_first else spec.num_writes
     first_write = spec.num_reads if spec.read_first else 0
 
-    def address(memory, previous, chosen, first):
-        logits, content = address_logits(memory, previous, chosen, heads, spec.similarity)
-        if offset is not None:
-            logits = logits + offset[:, first : first + logits.shape[1]]
-        return logits, choose(logits, time, first), content
-
-    write_logits, write_weights, write_content = address(
-        state.memory, state.write_weights, writing, first_write
+    write_logits, write_content = address_logits(
+        state.memory, state.write_weights, writing, heads, spec.similarity
     )
+    write_logits = _moved(write_logits, offset, first_write)
+    write_weights = choose(write_logits, time, first_write)
     memory = add(erase(state.memory, write_weights, heads.erase), write_weights, heads.add)
     read_from = state.memory if spec.read_first else memory
-    read_logits, read_weights, read_content = address(
-        read_from, state.read_weights, reading, first_read
+    read_logits, read_content = address_logits(
+        read_from, state.read_weights, reading, heads, spec.similarity
     )
+    read_logits = _moved(read_logits, offset, first_read)
+    read_weights = choose(read_logits, time, first_read)
     reads = read(read_from, read_weights)
-    order = [1, 0] if spec.read_first else [0, 1]
-
-    def in_order(written, was_read):
-        return torch.cat([(written, was_read)[part] for part in order], 1)
-
+    in_order = reversed if spec.read_first else iter
     inner = {
         **heads._asdict(),
-        "logits": in_order(write_logits, read_logits),
-        "weights": in_order(write_weights, read_weights),
+        "logits": torch.cat([*in_order((write_logits, read_logits))], 1),
+        "weights": torch.cat([*in_order((write_weights, read_weights))], 1),
         "content_weights": torch.cat([read_content, write_content], 1),
         "read_weights": read_weights,
         "write_weights": write_weights,
@@ -119,6 +119,11 @@ def address_logits(
     gated = interpolate(content, previous, heads.gate[:, chosen])
     shifted = circular_shift(gated, heads.shift[:, chosen])
     return heads.sharpening[:, chosen, None] * (shifted + FLOOR).log(), content
+
+
+def _moved(logits: Tensor, offset: Tensor | None, first: int) -> Tensor:
+    """The logits of choices from number `first` on, with what they are to be differentiated by."""
+    return logits if offset is None else logits + offset[:, first : first + logits.shape[1]]
 
 
 def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:

@@ -124,6 +124,12 @@ class GraphTask(Task):
         """Mean cross-entropy of an answered digit, in nats, from logits."""
         return digit_costs(outputs, batch).sum() / (9 * batch.mask.sum())
 
+    def step_costs(
+        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
+    ) -> Float[Tensor, "batch time"]:
+        each = digit_costs(outputs, batch).sum(-1)
+        return each * (len(each) / (9 * batch.mask.sum()))
+
     def scores(
         self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
     ) -> dict[str, Tensor]:
