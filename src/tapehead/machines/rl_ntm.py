@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy
 
 from tapehead.machines.cells import Cell
 from tapehead.machines.machine import check_choice, check_sizes
@@ -120,6 +120,7 @@ class RLNTM(nn.Module):
             raise ValueError("limits must leave a step for every symbol asked")
         steps = int(limits.max())
         new = self.say.weight.new_zeros
+        one_hot = torch.eye(max(self.symbols, *self.choice_sizes)).to(self.say.weight)
         # A blank on either side, where a head that leaves the tape stands.
         tape = nn.functional.pad(tape, (1, 1))
         head = torch.zeros(batch, dtype=torch.int64, device=tape.device)
@@ -127,65 +128,65 @@ class RLNTM(nn.Module):
         memory = new(batch, 2 * steps + 1, self.cell_size) if self.memory else None
         hidden, cell = new(batch, self.cell.hidden_size), new(batch, self.cell.hidden_size)
         last = new(batch, sum(self.choice_sizes))
-        written = torch.full_like(targets, -1)
+        noise = new(steps, *last.shape)
+        if sample:
+            noise = CATEGORICAL.noise(noise, generator)
         history: list[tuple[Tensor, ...]] = []
         for time in range(steps):
             steps_left, symbols_left = limits - time, answers - done
             active = (steps_left > 0) & (symbols_left > 0)
-            symbol = one_hot(tape[rows, head + 1], self.symbols).to(last.dtype)
-            seen = symbol
+            if not active.any():
+                break
+            seen = one_hot[tape[rows, head + 1], : self.symbols]
             if memory is not None:
                 here = memory[rows, memory_head]
-                seen = torch.cat([symbol, here], -1)
+                seen = torch.cat([seen, here], -1)
             hidden, cell = self.cell(torch.cat([seen, last], -1), hidden, cell)
             source = seen if self.controller == "direct" else hidden
-            said = self.say(source)
             if memory is not None:
                 kept = self.keep(hidden).sigmoid()
                 stored = kept * here + (1 - kept) * self.store(source).tanh()
                 memory = memory.index_put((rows, memory_head), stored)
-
-            parts = self.choose(hidden).split(self.choice_sizes, -1)
-            choices = [self._pick(logits, sample, generator) for logits in parts]
+            logits = self.choose(hidden)
+            picked = self._pick(logits.detach() + noise[time])
             # With no step to spare it must write, and that is then no choice of its own.
             forced = active & (steps_left <= symbols_left)
-            wrote = active & (choices[2][:, 1] > 0.5) | forced
-            own = [active, active, active & ~forced]
-            log_prob = sum(
-                torch.where(mask, CATEGORICAL.log_prob(logits, choice), 0.0)
-                for mask, logits, choice in zip(own, parts, choices, strict=True)
-            )
-            entropy = sum(
-                torch.where(mask, -(logits.softmax(-1) * logits.log_softmax(-1)).sum(-1), 0.0)
-                for mask, logits in zip(own, parts, strict=True)
-            )
-            due = done.clamp(max=targets.shape[1] - 1)
-            cost = cross_entropy(said, targets[rows, due], reduction="none")
-            written[rows, due] = torch.where(wrote, said.argmax(-1), written[rows, due])
-            left = torch.stack([steps_left, symbols_left], -1).to(hidden.dtype)
-            history.append(
-                (
-                    torch.where(wrote, cost, 0.0),
-                    log_prob,
-                    entropy,
-                    torch.cat([hidden, left / 10], -1),
-                    active,
-                    wrote,
-                    head,
-                    memory_head - steps,
-                )
-            )
+            wrote = active & (picked[:, 2] == 1) | forced
+            taken = torch.cat([picked[:, :2], wrote[:, None]], 1)
+            left = torch.stack([steps_left, symbols_left], -1)
+            step = (source, hidden, logits, picked, left, active, forced, wrote, done, head)
+            history.append((*step, memory_head - steps))
             done = done + wrote
-            move = choices[0].argmax(-1) + self.input_moves[0]
+            move = picked[:, 0] + self.input_moves[0]
             head = torch.where(active, (head + move).clamp(-1, places), head)
             if memory is not None:
-                memory_head = memory_head + torch.where(active, choices[1].argmax(-1) - 1, 0)
-            taken = choices[2].clone()
-            taken[:, 0], taken[:, 1] = (~wrote).to(last.dtype), wrote.to(last.dtype)
-            last = torch.cat([choices[0], choices[1], taken], -1)
-        right = ((written == targets) | ~asked).all(1)
+                memory_head = memory_head + torch.where(active, picked[:, 1] - 1, 0)
+            last = torch.cat(
+                [one_hot[taken[:, part], :size] for part, size in enumerate(self.choice_sizes)],
+                1,
+            )
+        # What no later step depends on is worked out for all of them at once.
+        (source, hidden, logits, picked, left, active, forced, wrote, due, heads, memory_heads) = (
+            torch.stack(part, 1) for part in zip(*history, strict=True)
+        )
+        said = self.say(source)
+        places_due = due.clamp(max=targets.shape[1] - 1)
+        costs = cross_entropy(said.transpose(1, 2), targets.gather(1, places_due), reduction="none")
+        log_probs, entropies = self._judge(logits, picked, active, forced)
+        written = torch.full_like(targets, -1)
+        which, when = wrote.nonzero(as_tuple=True)
+        written[which, due[which, when]] = said.argmax(-1)[which, when]
         return Rollout(
-            *(torch.stack(part, 1) for part in zip(*history, strict=True)), written, right
+            costs=torch.where(wrote, costs, 0.0),
+            log_probs=log_probs,
+            entropies=entropies,
+            context=torch.cat([hidden, left.to(hidden.dtype) / 10], -1),
+            active=active,
+            wrote=wrote,
+            input_heads=heads,
+            memory_heads=memory_heads,
+            written=written,
+            correct=((written == targets) | ~asked).all(1),
         )
 
     def training_loss(
@@ -201,7 +202,7 @@ class RLNTM(nn.Module):
         """A loss to call `backward` on, and the run it comes from.
 
         Its gradient is the ordinary one through what was said and stored, REINFORCE with the cost
-        still to come less the baseline for the choices (section 4.1), and the squared error of the
+        still to come less the baseline for the choices, and the squared error of the
         baseline, which reaches nothing else.
 
         Args:
@@ -215,9 +216,19 @@ class RLNTM(nn.Module):
         error = (expected - ahead).square()
         return (pull.sum(1) + error.sum(1) / run.active.sum(1)).mean(), run
 
-    def _pick(self, logits: Tensor, sample: bool, generator: torch.Generator | None) -> Tensor:
-        """One-hot choices."""
-        logits = logits.detach()
-        if sample:
-            logits = logits + CATEGORICAL.noise(logits, generator)
-        return CATEGORICAL.harden(logits)
+    def _judge(
+        self, logits: Tensor, picked: Tensor, active: Tensor, forced: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy of the choices of each step, of those that were free."""
+        log_probs = entropies = torch.zeros_like(logits[..., 0])
+        for part, each in enumerate(logits.split(self.choice_sizes, -1)):
+            free = active & ~forced if part == 2 else active
+            log_p = each.log_softmax(-1)
+            chosen = log_p.gather(-1, picked[..., part, None])[..., 0]
+            log_probs = log_probs + torch.where(free, chosen, 0.0)
+            entropies = entropies + torch.where(free, -(log_p.exp() * log_p).sum(-1), 0.0)
+        return log_probs, entropies
+
+    def _pick(self, logits: Float[Tensor, "batch choices"]) -> Int64[Tensor, "batch 3"]:
+        """The moves of the input head and of the memory head, and whether to write."""
+        return torch.stack([part.argmax(-1) for part in logits.split(self.choice_sizes, -1)], -1)

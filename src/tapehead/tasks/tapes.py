@@ -75,7 +75,7 @@ KINDS = {
 class TapeTask:
     """Write the symbols of the input tape as the task says, then a blank.
 
-    Source: Zaremba & Sutskever 2015 (arXiv 1505.00521), section 5; their complexity C is the
+    Source: Zaremba & Sutskever 2015 (arXiv 1505.00521); their complexity C is the
     number of symbols. Symbols: BLANK, MARKER, the repeats 2 and 3 (as themselves), then the data.
 
     kind: "copy", "duplicated-input" (every symbol stands on the tape three times), "reverse",
