@@ -57,6 +57,10 @@ class NTM(Machine):
             on the first row, so that shifting has an effect from the first step on; "random":
             nearly everywhere at once, the softmax of standard normals.
         backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
+        memory_checkpoint_every: on the CPU backend, the memory is kept every so many steps for the
+            backward pass, and computed again in between. Results are the same to the bit; a number
+            near the root of the steps of a sequence takes the least space. None: what is quick.
+            The reference keeps every memory, whatever this says.
     """
 
     recurrent_weight: Tensor
@@ -82,6 +86,7 @@ class NTM(Machine):
         memory_init: str = "constant",
         head_init: str = "focused",
         backend: str = "auto",
+        memory_checkpoint_every: int | None = None,
     ):
         super().__init__()
         check_sizes(
@@ -104,6 +109,9 @@ class NTM(Machine):
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.memory_init, self.head_init = memory_init, head_init
         self.backend = check_backend(backend)
+        if memory_checkpoint_every is not None:
+            check_sizes(memory_checkpoint_every=memory_checkpoint_every)
+        self.memory_checkpoint_every = memory_checkpoint_every
         self.spec = NTMSpec(
             num_reads=num_reads,
             num_writes=num_writes,
@@ -177,10 +185,12 @@ class NTM(Machine):
         lengths: Int[Tensor, " batch"] | None = None,
     ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
         module = self._prepare(x, lengths)
+        weights, every = self._weights(), self.memory_checkpoint_every
         if state is None:
-            return module.ntm_afresh(x, self._weights(), self._start(), self.spec, lengths)
+            start = self._start()
+            return module.ntm_afresh(x, weights, start, self.spec, lengths, checkpoint_every=every)
         check_state(state, self.initial_state(x.shape[0]))
-        return module.ntm(x, self._weights(), state, self.spec, lengths)
+        return module.ntm(x, weights, state, self.spec, lengths, checkpoint_every=every)
 
     def trace(
         self,

@@ -70,6 +70,8 @@ class _Open(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    # The decorator's type forgets that ctx has a name.
+    # pyrefly: ignore[bad-override]
     def backward(ctx, _):
         wanted = ctx.needs_input_grad[0]
         return (ctx.memory.slope().sum(0) if wanted else None), None
@@ -83,6 +85,8 @@ class _Read(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    # The decorator's type forgets that ctx has a name.
+    # pyrefly: ignore[bad-override]
     def backward(ctx, words, token):
         ctx.memory.slope().index_put_((_batch(ctx.rows), ctx.rows), words, accumulate=True)
         return token, None, None
@@ -97,6 +101,8 @@ class _Write(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    # The decorator's type forgets that ctx has a name.
+    # pyrefly: ignore[bad-override]
     def backward(ctx, token):
         slope, at = ctx.memory.slope(), (torch.arange(len(ctx.row)), ctx.row)
         word = slope[at].clone()

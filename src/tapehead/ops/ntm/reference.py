@@ -245,12 +245,15 @@ def ntm(
     state: NTMState,
     spec: NTMSpec,
     lengths: Int[Tensor, " batch"] | None = None,
+    *,
+    checkpoint_every: int | None = None,
 ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
     """A whole sequence: the outputs of every step and the state after the last.
 
     Args:
         lengths: steps of each sequence; from step `lengths[b]` on, sequence b keeps its state and
             its outputs are zero. None: all steps of all sequences.
+        checkpoint_every: for backends that can compute memories again; here all are kept.
     """
     y, state, _ = _unroll(x, weights, state, spec, lengths, keep=False)
     return y, state
@@ -262,6 +265,8 @@ def ntm_afresh(
     start: NTMStart,
     spec: NTMSpec,
     lengths: Int[Tensor, " batch"] | None = None,
+    *,
+    checkpoint_every: int | None = None,
 ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
     """As `ntm`, from a fresh state."""
     return ntm(x, weights, begin(start, x.shape[0]), spec, lengths)

@@ -8,17 +8,22 @@ away. A `part` is only translated; optimiser and code generator run once, over t
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from numba import njit
+from numba.core import dispatcher
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.dispatcher import _FunctionCompiler
 from numba.core.registry import cpu_target
 
 _PARTS: set[str] = set()
 
 
-class _PartCompiler(_FunctionCompiler):
+# Numba's own, of which its types say nothing.
+_dispatching: Any = dispatcher
+
+
+class _PartCompiler(_dispatching._FunctionCompiler):
     """Translates to LLVM's language and stops there."""
 
     def _customize_flags(self, flags):
@@ -42,15 +47,15 @@ def part(function: Callable) -> Callable:
     # Tests wrap every function to check shapes; Numba wants the bare one.
     function = inspect.unwrap(function)
     _PARTS.add(function.__qualname__)
-    dispatcher = njit(error_model="numpy")(function)
-    dispatcher._compiler.__class__ = _PartCompiler
+    compiled_later: Any = njit(error_model="numpy")(function)
+    compiled_later._compiler.__class__ = _PartCompiler
 
     def add_overload(compiled):
         # Without machine code there is nothing to register for calls from Python.
-        dispatcher.overloads[tuple(compiled.signature.args)] = compiled
+        compiled_later.overloads[tuple(compiled.signature.args)] = compiled
 
-    dispatcher.add_overload = add_overload
-    return dispatcher
+    compiled_later.add_overload = add_overload
+    return compiled_later
 
 
 class _PartLibrary(JITCodeLibrary):
@@ -69,16 +74,19 @@ class _PartLibrary(JITCodeLibrary):
 @contextmanager
 def whole() -> Iterator[None]:
     """While this lasts, parts are only translated; what calls them gets everything optimised."""
-    codegen = cpu_target.target_context.codegen()
+    context: Any = cpu_target.target_context
+    codegen = context.codegen()
     usual = codegen._library_class
 
-    def create(codegen, name, **options):
-        return (_PartLibrary if name in _PARTS else usual)(codegen, name, **options)
+    class Choice:
+        _unserialize = usual._unserialize
 
-    create._unserialize = usual._unserialize
+        def __new__(cls, codegen, name, **options):
+            return (_PartLibrary if name in _PARTS else usual)(codegen, name, **options)
+
     with global_compiler_lock:
         try:
-            codegen._library_class = create
+            codegen._library_class = Choice
             yield
         finally:
             codegen._library_class = usual

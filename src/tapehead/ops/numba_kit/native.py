@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numba
 import torch
@@ -105,8 +105,8 @@ def record(structure: type[ctypes.Structure]) -> types.Record:
     """The Numba type of a structure of which every field is an int64."""
     return types.Record(
         [
-            (name, {"type": types.int64, "offset": getattr(structure, name).offset})
-            for name, _ in structure._fields_
+            (field[0], {"type": types.int64, "offset": getattr(structure, field[0]).offset})
+            for field in structure._fields_
         ],
         size=ctypes.sizeof(structure),
         aligned=True,
@@ -140,30 +140,35 @@ def compile_kernel(name: str, build: Callable[[str], Callable], sources: list[Pa
     for source in sources:
         digest.update(source.read_bytes())
     function = inspect.unwrap(build(digest.hexdigest()))
-    signature = types.void(types.intp)
-    options = {"nopython": True, "error_model": "numpy"}
     start = time.perf_counter()
     with _notice(name), whole():
         try:
-            compiled = numba.cfunc(signature, cache=True, **options)(function)
+            compiled = _native(function, cache=True)
         except RuntimeError as problem:
             if "cache" not in str(problem):
                 raise
-            compiled = _cached_elsewhere(signature, options, function)
+            compiled = _cached_elsewhere(function)
     _log.debug("%s: ready after %.1f s", name, time.perf_counter() - start)
     return Kernel(compiled.address)
 
 
-def _cached_elsewhere(signature, options, function):
+def _native(function: Callable, *, cache: bool) -> Any:
+    signature = types.void(types.intp)
+    return numba.cfunc(signature, cache=cache, error_model="numpy")(function)
+
+
+def _cached_elsewhere(function: Callable) -> Any:
     """Compile with the cache in the temporary folder, or without any."""
-    before = numba.config.CACHE_DIR
+    # Numba makes its settings when it is imported.
+    settings: Any = numba.config
+    before = settings.CACHE_DIR
     try:
-        numba.config.CACHE_DIR = str(_own_temporary_folder())
-        return numba.cfunc(signature, cache=True, **options)(function)
+        settings.CACHE_DIR = str(_own_temporary_folder())
+        return _native(function, cache=True)
     except (RuntimeError, OSError):
-        return numba.cfunc(signature, cache=False, **options)(function)
+        return _native(function, cache=False)
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 def _own_temporary_folder() -> Path:

@@ -92,16 +92,18 @@ class _NTM(torch.autograd.Function):
     @staticmethod
     def forward(ctx, spec, every, lengths, x, *tensors):
         weights, state = tensors[:_WEIGHTS], tensors[_WEIGHTS:]
-        y, last, ctx.run = calls.forward(x, weights, state, spec, lengths, every)
+        y, last, ctx.run = calls.forward(x, weights, state, spec, lengths, every, lend=True)
         ctx.save_for_backward(*weights)
         ctx.set_materialize_grads(False)
         return y, *last
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *gradients):
+    # The decorator's type forgets that ctx has a name.
+    # pyrefly: ignore[bad-override]
+    def backward(ctx, *grad_outputs):
         _, _, _, x_wanted, *wanted = ctx.needs_input_grad
-        d_y, *d_last = gradients
+        d_y, *d_last = grad_outputs
         d_x, d_weights, d_state = calls.backward(
             ctx.run,
             ctx.saved_tensors,
@@ -120,7 +122,7 @@ class _NTMAfresh(torch.autograd.Function):
     def forward(ctx, spec, every, lengths, x, *tensors):
         weights, start = tensors[:_WEIGHTS], NTMStart(*tensors[_WEIGHTS:])
         state = begin(start, x.shape[0])
-        y, last, ctx.run = calls.forward(x, weights, state, spec, lengths, every)
+        y, last, ctx.run = calls.forward(x, weights, state, spec, lengths, every, lend=True)
         weightings = state.read_weights[0], state.write_weights[0]
         ctx.save_for_backward(*weights, *weightings)
         ctx.set_materialize_grads(False)
@@ -128,10 +130,12 @@ class _NTMAfresh(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *gradients):
+    # The decorator's type forgets that ctx has a name.
+    # pyrefly: ignore[bad-override]
+    def backward(ctx, *grad_outputs):
         _, _, _, x_wanted, *wanted = ctx.needs_input_grad
         *weights, read_weights, write_weights = ctx.saved_tensors
-        d_y, *d_last = gradients
+        d_y, *d_last = grad_outputs
         # Memory, both weightings and reads; hidden and cell are constants.
         wanted = [*wanted[_WEIGHTS : _WEIGHTS + 4], False, False]
         d_x, d_weights, d_state = calls.backward(

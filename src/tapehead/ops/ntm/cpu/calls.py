@@ -32,6 +32,38 @@ class Run(NamedTuple):
     tape: Tensor
     lengths: Tensor | None
     plan: Layout
+    loan: "_Loan | None" = None
+    """Gives the tape back once the run is forgotten."""
+
+
+_spare: dict[torch.dtype, Tensor] = {}
+"""Of each type of number the largest tape that is not in use."""
+
+_LARGEST_SPARE = 2**28
+"""Bytes of the largest tape that is worth keeping."""
+
+
+class _Loan:
+    """A tape to be used again.
+
+    The system clears each page of fresh memory at first touch: of a tape beyond 32 MiB, which the C
+    library always asks for afresh, that takes as long as the forward pass itself.
+    """
+
+    def __init__(self, like: Tensor, count: int):
+        spare = _spare.pop(like.dtype, None)
+        if spare is None or spare.numel() < count:
+            spare = like.new_empty(count)
+        self._whole = spare
+        self.tape = spare[:count]
+
+    def __del__(self, spare=_spare, largest=_LARGEST_SPARE):
+        # Names of the module may be gone by the time the process ends; defaults are not.
+        whole = self._whole
+        other = spare.get(whole.dtype)
+        small = whole.numel() * whole.element_size() <= largest
+        if small and (other is None or other.numel() < whole.numel()):
+            spare[whole.dtype] = whole
 
 
 def forward(
@@ -43,12 +75,14 @@ def forward(
     every: int | None = None,
     block: int | None = None,
     clean: bool = False,
+    lend: bool = False,
 ) -> tuple[Tensor, list[Tensor], Run]:
     """Outputs, the parts of the last state, and what `backward` needs; see `ntm`.
 
     Args:
         block: sequences computed together.
         clean: leave no number of the tape undefined, not even in its gaps.
+        lend: the tape may be used for another run as soon as this one's `Run` is gone.
     """
     _check_alike(x, weights, state)
     x = x.contiguous()
@@ -62,7 +96,8 @@ def forward(
     y = x.new_empty(batch, time, plan.sizes.outputs)
     last = [torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in state]
     new = x.new_zeros if clean else x.new_empty
-    tape = new(batch, plan.tape_size)
+    loan = _Loan(x, batch * plan.tape_size) if lend else None
+    tape = loan.tape.view(batch, -1) if loan else new(batch, plan.tape_size)
     scratch = new(plan.packed_size + threads * plan.work_size)
 
     arguments = plan.arguments()
@@ -78,7 +113,7 @@ def forward(
     arguments.y = y.data_ptr()
     arguments.tape = tape.data_ptr()
     _run(kernel, arguments, plan, scratch, threads)
-    return y, last, Run(tape, lengths, plan)
+    return y, last, Run(tape, lengths, plan, loan)
 
 
 def backward(
