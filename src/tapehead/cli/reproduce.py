@@ -52,6 +52,8 @@ class Reproduce:
     """Give up on a run after this many sequences; left out: the recipe's."""
     test_sequences: int | None = None
     """Sequences for each test size; left out: the recipe's."""
+    data: str | None = None
+    """Folder with the tables of the London Underground, which dnc/graphs then tests on."""
     quiet: bool = False
     """Say nothing but errors."""
     json: bool = False
@@ -77,21 +79,27 @@ def run(argv: Sequence[str]) -> int:
     return _contest(command, EXPERIMENTS[command.experiment], command_line)
 
 
+_EVERY_STUDY = ("seeds", "out", "quiet", "json")
+
+
 def _study(command: Reproduce, study: Study, command_line: str) -> int:
     for option in options_of(Reproduce):
-        usual = option.positional or option.name in ("seeds", "out", "quiet", "json")
+        usual = option.positional or option.name in (*_EVERY_STUDY, *study.options)
         if not usual and getattr(command, option.name) != option.default:
             raise UsageError(f"{option.flag} means nothing to {study.name}")
     module = import_module(study.module)
     seeds = module.SEEDS if command.seeds is None else tuple(range(command.seeds))
     folder = command.out or Path("results") / study.name
     with clear_errors(f"write to {folder}"):
-        result = module.reproduce(folder, seeds=seeds, command=command_line)
+        options = {name: getattr(command, name) for name in study.options}
+        result = module.reproduce(folder, seeds=seeds, command=command_line, **options)
     _show(command, result, result["cells"], [folder / "result.json", folder / "figure.png"])
     return 0
 
 
 def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> int:
+    if command.data is not None:
+        raise UsageError(f"--data means nothing to {experiment.name}")
     for machine in command.machines:
         check_choice("--machines", machine, experiment.contestants)
     jobs = plan(

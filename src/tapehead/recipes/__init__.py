@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tapehead.recipes import dnc, ntm
+from tapehead.recipes import dnc, dnc_graphs, ntm
 from tapehead.recipes.experiment import SETTINGS, Experiment, Published, Study
 
 if TYPE_CHECKING:
@@ -14,11 +14,26 @@ EXPERIMENTS: dict[str, Experiment] = {
 """Every experiment by its name on the command line."""
 
 STUDIES: dict[str, Study] = {
+    "dnc/graphs": Study(
+        name="dnc/graphs",
+        source="Graves, Wayne et al. 2016, Methods and Extended Data Tables 3 to 5",
+        module="tapehead.recipes.dnc_graphs",
+        options=(
+            "data",
+            "runs",
+            "resume",
+            "workers",
+            "max_sequences",
+            "test_sequences",
+            "quiet",
+            "json",
+        ),
+    ),
     "estimators/bernoulli": Study(
         name="estimators/bernoulli",
         source="Grathwohl et al. 2018, Figure 1",
         module="tapehead.recipes.estimators",
-    )
+    ),
 }
 """Every other published experiment by its name on the command line."""
 
@@ -39,9 +54,10 @@ def recipe(
     contestant = "ntm-lstm" if machine == "ntm" else machine
     if setting not in SETTINGS:
         raise ValueError(f"setting must be one of {', '.join(SETTINGS)}, got {setting!r}")
-    experiments = [other for other in EXPERIMENTS.values() if other.task == task]
+    every = [*EXPERIMENTS.values(), *dnc_graphs.TASKS]
+    experiments = [other for other in every if other.task == task]
     if not experiments:
-        known = dict.fromkeys(experiment.task for experiment in EXPERIMENTS.values())
+        known = dict.fromkeys(experiment.task for experiment in every)
         raise ValueError(f"no recipe for task {task!r}; there are some for {', '.join(known)}")
     for experiment in experiments:
         if contestant in experiment.contestants:

@@ -66,3 +66,5 @@ class Study:
     """The paper and section that describe it."""
     module: str
     """Imported when it is run."""
+    options: tuple[str, ...] = ()
+    """What else `reproduce` takes, under the names that the command line has for it."""

@@ -1,0 +1,107 @@
+"""`dnc/graphs`: the paper's settings, and one small run from training to the table."""
+
+import dataclasses
+
+import pytest
+
+from tapehead.errors import TapeheadError
+from tapehead.recipes import dnc_graphs, recipe
+from tapehead.tasks import TASKS
+from tapehead.training.build import build_machine, build_task
+
+# Extended Data Table 2: LSTM, batch, learning rate, memory.
+TABLE = {
+    "traversal": ((3, 256), 2, 1e-5, (256, 50)),
+    "shortest-path": ((2, 256), 1, 3e-6, (128, 50)),
+    "inference": ((3, 256), 32, 1e-5, (128, 50)),
+}
+# Nothing here is worth compiling a kernel for.
+SMALL = {
+    "memory_size": 8,
+    "word_size": 4,
+    "num_reads": 1,
+    "hidden_size": 8,
+    "backend": "reference",
+}
+
+
+@pytest.mark.parametrize("task", TABLE)
+def test_the_paper_setting_is_the_papers(task):
+    controller, batch, rate, memory = TABLE[task]
+    config = recipe(task, "dnc", "paper")
+    machine = build_machine(config, build_task(config))
+    assert (machine.num_layers, machine.hidden_size) == controller
+    assert (machine.memory_size, machine.spec.word_size) == memory
+    assert machine.spec.num_reads == 5
+    assert (config.batch_size, config.learning_rate) == (batch, rate)
+    assert config.curriculum == "look-back"
+
+
+@pytest.mark.parametrize("task", TABLE)
+def test_training_needs_no_map_and_starts_at_the_first_lesson(task):
+    config = recipe(task, "dnc")
+    assert config.task_options == {}
+    assert (config.curriculum, config.curriculum_start) == ("look-back", 1)
+
+
+def test_published_accuracies_stand_at_tests_that_exist(tmp_path):
+    for task, curriculum in dnc_graphs.CURRICULA.items():
+        known = TASKS[task](data="somewhere").test_settings()
+        assert set(curriculum.accuracy) <= set(known)
+
+
+def test_one_curriculum_from_training_to_the_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(dnc_graphs, "TASKS", dnc_graphs.TASKS[2:])
+    monkeypatch.setattr(dnc_graphs, "FAST_MACHINE", SMALL)
+    options = {"runs": tmp_path / "runs", "workers": 1, "test_sequences": 3}
+    made = dnc_graphs.reproduce(tmp_path, **options, max_sequences=32)
+    lesson, *accuracies = made["cells"]
+    assert (lesson["values"], lesson["published"], lesson["solved"]) == ([1], 17, 0)
+    assert lesson["sequences"] == [32]
+    assert [cell["test"] for cell in accuracies] == [
+        "inference, lesson reached",
+        "inference, final lesson",
+        "inference, family tree",
+    ]
+    assert [cell["published"] for cell in accuracies] == [None, 95.5, 81.8]
+    assert all(0 <= cell["values"][0] <= 100 for cell in accuracies)
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+    with pytest.raises(TapeheadError, match="already holds a run: --resume goes on with it"):
+        dnc_graphs.reproduce(tmp_path, **options, max_sequences=32)
+    again = dnc_graphs.reproduce(tmp_path, **options, max_sequences=32, resume=True)
+    assert again["cells"][1]["values"] == accuracies[0]["values"]
+
+
+def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypatch):
+    """With a stand-in for the evaluation that notes what it is asked."""
+    from tapehead import training
+    from tapehead.training import TrainConfig, train
+
+    config = recipe("inference", "dnc")
+    config = dataclasses.replace(
+        config,
+        machine_options=SMALL,
+        max_sequences=32,
+        report_every=32,
+        curriculum_start=3,
+    )
+    train(TrainConfig.from_dict(config.to_dict()), tmp_path / "run")
+    asked = {}
+
+    def look(machine, task, *, sequences):
+        asked[task] = machine.memory_size
+        return {"solved": 0.25}
+
+    monkeypatch.setattr(training, "evaluate", look)
+    found = dnc_graphs.judge(tmp_path / "run", data=None, sequences=3)
+    assert found["lesson"] == 3
+    assert found["climb"] == [(32, 3)]
+    assert set(found["accuracy"].values()) == {25.0}
+    assert set(asked.values()) == {128}
+    assert next(iter(asked)) == TASKS["inference"]().at_lesson(3)
+
+
+def test_a_folder_without_the_maps_is_said_before_training(tmp_path):
+    with pytest.raises(TapeheadError, match="stations"):
+        dnc_graphs.reproduce(tmp_path / "out", data=str(tmp_path), runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
