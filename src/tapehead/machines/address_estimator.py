@@ -133,6 +133,7 @@ class AddressEstimator(nn.Module):
         if not UNBIASED[self.name]:
             gradient = None
             if want_gradient:
+                assert offset is not None
                 (gradient,) = torch.autograd.grad(total.sum(), offset, retain_graph=True)
             return AddressEstimate(loss, total.detach(), outputs, gradient)
 
@@ -140,7 +141,9 @@ class AddressEstimator(nn.Module):
         log_probs = addresses.log_probs(sampled.logits, choices, active)
         score = addresses.scores(sampled.logits.detach(), choices, active)
         plain = target = addresses.to_go(value.detach())
+        per_scale = torch.zeros_like(score)
         if self.name in ("rebar", "relax"):
+            assert offset is not None
             again = addresses.conditional_noise(sampled.logits, choices, generator)
             free, given = (
                 cost(run(x, lengths, addresses.relaxing(u, self.temperature), offset).y)
@@ -209,10 +212,10 @@ class AddressEstimator(nn.Module):
 
 def _network(inputs: int, hidden: int) -> nn.Sequential:
     """One hidden layer, and an output that starts at zero: at first there is no control."""
-    network = nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, 1))
-    nn.init.zeros_(network[-1].weight)
-    nn.init.zeros_(network[-1].bias)
-    return network
+    last = nn.Linear(hidden, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), last)
 
 
 def _relative(loss: Tensor, least: float = 1e-12) -> Tensor:

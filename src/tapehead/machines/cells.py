@@ -30,7 +30,7 @@ class Cell(nn.Module):
                     nn.init.xavier_uniform_(parameter)
                 else:
                     parameter.zero_()
-            if kind == "lstm":
+            if isinstance(self.layer, nn.LSTMCell):
                 # An open forget gate (Gers, Schmidhuber & Cummins 2000).
                 self.layer.bias_ih[hidden_size : 2 * hidden_size] = 1.0
 

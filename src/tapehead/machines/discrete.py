@@ -48,6 +48,8 @@ class DiscreteMachine(Machine):
     """Addresses in a step."""
     rows: int
     """Rows of each address."""
+    batches_seen: Tensor
+    """Of training, by which an annealed machine knows how soft to be."""
 
     def set_addressing(
         self,

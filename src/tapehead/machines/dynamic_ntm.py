@@ -211,7 +211,7 @@ class DynamicNTM(DiscreteMachine):
         memory = torch.cat([rows, state.content], -1)
         reading, writing = slice(None, self.num_reads), slice(self.num_reads, None)
         # The first reading of a step starts from what the last step found.
-        reads = state.reads
+        reads, readings = state.reads, []
         for turn in range(self.reading_steps):
             read_head = _head(
                 self.read_interface(torch.cat([known, reads.flatten(1)], -1)), self.num_reads
@@ -219,8 +219,10 @@ class DynamicNTM(DiscreteMachine):
             read_weights, read_recency = address(
                 read_head, read_head.key, memory, turn * self.num_reads, reading
             )
+            readings.append((read_head, read_weights, read_recency))
             kept = self._without_no_operation(read_weights)
             reads = torch.einsum("bhn,bnw->bhw", kept, memory)
+        read_head, read_weights, read_recency = readings[-1]
 
         hidden, cell = self.controller(
             torch.cat([x_t, reads.flatten(1)], -1), state.hidden, state.cell

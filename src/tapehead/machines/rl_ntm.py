@@ -138,12 +138,12 @@ class RLNTM(nn.Module):
             if not active.any():
                 break
             seen = one_hot[tape[rows, head + 1], : self.symbols]
-            if memory is not None:
-                here = memory[rows, memory_head]
+            here = None if memory is None else memory[rows, memory_head]
+            if here is not None:
                 seen = torch.cat([seen, here], -1)
             hidden, cell = self.cell(torch.cat([seen, last], -1), hidden, cell)
             source = seen if self.controller == "direct" else hidden
-            if memory is not None:
+            if memory is not None and here is not None:
                 kept = self.keep(hidden).sigmoid()
                 stored = kept * here + (1 - kept) * self.store(source).tanh()
                 memory = memory.index_put((rows, memory_head), stored)
@@ -213,8 +213,10 @@ class RLNTM(nn.Module):
         expected = torch.where(run.active, self.baseline(run.context.detach())[..., 0], 0.0)
         advantage = ahead - expected.detach()
         pull = run.costs + advantage * run.log_probs - entropy * run.entropies
-        error = (expected - ahead).square()
-        return (pull.sum(1) + error.sum(1) / run.active.sum(1)).mean(), run
+        error = (expected - ahead).square().sum() / run.active.sum()
+        # In units of its own size: where a joint gradient is clipped, how much is cut from the
+        # machine's part must not hang on how well the baseline predicts.
+        return pull.sum(1).mean() + error / error.detach().clamp(min=1.0), run
 
     def _judge(
         self, logits: Tensor, picked: Tensor, active: Tensor, forced: Tensor
