@@ -1,7 +1,8 @@
 """Exponential, logarithm and the squashing functions of vectors, without a maths library.
 
 Calls into libm do not vectorise. These are polynomials after the usual reduction of the argument
-(as in Cephes and fdlibm), within 2 units in the last place (tests/ops/numba_kit). NaN gives NaN.
+(as in Cephes and fdlibm): exp, expm1 and log_ within 2 units in the last place, what is made of
+them within 3 (tests/ops/numba_kit). NaN gives NaN.
 """
 
 from math import factorial, log
@@ -107,7 +108,10 @@ def expm1(typingctx, x):
 
 @intrinsic
 def log_(typingctx, x):
-    """The natural logarithm of a normal number x > 0; NaN where x <= 0, NaN or infinite."""
+    """The natural logarithm of a normal number x > 0; NaN where x <= 0, NaN or infinite.
+
+    Of smaller x > 0 it knows the order of size only.
+    """
     dtype = x.dtype
     fraction, _, terms, _, (high, low) = _FORMAT[dtype]
     # The bits of sqrt(1/2): taking them off first puts the fraction in sqrt(1/2) .. sqrt(2).

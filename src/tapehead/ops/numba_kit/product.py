@@ -1,8 +1,8 @@
 """Small matrix products in registers.
 
 `tile` is the one inner loop: a few rows times a few vectors of columns, kept in registers while it
-walks along the summed axis. Every number of a result is one accumulator over that axis, first to
-last, so it does not depend on how many rows share the tile.
+walks along the summed axis. Every number of a result is added up in the same order, whatever the
+number of rows that share the tile.
 """
 
 from llvmlite import ir
@@ -25,6 +25,11 @@ from tapehead.ops.numba_kit.transposition import transpose
 
 WIDE = 4 if VECTOR_BYTES != 32 else 2
 """Vectors side by side in the widest tile: with four rows, what the register file holds."""
+
+
+STRETCH = 32
+"""Products that are added up before they are added to the rest: rounding grows with the length of a
+sum, so that two short ones after the other are more exact than a long one."""
 
 
 @intrinsic(prefer_literal=True)
@@ -56,16 +61,30 @@ def tile(typingctx, rows, vectors, a, a_row, a_step, b, b_step, depth, out, out_
             for target in targets
         ]
         before = builder.block
+        stretch = builder.append_basic_block("tile.stretch")
+        start_inner = builder.append_basic_block("tile.start")
         head = builder.append_basic_block("tile.head")
         body = builder.append_basic_block("tile.body")
+        after_inner = builder.append_basic_block("tile.after")
         done = builder.append_basic_block("tile.done")
+        builder.branch(stretch)
+
+        builder.position_at_end(stretch)
+        first_k = builder.phi(depth.type)
+        first_a, first_b = builder.phi(a.type), builder.phi(b.type)
+        totals = [builder.phi(start.type) for start in starts]
+        builder.cbranch(builder.icmp_signed("<", first_k, depth), start_inner, done)
+
+        builder.position_at_end(start_inner)
+        end = builder.add(first_k, ir.IntType(64)(STRETCH))
+        end = builder.select(builder.icmp_signed("<", end, depth), end, depth)
         builder.branch(head)
 
         builder.position_at_end(head)
         k = builder.phi(depth.type)
         a_at, b_at = builder.phi(a.type), builder.phi(b.type)
         sums = [builder.phi(start.type) for start in starts]
-        builder.cbranch(builder.icmp_signed("<", k, depth), body, done)
+        builder.cbranch(builder.icmp_signed("<", k, end), body, after_inner)
 
         builder.position_at_end(body)
         columns = [
@@ -82,17 +101,29 @@ def tile(typingctx, rows, vectors, a, a_row, a_step, b, b_step, depth, out, out_
         next_k = builder.add(k, one)
         next_a, next_b = builder.gep(a_at, [a_step]), builder.gep(b_at, [b_step])
         builder.branch(head)
-        for phi, start, end in (
-            (k, ir.IntType(64)(0), next_k),
-            (a_at, a, next_a),
-            (b_at, b, next_b),
-            *zip(sums, starts, after, strict=True),
-        ):
-            phi.add_incoming(start, before)
-            phi.add_incoming(end, body)
+
+        builder.position_at_end(after_inner)
+        grown = [builder.fadd(*pair) for pair in zip(totals, sums, strict=True)]
+        builder.branch(stretch)
+
+        def join(phi, value, block, other, other_block):
+            phi.add_incoming(value, block)
+            phi.add_incoming(other, other_block)
+
+        join(first_k, ir.IntType(64)(0), before, k, after_inner)
+        join(first_a, a, before, a_at, after_inner)
+        join(first_b, b, before, b_at, after_inner)
+        join(k, first_k, start_inner, next_k, body)
+        join(a_at, first_a, start_inner, next_a, body)
+        join(b_at, first_b, start_inner, next_b, body)
+        zero = constant(sig.args[2].dtype, 0.0)
+        for total, start, larger in zip(totals, starts, grown, strict=True):
+            join(total, start, before, larger, after_inner)
+        for partial, more in zip(sums, after, strict=True):
+            join(partial, zero, start_inner, more, body)
 
         builder.position_at_end(done)
-        for target, total in zip(targets, sums, strict=True):
+        for target, total in zip(targets, totals, strict=True):
             store_vector(builder, target, total)
 
     return sig, codegen
