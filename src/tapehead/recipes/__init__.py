@@ -29,6 +29,24 @@ STUDIES: dict[str, Study] = {
             "json",
         ),
     ),
+    "discrete/copy": Study(
+        name="discrete/copy",
+        source="REINFORCE, REBAR, RELAX and straight-through Gumbel on machines that choose rows",
+        module="tapehead.recipes.discrete",
+        options=("machines", "quiet", "json"),
+    ),
+    "discrete/rl-ntm": Study(
+        name="discrete/rl-ntm",
+        source="Zaremba & Sutskever 2015, Table 4",
+        module="tapehead.recipes.tapes",
+        options=("machines", "quiet", "json"),
+    ),
+    "discrete/tardis": Study(
+        name="discrete/tardis",
+        source="Gulcehre, Chandar & Bengio 2017, beside an LSTM and an NTM",
+        module="tapehead.recipes.tardis",
+        options=("machines", "quiet", "json"),
+    ),
     "estimators/bernoulli": Study(
         name="estimators/bernoulli",
         source="Grathwohl et al. 2018, Figure 1",

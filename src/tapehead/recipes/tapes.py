@@ -1,0 +1,158 @@
+"""The study `discrete/rl-ntm`: the five tasks of the RL-NTM under either controller, and on how
+many seeds each is solved."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tapehead.machines.rl_ntm import RLNTM
+from tapehead.recipes.trials import Outcome, Trial, run_trials
+from tapehead.tasks.tapes import KINDS, TapeTask
+
+NAME = "discrete/rl-ntm"
+PAPER = "Zaremba & Sutskever 2015 (arXiv 1505.00521), Table 4"
+SEEDS = tuple(range(10))
+# Whether the task was solved at all; the authors' own code solves on 30 to 50 % of seeds.
+PUBLISHED = {
+    "direct": dict.fromkeys(KINDS, 1.0),
+    "lstm": dict.fromkeys(KINDS, 0.0) | {"copy": 1.0, "duplicated-input": 1.0},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How the RL-NTM is trained: our optimiser, the paper's curriculum (its Table 3).
+
+    Attributes:
+        max_updates: give up after so many batches.
+        learning_rate, clip_norm: of Adam, and the norm that gradients are cut at.
+        entropy: reward for a nat of entropy of each step's choices.
+        lesson_mark: share of wrong symbols under which the curriculum goes one level up.
+        patience: least updates at a level.
+        check_every: updates between two looks at the hardest sequences, choices not drawn.
+        check_sequences: how many.
+        pass_mark: share of them that must be wholly right.
+    """
+
+    max_updates: int = 1_500
+    batch_size: int = 64
+    learning_rate: float = 1e-2
+    clip_norm: float = 5.0
+    entropy: float = 0.05
+    lesson_mark: float = 0.2
+    patience: int = 20
+    check_every: int = 50
+    check_sequences: int = 200
+    pass_mark: float = 0.95
+
+
+def complexities(level: int, most: int, batch_size: int, generator: torch.Generator) -> Tensor:
+    """10 % from 1 .. most, 25 % from 1 .. level + e, 65 % level + e, e geometric(1/2), from 0."""
+    e = torch.empty(batch_size).geometric_(0.5, generator=generator).long() - 1
+    which, where = torch.rand(2, batch_size, generator=generator)
+    anything = (where * most).long() + 1
+    below = (where * (level + e)).long() + 1
+    chosen = torch.where(which < 0.1, anything, torch.where(which < 0.35, below, level + e))
+    return chosen.clamp(1, most)
+
+
+def train_tapes(task: TapeTask, controller: str, schedule: Schedule, seed: int) -> Outcome:
+    """One run, until enough of the hardest sequences are wholly right."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    machine = RLNTM(
+        task.symbols,
+        controller=controller,
+        memory=task.forward_only,
+        forward_only=task.forward_only,
+    )
+    optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
+    level, since, updates, right, rows = 1, 0, 0, 0.0, []
+    begun = process_time()
+    while updates < schedule.max_updates and right < schedule.pass_mark:
+        counts = complexities(level, task.max_complexity, schedule.batch_size, generator)
+        batch = task.batch(generator, counts)
+        optimiser.zero_grad()
+        loss, run = machine.training_loss(*batch, entropy=schedule.entropy, generator=generator)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(machine.parameters(), schedule.clip_norm)
+        optimiser.step()
+        updates, since = updates + 1, since + 1
+        wrong = ((run.written != batch.targets) & batch.asked).sum() / batch.asked.sum()
+        if wrong < schedule.lesson_mark and since >= schedule.patience:
+            level, since = min(level + 1, task.max_complexity), 0
+        if updates % schedule.check_every == 0:
+            right = share_right(machine, task, schedule.check_sequences, seed=2**20 + updates)
+            rows.append({"updates": updates, "level": level, "right": right})
+    return {
+        "value": right,
+        "solved": right >= schedule.pass_mark,
+        "sequences": updates * schedule.batch_size,
+        "seconds": round(process_time() - begun, 2),
+        "rows": rows,
+    }
+
+
+def share_right(machine: RLNTM, task: TapeTask, sequences: int, seed: int) -> float:
+    """The share of fresh hardest sequences that are wholly right, every choice the likeliest."""
+    hardest = torch.full((sequences,), task.max_complexity)
+    with torch.no_grad():
+        fresh = task.batch(torch.Generator().manual_seed(seed), hardest)
+        return float(machine(*fresh, sample=False).correct.float().mean())
+
+
+def trials(schedule: Schedule | None = None) -> list[Trial]:
+    """A trial for each controller and task."""
+    schedule = schedule or Schedule()
+    return [
+        Trial(
+            machine=f"rl-ntm-{controller}",
+            task=kind,
+            setting="fast",
+            metric="right",
+            unit="share of sequences of 10 symbols wholly right",
+            options=asdict(schedule),
+            run=partial(train_tapes, TapeTask(kind=kind), controller, schedule),
+            published=solved,
+            source=PAPER,
+        )
+        for controller, published in PUBLISHED.items()
+        for kind, solved in published.items()
+    ]
+
+
+def reproduce(
+    folder: Path,
+    *,
+    seeds: Sequence[int] = SEEDS,
+    command: str = f"tapehead reproduce {NAME}",
+    machines: Sequence[str] = (),
+    quiet: bool = False,
+    json: bool = False,
+    schedule: Schedule | None = None,
+) -> dict[str, Any]:
+    """Run the study; write `result.json` and `figure.png` into `folder`.
+
+    Args:
+        machines: run only these; those run before stay in the result.
+        quiet, json: do not print a line for each run.
+
+    Returns:
+        What `result.json` holds.
+    """
+    # Drawing is slow to import, and a caller of the functions above may not need it.
+    from tapehead.viewing.studies import success_figure
+    from tapehead.viewing.style import save
+
+    result = run_trials(
+        NAME, PAPER, trials(schedule), seeds, folder, command, machines, quiet or json
+    )
+    titles = {kind: KINDS[kind].title for kind in KINDS}
+    save(success_figure(result["cells"], titles), folder / "figure.png")
+    return result

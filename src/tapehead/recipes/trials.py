@@ -1,0 +1,146 @@
+"""The runs of a study, one after the other, each written down as soon as it is done.
+
+`result.json` is all the memory there is: a study that was killed and is started again finds its
+finished runs there, as long as their settings are still those of the recipe, and does the rest.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tapehead.errors import TapeheadError
+from tapehead.recipes.results import Cell, read_result
+from tapehead.training.files import clear_errors, write_json
+from tapehead.training.provenance import provenance
+
+Outcome = Mapping[str, Any]
+"""Of one run: "value", "solved", "sequences", "seconds" (of CPU time), and "rows", its curve."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One machine on one task, to be run with several seeds.
+
+    Attributes:
+        options: all that decides a run beside its seed, as plain JSON values.
+        run: from a seed to its outcome.
+        published, source: the value in print, and where it stands.
+    """
+
+    machine: str
+    task: str
+    setting: str
+    metric: str
+    unit: str
+    options: Mapping[str, Any]
+    run: Callable[[int], Outcome]
+    published: float | None = None
+    source: str | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a cell says of every run in it."""
+        names = ("machine", "task", "setting", "metric", "unit", "published", "source")
+        return {name: getattr(self, name) for name in names} | {"options": dict(self.options)}
+
+
+def run_trials(
+    name: str,
+    paper: str,
+    trials: Sequence[Trial],
+    seeds: Sequence[int],
+    folder: Path,
+    command: str,
+    machines: Sequence[str] = (),
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """Do what is not done yet, seed by seed, so that a study cut short has something of all.
+
+    Args:
+        machines: run only these, all if there are none; those run before stay in the result.
+        quiet: do not print a line for each run that ends.
+
+    Returns:
+        What `folder/result.json` then holds: a cell for each trial.
+
+    Raises:
+        TapeheadError: no such machine, or the folder cannot be written or holds something else.
+    """
+    known_machines = list(dict.fromkeys(trial.machine for trial in trials))
+    for machine in machines:
+        if machine not in known_machines:
+            allowed = ", ".join(known_machines)
+            raise TapeheadError(f"--machines must be one of {allowed}, got {machine!r}")
+    about = provenance()
+    outcomes: list[dict[int, Outcome]] = [_known(folder, trial, seeds) for trial in trials]
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def write() -> dict[str, Any]:
+        result = {
+            "experiment": name,
+            "paper": paper,
+            "command": command,
+            **{fact: about[fact] for fact in ("commit", "commit_has_changes")},
+            **{fact: about[fact] for fact in ("versions", "hardware")},
+            "cells": [
+                _cell(trial, known) for trial, known in zip(trials, outcomes, strict=True) if known
+            ],
+        }
+        with clear_errors(f"write to {folder}"):
+            write_json(folder / "result.json", result)
+        return result
+
+    todo = [
+        (trial, known, seed)
+        for seed in seeds
+        for trial, known in zip(trials, outcomes, strict=True)
+        if seed not in known and (not machines or trial.machine in machines)
+    ]
+    for number, (trial, known, seed) in enumerate(todo, start=1):
+        outcome = trial.run(seed)
+        known[seed] = {**outcome, "commit": about["commit"]}
+        write()
+        verdict = "solved" if outcome["solved"] else "not solved"
+        if not quiet:
+            print(
+                f"{number}/{len(todo)} {trial.machine}, {trial.task}, seed {seed}: {verdict} after "
+                f"{outcome['sequences']:,} sequences, {outcome['seconds']:.0f} s",
+                flush=True,
+            )
+    return write()
+
+
+_BY_SEED = {
+    "values": "value",
+    "solved_by_seed": "solved",
+    "sequences": "sequences",
+    "seconds": "seconds",
+    "curves": "rows",
+    "commits": "commit",
+}
+"""A list of a cell, and what of each outcome is in it."""
+
+
+def _cell(trial: Trial, known: Mapping[int, Outcome]) -> Cell:
+    runs = [known[seed] for seed in sorted(known)]
+    solved = sum(bool(run["solved"]) for run in runs)
+    return {
+        **trial.facts,
+        "seeds": sorted(known),
+        "solved": solved,
+        "success_rate": solved / len(runs),
+        **{many: [run[one] for run in runs] for many, one in _BY_SEED.items()},
+    }
+
+
+def _known(folder: Path, trial: Trial, seeds: Sequence[int]) -> dict[int, Outcome]:
+    """The outcomes of this trial that an earlier call has written."""
+    for cell in (read_result(folder) or {"cells": []})["cells"]:
+        if all(cell.get(fact) == value for fact, value in trial.facts.items()):
+            columns = zip(*(cell[many] for many in _BY_SEED), strict=True)
+            rows = [dict(zip(_BY_SEED.values(), column, strict=True)) for column in columns]
+            return {
+                seed: row for seed, row in zip(cell["seeds"], rows, strict=True) if seed in seeds
+            }
+    return {}

@@ -1,0 +1,97 @@
+"""Figures of the studies: lines, marks and bars stand where the cells say."""
+
+import numpy as np
+import pytest
+
+from tapehead.viewing.studies import estimator_figure, success_figure, task_figure
+
+
+def cell(machine, curves, solved, task="copy", **more):
+    return {
+        "machine": machine,
+        "task": task,
+        "curves": curves,
+        "sequences": [rows[-1]["sequences"] for rows in curves],
+        "solved_by_seed": solved,
+        "solved": sum(solved),
+        "seeds": list(range(len(solved))),
+        "success_rate": sum(solved) / len(solved),
+        **more,
+    }
+
+
+def curve(*errors, variance=-3.0):
+    return [
+        {
+            "sequences": 1000 * number,
+            "seconds": 2.0 * number,
+            "bit_errors": error,
+            "log_variance": variance,
+        }
+        for number, error in enumerate(errors, start=1)
+    ]
+
+
+REINFORCE = cell(
+    "discrete-ntm reinforce", [curve(8.0, 4.0, 2.0), curve(8.0, 0.0), curve(9.0, 6.0, 6.0)],
+    [False, True, False],
+)  # fmt: skip
+SOFT = cell("ntm soft", [curve(3.0, 1.0, variance=None)], [False])
+
+
+def medians(axes):
+    """Thick lines from the first check on; marks have one point, seeds are thin."""
+    return [
+        line
+        for line in axes.lines
+        if line.get_linewidth() == pytest.approx(1.1) and line.get_marker() == "None"
+    ]
+
+
+def test_estimators_race_over_sequences_and_time():
+    figure = estimator_figure([REINFORCE, SOFT], ("discrete-ntm", "dynamic-ntm"), "ntm soft")
+    error, time, variance, _ = figure.axes
+    assert error.get_title(loc="left") == "Discrete NTM"
+    middle, soft = medians(error)
+    assert middle.get_xdata().tolist() == [1.0, 2.0, 3.0]
+    # A seed that was done keeps its last value; none wrong at all stands on the floor.
+    assert middle.get_ydata().tolist() == [8.0, 4.0, 2.0]
+    assert soft.get_ydata().tolist() == [3.0, 1.0]
+    marks = [line for line in error.lines if line.get_marker() == "s"]
+    assert [mark.get_xydata().tolist() for mark in marks] == [[[2.0, 0.01]]]
+    assert medians(time)[0].get_xdata().tolist() == [2.0, 4.0, 6.0]
+    # The soft machine makes no choice whose gradient could vary.
+    assert len(medians(variance)) == 1
+
+
+def test_a_column_for_each_task():
+    cells = [
+        cell("tardis reinforce", [curve(5.0, 2.0)], [False]),
+        cell("lstm", [curve(6.0, 5.0)], [False], task="associative-recall"),
+    ]
+    titles = {"copy": "Copy", "associative-recall": "Associative recall"}
+    figure = task_figure(cells, titles)
+    assert [axes.get_title(loc="left") for axes in figure.axes[:4]] == [
+        "Copy", "", "Associative recall", "",
+    ]  # fmt: skip
+    said = {text.get_text() for text in figure.axes[-1].texts}
+    assert said == {"TARDIS, REINFORCE", "LSTM"}
+    limits = [axes.get_ylim() for axes in figure.axes[:4]]
+    assert limits[0] == limits[2]
+
+
+def test_bars_are_shares_of_seeds_and_open_marks_what_was_published():
+    cells = [
+        cell("rl-ntm-direct", [curve(0.0)] * 4, [True, True, True, False], published=1.0),
+        cell("rl-ntm-lstm", [curve(0.0)] * 4, [False] * 4, published=0.0),
+    ]
+    figure = success_figure(cells, {"copy": "Copy", "reverse": "Reverse"})
+    share, soon = figure.axes[:2]
+    assert [bar.get_width() for bar in share.patches[:2]] == [0.75, 0.0]
+    assert [line.get_xdata()[0] for line in share.lines] == [1.0, 0.0]
+    assert {text.get_text() for text in share.texts} >= {"3 of 4", "0 of 4"}
+    assert [len(line.get_xdata()) for line in soon.lines] == [3, 0]
+    assert {text.get_text() for text in soon.texts} >= {"× 1", "× 4"}
+    assert [label.get_text() for label in share.get_yticklabels()] == ["Copy"]
+    heights = [bar.get_y() for bar in share.patches[:2]]
+    assert np.diff(heights) > 0
