@@ -65,8 +65,22 @@ class DNC(Machine):
             sequence run in pieces is not the sequence run at once.
         sparse_links: links kept for each row, the paper's K (8 is enough there); 0 keeps the whole
             link matrix. Cost of a step in the rows: O(N K) instead of O(N^2).
+        biases: whether output and interface have biases; the paper's have none.
+        forget_bias: the forget gates' bias at the start; 1 holds them open, the paper names none.
+        mask_floor: the least that a mask of `masked_lookup` lets through, from 0 to below 1.
+        gradient_clip: on the way back, the gradient of each controller activation is cut to plus
+            or minus this (the paper: 10); 0 leaves clipping to the optimiser.
         backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
     """
+
+    recurrent_weight: Tensor
+    layer_weight: Tensor
+    norm_gain: Tensor
+    norm_bias: Tensor
+    allocation_strength: Tensor
+    ahead: nn.LSTM | None
+    ahead_interface: nn.Linear | None
+    _memory_size: int
 
     def __init__(
         self,
@@ -88,6 +102,10 @@ class DNC(Machine):
         bypass_dropout: float = 0.0,
         bidirectional: bool = False,
         sparse_links: int = 0,
+        biases: bool = True,
+        forget_bias: float = 1.0,
+        mask_floor: float = 0.0,
+        gradient_clip: float = 0.0,
         backend: str = "auto",
     ):
         super().__init__()
@@ -105,10 +123,15 @@ class DNC(Machine):
         check_choice("allocation", allocation, ALLOCATIONS)
         if not 0 <= bypass_dropout < 1:
             raise ValueError(f"bypass_dropout must be from 0 to below 1, got {bypass_dropout!r}")
+        if not 0 <= mask_floor < 1:
+            raise ValueError(f"mask_floor must be from 0 to below 1, got {mask_floor!r}")
+        if not gradient_clip >= 0:
+            raise ValueError(f"gradient_clip must be at least 0, got {gradient_clip!r}")
         self.input_size, self.output_size = input_size, output_size
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.memory_size = memory_size
         self.bypass_dropout = bypass_dropout
+        self.forget_bias = forget_bias
         self.backend = check_backend(backend)
         self.spec = DNCSpec(
             num_reads=num_reads,
@@ -121,6 +144,8 @@ class DNC(Machine):
             sharp_links=sharp_links,
             layer_norm=layer_norm,
             sparse_links=sparse_links,
+            mask_floor=mask_floor,
+            gradient_clip=gradient_clip,
         )
 
         recurrent = num_layers if controller == "lstm" else 0
@@ -132,14 +157,14 @@ class DNC(Machine):
         self.read_weight = nn.Parameter(torch.empty(num_layers * gates, read_numbers))
         self._parameter("recurrent_weight", recurrent, gates, hidden_size)
         self._parameter("layer_weight", num_layers - 1, gates, hidden_size)
-        self.interface = nn.Linear(hidden, interface)
+        self.interface = nn.Linear(hidden, interface, bias=biases)
         self._parameter("norm_gain", interface if layer_norm else 0)
         self._parameter("norm_bias", interface if layer_norm else 0)
         if allocation == "softmax":
             self.allocation_strength = nn.Parameter(torch.empty(()))
         else:
             self.register_buffer("allocation_strength", torch.zeros(()), persistent=False)
-        self.output = nn.Linear(hidden + ahead + read_numbers, output_size)
+        self.output = nn.Linear(hidden + ahead + read_numbers, output_size, bias=biases)
         self.ahead = nn.LSTM(input_size, ahead, batch_first=True) if bidirectional else None
         self.ahead_interface = nn.Linear(ahead, interface, bias=False) if bidirectional else None
         self.reset_parameters()
@@ -166,15 +191,16 @@ class DNC(Machine):
             glorot_(self.interface.weight, all_hidden, self.interface.out_features)
             glorot_(self.output.weight, self.output.in_features, self.output_size)
             for bias in (self.input.bias, self.interface.bias, self.output.bias, self.norm_bias):
-                bias.zero_()
+                if bias is not None:
+                    bias.zero_()
             self.norm_gain.fill_(1.0)
             if self.spec.controller == "lstm":
                 # An open forget gate (Gers, Schmidhuber & Cummins 2000).
-                self.input.bias.view(self.num_layers, 4, hidden)[:, 1] = 1.0
+                self.input.bias.view(self.num_layers, 4, hidden)[:, 1] = self.forget_bias
             if self.spec.allocation == "softmax":
                 # oneplus of a number this large is the number plus one.
                 self.allocation_strength.fill_(INITIAL_ALLOCATION_STRENGTH - 1)
-            if self.ahead is not None:
+            if self.ahead is not None and self.ahead_interface is not None:
                 self.ahead.reset_parameters()
                 glorot_(self.ahead_interface.weight, hidden, self.interface.out_features)
 
@@ -237,21 +263,24 @@ class DNC(Machine):
             check_state(state, start)
             start = state
         projected = self.input(x)
-        offset = self.interface.bias.expand(*x.shape[:2], -1)
+        bias = self.interface.bias
+        if bias is None:
+            bias = projected.new_zeros(self.interface.out_features)
+        offset = bias.expand(*x.shape[:2], -1)
         ahead = None
-        if self.ahead is not None:
-            ahead = self._look_ahead(x, lengths)
+        if self.ahead is not None and self.ahead_interface is not None:
+            ahead = self._look_ahead(self.ahead, x, lengths)
             offset = offset + self.ahead_interface(ahead)
         module = implementation(self.backend, projected, self.spec)
         return module, (projected, offset, self._weights(), start, self.spec, lengths), ahead
 
-    def _look_ahead(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+    def _look_ahead(self, lstm: nn.LSTM, x: Tensor, lengths: Tensor | None) -> Tensor:
         """For every step, what the second LSTM made of that step and all after it."""
         time = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
         ends = torch.full_like(time[:, :1], x.shape[1]) if lengths is None else lengths[:, None]
         # Each sequence turned round within its own length; what lies past it stays behind it.
         turned = torch.where(time < ends, ends - 1 - time, time)[..., None]
-        hidden, _ = self.ahead(x.gather(1, turned.expand_as(x)))
+        hidden, _ = lstm(x.gather(1, turned.expand_as(x)))
         return hidden.gather(1, turned.expand_as(hidden))
 
     def _output(self, features: Tensor, ahead: Tensor | None) -> Tensor:

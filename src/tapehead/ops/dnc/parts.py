@@ -50,6 +50,9 @@ class DNCSpec:
     """What is fixed about a Differentiable Neural Computer besides its weights.
 
     `sparse_links`: links kept for each row, 0 for the whole link matrix.
+    `mask_floor`: the least that a mask lets through.
+    `gradient_clip`: on the way back the gradient of each controller activation is cut to plus or
+    minus this; 0 does not.
     """
 
     num_reads: int
@@ -62,6 +65,8 @@ class DNCSpec:
     sharp_links: bool = False
     layer_norm: bool = False
     sparse_links: int = 0
+    mask_floor: float = 0.0
+    gradient_clip: float = 0.0
 
     @property
     def interface_sizes(self) -> list[int]:

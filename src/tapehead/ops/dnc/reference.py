@@ -63,6 +63,11 @@ def oneplus(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return 1 + softplus(x)
 
 
+def masks(x: Float[Tensor, "batch heads word"], floor: float) -> Float[Tensor, "batch heads word"]:
+    """sigma(x) (1 - floor) + floor"""
+    return x.sigmoid() * (1 - floor) + floor
+
+
 def split_interface(interface: Float[Tensor, "batch interface"], spec: DNCSpec) -> Interface:
     """The pieces of the interface vector, in the paper's order, each brought into its range."""
     reads, word = spec.num_reads, spec.word_size
@@ -78,7 +83,7 @@ def split_interface(interface: Float[Tensor, "batch interface"], spec: DNCSpec) 
         allocation_gate=allocation_gate[:, 0].sigmoid(),
         write_gate=write_gate[:, 0].sigmoid(),
         read_modes=modes.unflatten(-1, (reads, 3)).softmax(-1),
-        mask=mask.unflatten(-1, (-1, word)).sigmoid() if spec.masked else None,
+        mask=masks(mask.unflatten(-1, (-1, word)), spec.mask_floor) if spec.masked else None,
         sharpness=oneplus(sharpness.unflatten(-1, (-1, 2))) if spec.sharp_links else None,
     )
 
@@ -118,6 +123,7 @@ def controller_step(
     Every layer sees the input, the previous reads and the layer below it.
     """
     layers = weights.layer_weight.shape[0] + 1
+    bound = spec.gradient_clip
     seen = projected + linear(state.reads.flatten(1), weights.read_weight)
     hiddens, cells = [], []
     for layer, gates in enumerate(seen.chunk(layers, dim=-1)):
@@ -129,6 +135,8 @@ def controller_step(
             cells.append(cell)
         else:
             hidden = gates.tanh()
+        if bound and hidden.requires_grad:
+            hidden.register_hook(lambda gradient: gradient.clamp(-bound, bound))
         hiddens.append(hidden)
     output = torch.cat(hiddens, -1)
     if spec.controller == "lstm":
@@ -165,7 +173,8 @@ def follow_links(
         spec.sparse_links,
     )
     backward = sparse_backward_weighting(sparse, state.read_weights)
-    return backward, sparse_forward_weighting(sparse, state.read_weights), *sparse
+    forward = sparse_forward_weighting(sparse, state.read_weights)
+    return backward, forward, sparse.values, sparse.columns
 
 
 def dnc_step(
