@@ -1,5 +1,6 @@
 """Planning an experiment and running its parts at the same time."""
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -18,6 +19,7 @@ from tapehead.recipes.reproduce import (
     result_cells,
     run_jobs,
 )
+from tapehead.recipes.results import write_result
 from tapehead.training import Stopped, read_config, read_metrics, read_result
 
 COPY = EXPERIMENTS["ntm/copy"]
@@ -79,13 +81,26 @@ def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     assert states[0] == ["running", "running"]
     assert states[-1] == ["done", "done"]
     assert seen[-1][1].result["sequences"] == 16
-    cells = result_cells(COPY, "fast", results)
+    cells = result_cells(COPY, "fast", tiny, results)
     assert [cell["machine"] for cell in cells if cell["test"] is None] == [
         "ntm-feedforward",
         "lstm",
     ]
     figure = draw_result(COPY, "fast", tiny, cells, tmp_path / "new" / "figure.png")
     assert figure.read_bytes().startswith(b"\x89PNG")
+
+    # A run that is drawn at a later commit keeps the one that it was trained at.
+    for job, commit in zip(tiny, ("abc", "def"), strict=True):
+        path = job.path / "config.json"
+        start = json.loads(path.read_text()) | {"commit": commit, "commit_has_changes": False}
+        path.write_text(json.dumps(start))
+    cells = result_cells(COPY, "fast", tiny, results)
+    facts = {"command": "c", "commit": "now", "commit_has_changes": True}
+    result = write_result(tmp_path / "kept", COPY, cells, facts | {"versions": {}, "hardware": {}})
+    assert result["commit"] == "now"
+    assert {(c["machine"], c["commit"], c["commit_has_changes"]) for c in result["cells"]} == {
+        ("ntm-feedforward", "abc", False), ("lstm", "def", False),
+    }  # fmt: skip
 
     # What is done is not done again.
     stamp = (tiny[1].path / "result.json").stat().st_mtime_ns

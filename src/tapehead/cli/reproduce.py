@@ -120,7 +120,7 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
         results = run_jobs(jobs, workers=workers, watch=watcher.look)
     finally:
         watcher.end()
-    cells = result_cells(experiment, command.setting, results)
+    cells = result_cells(experiment, command.setting, jobs, results)
     out = command.out or Path("results") / experiment.name
     result = write_result(out, experiment, cells, facts)
     picture = "figure.png" if command.setting == "fast" else f"figure-{command.setting}.png"

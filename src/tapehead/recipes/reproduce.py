@@ -5,6 +5,7 @@ each run beats several cores on one. A run that was stopped goes on from its che
 """
 
 import dataclasses
+import json
 import multiprocessing
 import os
 import re
@@ -187,14 +188,27 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, 
 
 
 def result_cells(
-    experiment: Experiment, setting: str, results: dict[str, dict[int, Any]]
+    experiment: Experiment,
+    setting: str,
+    jobs: Sequence[Job],
+    results: dict[str, dict[int, Any]],
 ) -> list[Cell]:
-    """The cells of `result.json`, contestant by contestant."""
+    """The cells of `result.json`, contestant by contestant, each with its runs' commit."""
     return [
-        cell
+        {**cell, **trained_at([job for job in jobs if job.contestant == contestant])}
         for contestant, runs in results.items()
         for cell in cells_of(experiment, contestant, setting, runs)
     ]
+
+
+def trained_at(jobs: Sequence[Job]) -> dict[str, Any]:
+    """The commit that runs were trained at, which may be older than the one that draws them."""
+    starts = [json.loads((job.path / "config.json").read_bytes()) for job in jobs]
+    commits = {start["commit"] or "unknown" for start in starts}
+    return {
+        "commit": ", ".join(sorted(commits)),
+        "commit_has_changes": any(start["commit_has_changes"] for start in starts),
+    }
 
 
 def default_workers() -> int:

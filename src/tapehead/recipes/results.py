@@ -75,7 +75,8 @@ def write_result(
 ) -> dict[str, Any]:
     """Write `folder/result.json`, keeping the cells of other machines and settings there.
 
-    Each cell names the command and commit that it came from; those of the file are the last ones.
+    Each cell names the command and commit that it came from, unless it names its own; those of the
+    file are the last ones.
 
     Raises:
         TapeheadError: the folder cannot be written, or holds something else.
@@ -95,7 +96,7 @@ def write_result(
         **facts,
         "versions": provenance["versions"],
         "hardware": provenance["hardware"],
-        "cells": kept + [{**cell, **facts} for cell in cells],
+        "cells": kept + [{**facts, **cell} for cell in cells],
     }
     with clear_errors(f"write to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
