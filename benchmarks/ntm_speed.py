@@ -2,8 +2,9 @@
 
     python benchmarks/ntm_speed.py results/speed/ntm
 
-Writes result.json and figure.png there. Run it on a machine with nothing else to do. JAX is the
-extra `tapehead[jax]`; without it that contender is left out, as is torch.compile by --quick.
+Writes result.json and figure.png there. Run it on a machine with nothing else to do. --quick goes
+through every part with few sizes and repetitions, to see that all of them run. JAX is the extra
+`tapehead[jax]`; without it that contender is left out.
 """
 
 import argparse
@@ -26,14 +27,18 @@ SPEED = [
     for batch in (1, 16, 64)
 ]
 SCALING = {
-    "rows": [Workload(rows=rows) for rows in (64, 128, 256, 512, 1024, 2048, 4096)],
-    "time": [Workload(time=time) for time in (10, 20, 41, 100, 200, 400)],
-    "batch": [Workload(batch=batch) for batch in (1, 2, 4, 8, 16, 32, 64, 128)],
+    "rows": (64, 128, 256, 512, 1024, 2048, 4096),
+    "time": (10, 20, 41, 100, 200, 400),
+    "batch": (1, 2, 4, 8, 16, 32, 64, 128),
 }
+CHECKPOINT_EVERY = (1, 4, 14, 50)
+THREADS = 2
 
 
 def compiled_step(workload: Workload):
     """The reference with its step compiled by torch.compile, run in a Python loop."""
+    # Past a few sizes the compiler would give up on a function and run it as it is.
+    torch.compiler.reset()
     machine, x = workload.ntm("reference"), workload.batch_of_inputs()
     one = torch.compile(machine.step)
 
@@ -48,59 +53,64 @@ def compiled_step(workload: Workload):
     return step
 
 
-def contenders(workload: Workload, quick: bool) -> dict:
+def contenders(workload: Workload, threads: int) -> dict:
+    """All of them with all threads; alone, those that can be held to one thread."""
     steps = {"cpu": ntm_step(workload, "cpu"), "lstm": lstm_step(workload)}
     steps["reference"] = ntm_step(workload, "reference")
-    if not quick:
+    if threads == THREADS:
         steps["compiled"] = compiled_step(workload)
-    try:
-        from ntm_jax import jax_step
-    except ImportError:
-        return steps
-    return steps | {"jax": jax_step(workload)}
+        try:
+            from ntm_jax import jax_step
+        except ImportError:
+            return steps
+        steps["jax"] = jax_step(workload)
+    return steps
 
 
 def memory_of(every: int | None) -> float:
     """MiB that a pass and back adds at T = 200, batch 16, N = 1024, in a process of its own."""
     code = f"""
-import resource
+from pathlib import Path
 from tapehead.benchmark import Workload
-from tapehead.ops.ntm import cpu
 workload = Workload(time=200, rows=1024)
 machine, x = workload.ntm("cpu"), workload.batch_of_inputs()
-def run(x, every):
-    projected, state = machine.input(x), machine.initial_state(16)
-    weights, spec = machine._weights(), machine.spec
-    features, _ = cpu.ntm(projected, weights, state, spec, checkpoint_every=every)
-    features.sum().backward()
+def run(x):
+    machine(x)[0].sum().backward()
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-run(x[:, :1], 1)
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+run(x[:, :1])
+# Forget the peak of compiling or loading.
+Path("/proc/self/clear_refs").write_text("5")
 before = peak()
-run(x, {every})
+machine.memory_checkpoint_every = {every}
+run(x)
 print(peak() - before)
 """
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                                check=True).stdout)  # fmt: skip
+    command = [sys.executable, "-c", code]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def measure(quick: bool, seconds: float) -> dict:
     speed, scaling = [], {}
-    for workload in SPEED[:3] if quick else SPEED:
-        for threads in (1, 2):
+    for workload in SPEED[:2] if quick else SPEED:
+        for threads in (1, THREADS):
             torch.set_num_threads(threads)
-            times = interleaved(contenders(workload, quick), seconds=seconds)
+            steps = contenders(workload, threads)
+            times = interleaved(steps, seconds=seconds, least_rounds=2 if quick else 5)
             speed.append(row_of(workload, threads, times))
             print(json.dumps(speed[-1]), flush=True)
-    torch.set_num_threads(2)
-    for axis, workloads in {} if quick else SCALING.items():
+    for axis, sizes in SCALING.items():
         scaling[axis] = []
-        for workload in workloads:
+        for size in sizes[:2] if quick else sizes:
+            workload = Workload(**{axis: size})
             times = interleaved({"cpu": ntm_step(workload, "cpu")}, seconds=seconds / 2)
-            row = row_of(workload, 2, times)
-            scaling[axis].append(row)
-            print(json.dumps(row), flush=True)
-    memory = {} if quick else {str(every): memory_of(every) for every in (1, 4, 14, 50)}
+            scaling[axis].append(row_of(workload, THREADS, times))
+            print(json.dumps(scaling[axis][-1]), flush=True)
+    memory = {}
+    for every in CHECKPOINT_EVERY[1:3] if quick else CHECKPOINT_EVERY:
+        memory[str(every)] = memory_of(every)
+        print(f"memory kept every {every} steps: {memory[str(every)]:.1f} MiB", flush=True)
     return {"speed": speed, "scaling": scaling, "memory_mib_by_checkpoint_every": memory}
 
 
@@ -120,33 +130,53 @@ def surroundings() -> dict:
         "hardware": f"{model}, {os.cpu_count()} cores",
         "load_before": os.getloadavg()[0],
         "unit": "milliseconds of a forward and backward pass",
+        # Nothing here was trained: no rows for the table of all results.
+        "cells": [],
     }
 
 
+LABELS = {
+    "lstm": "torch.nn.LSTM, no memory",
+    "cpu": "tapehead",
+    "jax": "JAX, scan + jit",
+    "compiled": "torch.compile of the step",
+    "reference": "eager PyTorch",
+}
+AXES = {"rows": "rows of memory", "time": "steps", "batch": "sequences of a batch"}
+
+
 def draw(result: dict, path: Path) -> None:
-    rows = [row for row in result["speed"] if row["threads"] == 2 and row["rows"] == 128]
-    rows = [row for row in rows if row["time"] == 41]
-    names = [n for n in ("lstm", "cpu", "jax", "compiled", "reference") if f"{n}_ms" in rows[0]]
-    labels = {"lstm": "torch.nn.LSTM, no memory", "cpu": "tapehead", "jax": "JAX, scan + jit",
-              "compiled": "torch.compile of the step", "reference": "eager PyTorch"}  # fmt: skip
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    """Contenders side by side, and how the kernel's cost grows along each axis."""
+    rows = [
+        row
+        for row in result["speed"]
+        if (row["threads"], row["rows"], row["time"]) == (THREADS, 128, 41)
+    ]
+    names = [name for name in LABELS if f"{name}_ms" in rows[0]]
+    figure, (bars, lines) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for number, name in enumerate(names):
         places = [index + (number - len(names) / 2 + 0.5) * 0.16 for index in range(len(rows))]
-        axes.bar(places, [row[f"{name}_ms"] for row in rows], 0.15, label=labels[name])
-    axes.set_xticks(range(len(rows)), [f"batch {row['batch']}" for row in rows])
-    axes.set(yscale="log", ylabel="ms, forward + backward", title="NTM, 41 steps, two threads")
-    axes.legend()
+        bars.bar(places, [row[f"{name}_ms"] for row in rows], 0.15, label=LABELS[name])
+    bars.set_xticks(range(len(rows)), [f"batch {row['batch']}" for row in rows])
+    bars.set(yscale="log", ylabel="ms, forward + backward", title="NTM, 41 steps, two threads")
+    bars.legend()
+    for axis, measured in result["scaling"].items():
+        sizes = [row[axis] for row in measured]
+        lines.plot(sizes, [row["cpu_ms"] for row in measured], "o-", label=AXES[axis])
+    lines.set(xscale="log", yscale="log", title="tapehead, one size at a time", xlabel="size")
+    lines.legend()
     figure.savefig(path, dpi=150)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seconds", type=float, default=10.0, help="for each row, about")
+    parser.add_argument("--quick", action="store_true", help="few sizes and repetitions of each")
+    parser.add_argument("--seconds", type=float, help="for each row, about: 10, or 0.5 if quick")
     options = parser.parse_args()
+    seconds = options.seconds or (0.5 if options.quick else 10.0)
     options.out.mkdir(parents=True, exist_ok=True)
-    result = surroundings() | measure(options.quick, options.seconds)
+    result = surroundings() | measure(options.quick, seconds)
     result["versions"] |= surroundings()["versions"]
     (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     draw(result, options.out / "figure.png")

@@ -1,6 +1,7 @@
 """The CPU backend of the NTM equals the reference: outputs, last state and every gradient."""
 
 import math
+import random
 
 import pytest
 import torch
@@ -117,3 +118,36 @@ def test_float32_rounds_no_worse_than_twice_the_reference(case):
             logarithms.setdefault(name, []).append(math.log(errors[0] / errors[1]))
     typical = {name: math.exp(sum(logs) / len(logs)) for name, logs in logarithms.items()}
     assert max(typical.values()) < 2, typical
+
+
+def test_float32_is_as_exact_as_the_reference_over_random_machines():
+    """Both round by chance, and what either makes of it an unsteady machine may blow up: the kernel
+    is now and then further off than the reference, as often as the reference than the kernel."""
+    ratios = []
+    for seed in range(40):
+        choose = random.Random(seed)
+        case = Case(
+            batch=choose.choice([1, 2, 4]),
+            time=choose.choice([8, 20, 30]),
+            rows=choose.choice([3, 17, 63]),
+            word=choose.choice([4, 9, 20]),
+            num_reads=choose.choice([1, 1, 2]),
+            num_writes=choose.choice([1, 1, 2]),
+            hidden=choose.choice([8, 33, 64]),
+            layers=choose.choice([1, 1, 2]),
+            controller=choose.choice(["lstm", "lstm", "feedforward"]),
+            similarity=choose.choice(["cosine", "cosine", *sorted(SIMILARITIES)]),
+            read_first=choose.choice([False, True]),
+            seed=seed,
+        )
+        inputs = draw(case)
+        single = as_type(inputs, torch.float32)
+        truth = results(reference.ntm, inputs)
+        eager, fused = results(reference.ntm, single), results(cpu.ntm, single)
+        for name, value in truth.items():
+            errors = [max(relative_error(side[name], value), EPSILON) for side in (fused, eager)]
+            ratios.append(errors[0] / errors[1])
+    middle, high = torch.tensor(ratios).quantile(torch.tensor([0.5, 0.95])).tolist()
+    (reverse,) = (1 / torch.tensor(ratios)).quantile(torch.tensor([0.95])).tolist()
+    assert middle < 1.25
+    assert high < 2 * reverse
