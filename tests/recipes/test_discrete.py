@@ -92,12 +92,15 @@ def test_every_contestant_can_be_built():
 
 
 def test_complexities_are_the_published_mixture():
-    drawn = tapes.complexities(4, 20, 100_000, torch.Generator().manual_seed(0))
+    drawn, of_level = tapes.complexities(4, 20, 100_000, torch.Generator().manual_seed(0))
     assert 1 <= drawn.min() <= drawn.max() <= 20
     # Level 4 itself: 65 % and half of e, its share of 1 .. 4 + e, and of everything.
     below = sum(0.5 ** (e + 1) / (4 + e) for e in range(17))
     expected = 0.65 * 0.5 + 0.25 * below + 0.1 / 20
     assert (drawn == 4).float().mean().item() == pytest.approx(expected, abs=0.01)
+    # The level is judged by the 65 %, none of them below it.
+    assert of_level.float().mean().item() == pytest.approx(0.65, abs=0.01)
+    assert drawn[of_level].min() == 4
 
 
 def test_tapes_are_learned_from_the_easiest_on():

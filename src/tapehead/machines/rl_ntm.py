@@ -15,6 +15,8 @@ from tapehead.ops.estimators.addresses import to_go
 
 CONTROLLERS = ("direct", "lstm")
 MOVES = (-1, 0, 1)
+COPY = 4.0
+"""Weight from a symbol to itself in a fresh direct-access controller."""
 
 
 class Rollout(NamedTuple):
@@ -52,7 +54,7 @@ class RLNTM(nn.Module):
         symbols: symbols there are.
         controller: "lstm": what is said and stored comes from the hidden state. "direct": the
             hidden state only chooses, and what is said and stored comes straight from the input
-            symbol and the memory cell (the paper's direct-access controller).
+            symbol and the memory cell (the paper's direct-access controller), at first as they are.
         hidden_size: units of the LSTM.
         cell_size: numbers in a memory cell.
         memory: have a memory tape; without, only the input tape serves.
@@ -90,10 +92,24 @@ class RLNTM(nn.Module):
         self.say = nn.Linear(source, symbols)
         self.store = nn.Linear(source, cell_size)
         self.keep = nn.Linear(hidden_size, 1)
+        if controller == "direct":
+            self._copy_at_first()
         # It also hears how many steps and symbols are left.
         self.baseline = nn.Sequential(
             nn.Linear(hidden_size + 2, baseline_size), nn.Tanh(), nn.Linear(baseline_size, 1)
         )
+
+    def _copy_at_first(self) -> None:
+        """Say the symbol seen or remembered, and store the symbol seen. The authors' controller
+        adds gated copies of them to what is said; a machine that first has to learn what each
+        symbol is called cannot tell its good choices from its bad ones until it has."""
+        symbols = self.symbols
+        with torch.no_grad():
+            self.say.weight[:, :symbols] += COPY * torch.eye(symbols)
+            if self.memory:
+                cells = torch.eye(self.cell_size, symbols)
+                self.store.weight[:, :symbols] += COPY * cells
+                self.say.weight[:, symbols:] += COPY * cells.T
 
     def forward(
         self,
