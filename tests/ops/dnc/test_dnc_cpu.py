@@ -1,10 +1,14 @@
 """The fused kernels against the reference: outputs, final state, every gradient."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
+from dnc_cases import build, compare, everything, start
 
 from tapehead import DNC
-from tapehead.ops.dnc import DNCSpec, DNCState, cpu, implementation, reference
+from tapehead.ops.dnc import DNCSpec, cpu, implementation, reference
 
 VARIANTS = [
     {},
@@ -32,82 +36,6 @@ def nan_in_new_memory():
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)
-
-
-def build(backend, rows=7, word=4, hidden=5, dtype=torch.float64, **options):
-    torch.manual_seed(3)
-    sizes = {"memory_size": rows, "word_size": word, "hidden_size": hidden}
-    machine = DNC(3, 2, **sizes, **options, backend=backend).to(dtype)
-    with torch.no_grad():
-        for parameter in machine.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-        machine.interface.weight.mul_(2)
-    return machine
-
-
-def start(machine, batch, seed=5):
-    """A state without two rows alike: between equally used rows rounding would choose."""
-    g = torch.Generator().manual_seed(seed)
-    dtype = machine.output.weight.dtype
-    empty = machine.initial_state(batch)
-
-    def draw(like):
-        return torch.rand(like.shape, generator=g, dtype=torch.float64)
-
-    def weighting(like):
-        return (4 * draw(like)).softmax(-1) * 0.9
-
-    rows = empty.usage.shape[-1]
-    link = 0.8 * draw(empty.link) / rows
-    values = {
-        "memory": draw(empty.memory) - 0.5,
-        "read_weights": weighting(empty.read_weights),
-        "write_weights": weighting(empty.write_weights),
-        "reads": draw(empty.reads) - 0.5,
-        "usage": draw(empty.usage),
-        "precedence": weighting(empty.precedence),
-        "link": link * (1 - torch.eye(rows, dtype=torch.float64)),
-        "hidden": draw(empty.hidden) - 0.5,
-        "cell": draw(empty.cell) - 0.5,
-    }
-    made = {name: value.to(dtype).requires_grad_() for name, value in values.items()}
-    return DNCState(link_columns=empty.link_columns, **made)
-
-
-def everything(machine, x, lengths=None, pieces=None):
-    """Outputs, final state and all gradients of a loss that all of them enter."""
-    state = first = start(machine, len(x))
-    x = x.clone().requires_grad_()
-    outputs = []
-    for piece in x.split(pieces or [x.shape[1]], dim=1):
-        y, state = machine(piece, state, lengths=lengths)
-        outputs.append(y)
-    y = torch.cat(outputs, 1)
-    if lengths is not None:
-        y = y * (torch.arange(y.shape[1]) < lengths[:, None])[..., None]
-    g = torch.Generator().manual_seed(7)
-    loss = 0.0
-    for part in (y, *state):
-        if part.is_floating_point():
-            weight = torch.randn(part.shape, generator=g, dtype=torch.float64)
-            loss = loss + (part * weight.to(part.dtype)).sum()
-    machine.zero_grad()
-    loss.backward()
-    found = {"y": y.detach(), "d_x": x.grad}
-    found |= {f"last {name}": part.detach() for name, part in state._asdict().items()}
-    found |= {
-        f"d_{name}": part.grad for name, part in first._asdict().items() if name != "link_columns"
-    }
-    found |= {f"d_{name}": p.grad.clone() for name, p in machine.named_parameters()}
-    return found
-
-
-def compare(ours, truth, tolerance=1e-10):
-    assert ours.keys() == truth.keys()
-    for name, expected in truth.items():
-        torch.testing.assert_close(
-            ours[name], expected, rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
-        )
 
 
 @pytest.mark.parametrize("options", VARIANTS)
@@ -210,6 +138,45 @@ def test_rows_are_sorted_from_any_order_before_with_ties_by_number():
         torch.testing.assert_close(end.write_weights, truth.write_weights)
 
 
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("options", [{"num_reads": 2}, {"controller": "feedforward"}])
+def test_operators_pass_pytorchs_check(options, ragged):
+    made = build("cpu", dtype=torch.float32, num_layers=2, **options)
+    spec, x = made.spec, torch.randn(3, 5, 3)
+    lengths = torch.tensor([3, 5, 1]) if ragged else None
+    state = [part for part in start(made, 3) if part.is_floating_point()]
+    weights = made._weights()
+    tensors = [made.input(x), made.interface.bias.expand(3, 5, -1), torch.tensor(3.0)]
+    tensors += [*weights[:4], *state]
+    projected, offset, *rest = [tensor.detach().clone().requires_grad_() for tensor in tensors]
+    options = (spec.num_reads, spec.word_size, spec.controller, spec.similarity)
+    options += (spec.allocation, spec.erase_freed, 2)
+    operator = torch.ops.tapehead.dnc.default
+    torch.library.opcheck(operator, (projected, offset, lengths, *rest, *options))
+
+
+COMPILED = """
+import torch
+from tapehead import DNC
+torch.manual_seed(0)
+made = DNC(4, 3, memory_size=17, word_size=5, hidden_size=12, num_reads=2, backend="cpu")
+compiled = torch.compile(made, fullgraph=True, backend="aot_eager")
+for batch, time in ((3, 6), (5, 9)):
+    found = []
+    x = torch.randn(batch, time, 4)
+    for run in (made, compiled):
+        y, state = run(x)
+        loss = y.square().sum() + state.memory.sum()
+        found.append([y, *state, *torch.autograd.grad(loss, list(made.parameters()))])
+    torch.testing.assert_close(*found)
+"""
+
+
+def test_torch_compile_takes_the_whole_machine_as_one_graph():
+    """In a process without shape checks: they are no code that PyTorch can trace."""
+    subprocess.run([sys.executable, "-c", COMPILED], check=True)
+
+
 def test_nan_goes_through_and_ends():
     machine = build("cpu")
     x = torch.randn(2, 4, 3, dtype=torch.float64)
@@ -226,6 +193,7 @@ def test_nan_goes_through_and_ends():
         ({"sharp_links": True}, "sharp_links"),
         ({"layer_norm": True}, "layer_norm"),
         ({"sparse_links": 3}, "sparse_links"),
+        ({"gradient_clip": 10.0}, "gradient_clip"),
     ],
 )
 def test_what_it_cannot_do_it_says(options, switch):

@@ -6,12 +6,13 @@ there, and so are memory and links.
 """
 
 from tapehead.ops.allocation import PROPORTIONAL_FLOOR
+from tapehead.ops.dnc.cpu.content import LOWEST, inverse_norms, look_up, normalise_exp
+from tapehead.ops.dnc.cpu.links import follow_links, link_rows, precede
 from tapehead.ops.dnc.cpu.order import sort_rows
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.maths import absolute, exp, sigmoid, softplus, sqrt
+from tapehead.ops.numba_kit.maths import exp, sigmoid, softplus
 from tapehead.ops.numba_kit.native import integer_at
-from tapehead.ops.numba_kit.product import multiply
 from tapehead.ops.numba_kit.simd import (
     broadcast,
     fill,
@@ -26,12 +27,8 @@ from tapehead.ops.numba_kit.simd import (
     store_one,
     sum_lanes,
 )
-from tapehead.ops.similarity import EPSILON
 
-COSINE, DOT, EUCLIDEAN, MANHATTAN = 0, 1, 2, 3
 SORT, PROPORTIONAL, SOFTMAX = 0, 1, 2
-LOWEST = -1e30
-"""Stands for minus infinity: exp of it is zero, and it is no infinity to subtract from itself."""
 
 
 @part
@@ -112,89 +109,6 @@ def allocate(a, record, order_before, order):
 
 
 @part
-def normalise_exp(count, values, top):
-    """values = softmax(values), given their maximum; -1e30 becomes zero."""
-    width = lanes(values)
-    total = fill(values, 0)
-    for n in range(0, count, width):
-        value = exp(load(values + n) - top)
-        store(values + n, value)
-        total = total + value
-    inverse = 1 / sum_lanes(total)
-    for n in range(0, count, width):
-        store(values + n, load(values + n) * inverse)
-
-
-@part
-def inverse_norms(a, memory, inverse):
-    """1 / sqrt(sum_j M_j^2 + epsilon) of every row; only cosine similarity needs it."""
-    if a.similarity != COSINE:
-        return
-    width = lanes(memory)
-    for n in range(0, a.rows_pad, width):
-        total = fill(memory, EPSILON)
-        for j in range(a.word):
-            value = load(memory + j * a.rows_pad + n)
-            total = fma(value, value, total)
-        store(inverse + n, 1 / sqrt(total))
-
-
-@part
-def inverse_key_norm(a, key):
-    width, zero = lanes(key), fill(key, 0)
-    total = zero
-    for j in range(0, a.word, width):
-        value = first(load(key + j), a.word - j, zero)
-        total = fma(value, value, total)
-    return 1 / sqrt(sum_lanes(total) + EPSILON)
-
-
-@part
-def compare(a, head, count, record, memory, inverse):
-    """Similarity of the keys of `count` heads from `head` on with every row, into the record."""
-    width, rows_pad = lanes(memory), a.rows_pad
-    keys = record + a.at_keys + head * a.word_pad
-    scores = record + a.at_scores + head * rows_pad
-    if a.similarity == COSINE or a.similarity == DOT:
-        multiply(count, keys, a.word_pad, 1, memory, rows_pad, rows_pad, a.word, scores, rows_pad)
-        if a.similarity == COSINE:
-            for h in range(count):
-                inverse_key = inverse_key_norm(a, keys + h * a.word_pad)
-                for n in range(0, rows_pad, width):
-                    at = scores + h * rows_pad + n
-                    store(at, load(at) * (inverse_key * load(inverse + n)))
-        return
-    for h in range(count):
-        for n in range(0, rows_pad, width):
-            total = fill(memory, 0)
-            for j in range(a.word):
-                difference = broadcast(keys + h * a.word_pad + j) - load(memory + j * rows_pad + n)
-                if a.similarity == EUCLIDEAN:
-                    total = fma(difference, difference, total)
-                else:
-                    total = total + absolute(difference)
-            if a.similarity == EUCLIDEAN:
-                total = sqrt(total + EPSILON)
-            store(scores + h * rows_pad + n, -total)
-
-
-@part
-def look_up(a, head, count, record, memory, inverse):
-    """Content weightings of `count` heads from `head` on."""
-    compare(a, head, count, record, memory, inverse)
-    width, rows_pad = lanes(memory), a.rows_pad
-    for h in range(head, head + count):
-        scores, content = record + a.at_scores + h * rows_pad, record + a.at_content + h * rows_pad
-        strength = 1 + broadcast(record + a.at_strengths + h)
-        top = fill(memory, LOWEST)
-        for n in range(0, rows_pad, width):
-            value = first(strength * load(scores + n), a.rows - n, fill(memory, LOWEST))
-            store(content + n, value)
-            top = larger(value, top)
-        normalise_exp(rows_pad, content, max_lanes(top))
-
-
-@part
 def weigh_write(a, record):
     """w = g^w (g^a a + (1 - g^a) c)."""
     width = lanes(record)
@@ -219,77 +133,6 @@ def write(a, record, source, target):
             if a.erase_freed:
                 value = value * load(record + a.at_kept + n)
             store(target + j * rows_pad + n, fma(weight, add, value))
-
-
-@part
-def link_rows(a, record, before, source, target):
-    """L_t from L_{t-1}; may be in place."""
-    width, rows_pad = lanes(source), a.rows_pad
-    weights, precedence = record + a.at_write_weights, before + a.at_precedence
-    for i in range(a.rows):
-        into = broadcast(weights + i)
-        line, new = source + i * rows_pad, target + i * rows_pad
-        rest = 1 - into
-        for n in range(0, rows_pad, width):
-            value = load(line + n) * (rest - load(weights + n))
-            store(new + n, fma(into, load(precedence + n), value))
-        store_one(new + i, fill(source, 0))
-
-
-@part
-def dot_rows(a, link, weights, target):
-    """target_i = sum_j L[i, j] weights_j, and zero in the padding."""
-    width, rows_pad, rows = lanes(link), a.rows_pad, a.rows
-    store(target + rows_pad - width, fill(link, 0))
-    i = 0
-    while i + 4 <= rows:
-        line = link + i * rows_pad
-        zero = fill(link, 0)
-        total, total1, total2, total3 = zero, zero, zero, zero
-        for n in range(0, rows_pad, width):
-            weight = load(weights + n)
-            total = fma(weight, load(line + n), total)
-            total1 = fma(weight, load(line + rows_pad + n), total1)
-            total2 = fma(weight, load(line + 2 * rows_pad + n), total2)
-            total3 = fma(weight, load(line + 3 * rows_pad + n), total3)
-        store_one(target + i, sum_lanes(total))
-        store_one(target + i + 1, sum_lanes(total1))
-        store_one(target + i + 2, sum_lanes(total2))
-        store_one(target + i + 3, sum_lanes(total3))
-        i += 4
-    while i < rows:
-        total = fill(link, 0)
-        for n in range(0, rows_pad, width):
-            total = fma(load(weights + n), load(link + i * rows_pad + n), total)
-        store_one(target + i, sum_lanes(total))
-        i += 1
-
-
-@part
-def follow_links(a, record, before, link):
-    """f = L w_{t-1} and b = L^T w_{t-1} of every read head."""
-    rows_pad = a.rows_pad
-    weights = before + a.at_read_weights
-    for head in range(a.num_reads):
-        place = head * rows_pad
-        dot_rows(a, link, weights + place, record + a.at_forward + place)
-    multiply(
-        a.num_reads, weights, rows_pad, 1, link, rows_pad, rows_pad, a.rows,
-        record + a.at_backward, rows_pad,
-    )  # fmt: skip
-
-
-@part
-def precede(a, record, before):
-    """p_t = (1 - sum w) p_{t-1} + w."""
-    width = lanes(record)
-    total = fill(record, 0)
-    for n in range(0, a.rows_pad, width):
-        total = total + load(record + a.at_write_weights + n)
-    rest = 1 - sum_lanes(total)
-    for n in range(0, a.rows_pad, width):
-        value = fma(rest, load(before + a.at_precedence + n), load(record + a.at_write_weights + n))
-        store(record + a.at_precedence + n, value)
 
 
 @part

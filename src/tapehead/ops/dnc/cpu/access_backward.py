@@ -7,16 +7,11 @@ record and gathers the gradients of the interface's pieces.
 """
 
 from tapehead.ops.allocation import PROPORTIONAL_FLOOR
-from tapehead.ops.dnc.cpu.access import (
-    COSINE,
-    DOT,
-    EUCLIDEAN,
-    PROPORTIONAL,
-    SORT,
-    dot_rows,
-    inverse_key_norm,
-)
-from tapehead.ops.numba_kit.copying import add_to, clear, copy
+from tapehead.ops.dnc.cpu.access import PROPORTIONAL, SORT
+from tapehead.ops.dnc.cpu.carry import d_usage_of, d_write_of
+from tapehead.ops.dnc.cpu.content import look_up_backward, softmax_backward
+from tapehead.ops.dnc.cpu.links import links_backward, precede_backward
+from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.maths import expm1
 from tapehead.ops.numba_kit.native import integer_at
@@ -36,23 +31,6 @@ from tapehead.ops.numba_kit.simd import (
     store_one,
     sum_lanes,
 )
-
-# --- what a sequence carries: read weightings, write weighting, usage, precedence, each `rows`
-
-
-@part
-def d_write_of(a, carry):
-    return carry + a.num_reads * a.rows_pad
-
-
-@part
-def d_usage_of(a, carry):
-    return carry + (a.num_reads + 1) * a.rows_pad
-
-
-@part
-def d_precedence_of(a, carry):
-    return carry + (a.num_reads + 2) * a.rows_pad
 
 
 @part
@@ -126,131 +104,6 @@ def modes_backward(a, head, record, carry, d_back, d_on, d_content, d_record):
     store_one(target, sum_lanes(d_mode_back))
     store_one(target + 1, sum_lanes(d_mode_found))
     store_one(target + 2, sum_lanes(d_mode_on))
-
-
-@part
-def softmax_backward(a, values, d_values):
-    """dx = y (dy - <dy, y>) for a softmax y over rows, in place."""
-    width = lanes(values)
-    total = fill(values, 0)
-    for n in range(0, a.rows_pad, width):
-        total = fma(load(values + n), load(d_values + n), total)
-    total = sum_lanes(total)
-    for n in range(0, a.rows_pad, width):
-        store(d_values + n, load(values + n) * (load(d_values + n) - total))
-
-
-@part
-def look_up_backward(a, head, record, memory, inverse, d_content, d_memory, d_record):
-    """One head's content weighting; `d_content` is lost."""
-    width, rows_pad, word = lanes(memory), a.rows_pad, a.word
-    content, scores = (
-        record + a.at_content + head * rows_pad,
-        record + a.at_scores + head * rows_pad,
-    )
-    key, d_key = record + a.at_keys + head * a.word_pad, d_record + a.at_keys + head * a.word_pad
-    softmax_backward(a, content, d_content)
-    strength = 1 + broadcast(record + a.at_strengths + head)
-    zero = fill(memory, 0)
-    d_strength, total = zero, zero
-    inverse_key = zero
-    if a.similarity == COSINE:
-        inverse_key = inverse_key_norm(a, key)
-    # `d_content` becomes what each row's numbers are multiplied by.
-    for n in range(0, rows_pad, width):
-        score, change = load(scores + n), load(d_content + n)
-        d_strength = fma(change, score, d_strength)
-        change = change * strength
-        if a.similarity == COSINE:
-            total = fma(change, score, total)
-            change = change * (inverse_key * load(inverse + n))
-        elif a.similarity == EUCLIDEAN:
-            # The score is minus the distance: d score / d k = (k - m) / score.
-            change = first(change / score, a.rows - n, zero)
-        store(d_content + n, change)
-    store_one(d_record + a.at_strengths + head, sum_lanes(d_strength))
-    total = sum_lanes(total) * inverse_key * inverse_key
-    for j in range(word):
-        line, d_line, number = memory + j * rows_pad, d_memory + j * rows_pad, broadcast(key + j)
-        d_number = zero
-        for n in range(0, rows_pad, width):
-            value, change = load(line + n), load(d_content + n)
-            if a.similarity == COSINE:
-                d_number = fma(change, value, d_number)
-                # change k - c s / |m|^2 m, where change = c / (|k| |m|), so c s = change s |k| |m|
-                norm = load(inverse + n)
-                along = change * load(scores + n) * (norm / inverse_key)
-                rest = fma(change, number, load(d_line + n))
-                store(d_line + n, rest - along * value)
-            elif a.similarity == DOT:
-                d_number = fma(change, value, d_number)
-                store(d_line + n, fma(change, number, load(d_line + n)))
-            elif a.similarity == EUCLIDEAN:
-                through = change * (number - value)
-                d_number = d_number + through
-                store(d_line + n, load(d_line + n) - through)
-            else:
-                through = change * minus_sign(number - value)
-                d_number = d_number + through
-                store(d_line + n, load(d_line + n) - through)
-        store_one(d_key + j, sum_lanes(d_number) - total * number)
-
-
-@part
-def minus_sign(x):
-    """-sign(x)"""
-    zero = fill(x, 0)
-    return select(less(zero, x), zero - 1, select(less(x, zero), zero + 1, zero))
-
-
-@part
-def precede_backward(a, record, before, carry):
-    """p_t = (1 - sum w) p_{t-1} + w."""
-    width, rows_pad = lanes(record), a.rows_pad
-    d_precedence, d_write = d_precedence_of(a, carry), d_write_of(a, carry)
-    written, along = fill(record, 0), fill(record, 0)
-    for n in range(0, rows_pad, width):
-        written = written + load(record + a.at_write_weights + n)
-        along = fma(load(d_precedence + n), load(before + a.at_precedence + n), along)
-    rest, along = 1 - sum_lanes(written), sum_lanes(along)
-    for n in range(0, rows_pad, width):
-        change = load(d_precedence + n)
-        store(d_write + n, load(d_write + n) + first(change - along, a.rows - n, fill(record, 0)))
-        store(d_precedence + n, change * rest)
-
-
-@part
-def links_backward(a, record, before, link_before, link, d_back, d_on, carry, d_link, spare):
-    """L_t from L_{t-1}, f = L w and b = L^T w: one sweep over the link matrix."""
-    width, rows, rows_pad, reads = lanes(record), a.rows, a.rows_pad, a.num_reads
-    read_weights, weights = before + a.at_read_weights, record + a.at_write_weights
-    precedence = before + a.at_precedence
-    d_write, d_precedence = d_write_of(a, carry), d_precedence_of(a, carry)
-    # d w_{t-1}: L^T df + L db.
-    multiply_add(reads, d_on, rows_pad, 1, link, rows_pad, rows_pad, rows, carry, rows_pad)
-    for head in range(reads):
-        dot_rows(a, link, d_back + head * rows_pad, spare)
-        add_to(carry + head * rows_pad, spare, rows)
-    for i in range(rows):
-        line, d_line = link_before + i * rows_pad, d_link + i * rows_pad
-        for head in range(reads):
-            on = broadcast(d_on + head * rows_pad + i)
-            at = broadcast(read_weights + head * rows_pad + i)
-            for n in range(0, rows_pad, width):
-                place = head * rows_pad + n
-                value = fma(on, load(read_weights + place), load(d_line + n))
-                store(d_line + n, fma(at, load(d_back + place), value))
-        store_one(d_line + i, fill(record, 0))
-        into = broadcast(weights + i)
-        rest, total = 1 - into, fill(record, 0)
-        for n in range(0, rows_pad, width):
-            change, weight = load(d_line + n), load(weights + n)
-            through = change * load(line + n)
-            store(d_write + n, load(d_write + n) - through)
-            total = total + fma(change, load(precedence + n), -through)
-            store(d_precedence + n, fma(change, into, load(d_precedence + n)))
-            store(d_line + n, change * (rest - weight))
-        store_one(d_write + i, broadcast(d_write + i) + sum_lanes(total))
 
 
 @part

@@ -4,12 +4,176 @@ from collections.abc import Sequence
 from ctypes import addressof
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from tapehead.ops.dnc.cpu.layout import PACK, RUN, STATE, WEIGHTS, Arguments, Layout
+from tapehead.ops.dnc.cpu.layout import PACK, RUN, STATE, WEIGHTS, Arguments, Layout, layout
+from tapehead.ops.dnc.parts import DNCSpec
 from tapehead.ops.numba_kit.native import Kernel, compile_kernel
+
+
+class Run(NamedTuple):
+    """A forward pass: its results, and what its backward pass needs besides weights and state.
+
+    order: the rows of every step from least used to most.
+    """
+
+    features: Tensor
+    last: list[Tensor]
+    tape: Tensor
+    order: Tensor
+    lengths: Tensor | None
+    plan: Layout
+
+
+def forward(
+    projected: Tensor,
+    offset: Tensor,
+    lengths: Tensor | None,
+    strength: Tensor,
+    weights: Sequence[Tensor],
+    state: Sequence[Tensor],
+    spec: DNCSpec,
+    every: int | None = None,
+    *,
+    clean: bool = False,
+) -> Run:
+    """See `dnc`; the state without `link_columns`.
+
+    Args:
+        strength: of the softmax allocation, after oneplus.
+        clean: leave no number of tape and order undefined, not even in their gaps.
+    """
+    plan = plan_for(projected, weights, state, spec, every)
+    weights = [tensor.contiguous() for tensor in weights]
+    state = [tensor.contiguous() for tensor in state]
+    lengths = None if lengths is None else lengths.long().contiguous()
+    sizes, arguments, threads = plan.sizes, plan.arguments(), _threads(plan)
+    batch, time = sizes["batch"], sizes["time"]
+    new = projected.new_zeros if clean else projected.new_empty
+    features = projected.new_empty(batch, time, sizes["features_size"])
+    last = [torch.empty_like(tensor) for tensor in state]
+    tape = new(batch, sizes["tape_size"])
+    order = new(batch, time, sizes["rows"], dtype=torch.int64)
+    scratch = new(sizes["packed_size"] + threads * sizes["work_size"])
+    _point(arguments, "", WEIGHTS, weights)
+    _point(arguments, "", STATE, state)
+    _point(arguments, "last_", STATE, last)
+    names = ["projected", "offset", "lengths", "strength", "features", "tape", "order"]
+    given = [projected.contiguous(), offset.contiguous(), lengths, strength, features, tape, order]
+    _point(arguments, "", names, given)
+    _run(_kernel("forward", projected.dtype), arguments, plan, scratch, threads)
+    return Run(features, last, tape, order, lengths, plan)
+
+
+def backward(
+    run: Run,
+    strength: Tensor,
+    weights: Sequence[Tensor],
+    state: Sequence[Tensor],
+    d_features: Tensor | None,
+    d_last: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor], list[Tensor | None]]:
+    """Gradients of the projected input, the offset, the allocation's strength, the weights, and
+    the `wanted` parts of the first state. A gradient of None stands for zeros."""
+    plan, features = run.plan, run.features
+    sizes, arguments, threads = plan.sizes, plan.arguments(), _threads(plan)
+    batch, time = sizes["batch"], sizes["time"]
+    weights = [tensor.contiguous() for tensor in weights]
+    state = [tensor.contiguous() for tensor in state]
+    d_features = torch.zeros_like(features) if d_features is None else d_features.contiguous()
+    d_last = [None if d is None else d.contiguous() for d in d_last]
+    d_projected = features.new_empty(batch, time, sizes["all_gates"])
+    d_offset = features.new_empty(batch, time, sizes["interface"])
+    d_strength = features.new_empty(batch)
+    d_state = [
+        torch.empty_like(tensor) if want else None
+        for tensor, want in zip(state, wanted, strict=True)
+    ]
+    scratch = features.new_empty(sizes["packed_size"] + threads * sizes["work_size"])
+    _point(arguments, "", WEIGHTS, weights)
+    _point(arguments, "d_last_", STATE, d_last)
+    _point(arguments, "d_", STATE, d_state)
+    names = ["strength", "lengths", "tape", "order", "features"]
+    _point(arguments, "", names, [strength, run.lengths, run.tape, run.order, features])
+    names = ["features", "projected", "offset", "strength"]
+    _point(arguments, "d_", names, [d_features, d_projected, d_offset, d_strength])
+    _run(_kernel("backward", features.dtype), arguments, plan, scratch, threads)
+    d_weights = _weight_gradients(d_projected, d_offset, features, weights, state)
+    return d_projected, d_offset, d_strength.sum(), d_weights, d_state
+
+
+def plan_for(
+    projected: Tensor,
+    weights: Sequence[Tensor],
+    state: Sequence[Tensor],
+    spec: DNCSpec,
+    every: int | None,
+) -> Layout:
+    batch, time, _ = projected.shape
+    rows, layers = state[0].shape[1], weights[2].shape[0] + 1
+    hidden = weights[3].shape[1] // layers
+    return layout(spec, batch, time, rows, hidden, layers, projected.element_size(), every)
+
+
+def _weight_gradients(
+    d_projected: Tensor,
+    d_offset: Tensor,
+    features: Tensor,
+    weights: Sequence[Tensor],
+    state: Sequence[Tensor],
+) -> list[Tensor]:
+    """Gradients of the four weights: those of what they gave, times what they were given.
+
+    Past a sequence's end the gradients are zero, so what stands in the features there is no matter.
+    """
+    _, recurrent_weight, layer_weight, interface_weight = weights
+    outputs, layers = interface_weight.shape[1], layer_weight.shape[0] + 1
+    named = dict(zip(STATE, state, strict=True))
+    reads = torch.cat([named["reads"].flatten(1)[:, None], features[:, :-1, outputs:]], 1)
+    d_gates = d_projected.flatten(0, 1)
+    d_read = d_gates.mT @ reads.flatten(0, 1)
+    hidden = features[..., :outputs].reshape(-1, layers, outputs // layers)
+    d_by_layer = d_gates.view(len(d_gates), layers, -1)
+    d_recurrent = torch.empty_like(recurrent_weight)
+    if len(recurrent_weight):
+        before = torch.cat([named["hidden"].flatten(1)[:, None], features[:, :-1, :outputs]], 1)
+        before = before.reshape(-1, layers, outputs // layers)
+        for layer in range(layers):
+            torch.mm(d_by_layer[:, layer].mT, before[:, layer], out=d_recurrent[layer])
+    d_layer = torch.empty_like(layer_weight)
+    for layer in range(1, layers):
+        torch.mm(d_by_layer[:, layer].mT, hidden[:, layer - 1], out=d_layer[layer - 1])
+    d_interface = d_offset.flatten(0, 1).mT @ hidden.flatten(1)
+    return [d_read, d_recurrent, d_layer, d_interface]
+
+
+def _point(
+    arguments: Arguments, prefix: str, names: Sequence[str], tensors: Sequence[Tensor | None]
+) -> None:
+    for name, tensor in zip(names, tensors, strict=True):
+        setattr(arguments, prefix + name, 0 if tensor is None else tensor.data_ptr())
+
+
+def _threads(plan: Layout) -> int:
+    return min(torch.get_num_threads(), plan.sizes["blocks"])
+
+
+def _run(kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, threads: int) -> None:
+    arguments.packed = scratch.data_ptr()
+    arguments.work = scratch.data_ptr() + plan.sizes["packed_size"] * scratch.element_size()
+    address = addressof(arguments)
+    if threads == 1:
+        arguments.phase = PACK | RUN
+        kernel(address)
+        return
+    arguments.phase = PACK
+    kernel(address)
+    arguments.phase = RUN
+    kernel(address, threads)
 
 
 @cache
@@ -27,100 +191,15 @@ def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
 
 @cache
 def _sources() -> list[Path]:
+    """All files whose contents are compiled in."""
     here = Path(__file__).parent
     ops = here.parent.parent
-    others = [ops / "allocation.py", ops / "similarity.py", ops / "ntm" / "cpu" / "controller.py"]
-    return [*sorted(here.glob("*.py")), *sorted((ops / "numba_kit").glob("*.py")), *others]
-
-
-def run_forward(
-    plan: Layout,
-    projected: Tensor,
-    offset: Tensor,
-    weights: Sequence[Tensor],
-    strength: Tensor,
-    state: Sequence[Tensor],
-    lengths: Tensor | None,
-    features_size: int,
-    rows: int,
-) -> tuple[Tensor, list[Tensor], Tensor, Tensor]:
-    """Features, the last state, the tape, and the rows of every step in order of usage."""
-    batch, time = projected.shape[:2]
-    arguments = plan.arguments()
-    threads = _threads(plan)
-    features = projected.new_empty(batch, time, features_size)
-    last = [torch.empty_like(tensor) for tensor in state]
-    tape = projected.new_empty(batch * plan.tape_size)
-    order = torch.empty(batch, time, rows, dtype=torch.int64)
-    scratch = projected.new_empty(plan.packed_size + threads * plan.work_size)
-    _point(arguments, "", WEIGHTS, weights)
-    _point(arguments, "", STATE, state)
-    _point(arguments, "last_", STATE, last)
-    names = ["projected", "offset", "lengths", "strength", "features", "tape", "order"]
-    _point(arguments, "", names, [projected, offset, lengths, strength, features, tape, order])
-    _run(_kernel("forward", projected.dtype), arguments, plan, scratch, threads)
-    return features, last, tape, order
-
-
-def run_backward(
-    plan: Layout,
-    weights: Sequence[Tensor],
-    strength: Tensor,
-    lengths: Tensor | None,
-    tape: Tensor,
-    order: Tensor,
-    features: Tensor,
-    d_features: Tensor,
-    d_last: Sequence[Tensor | None],
-    state: Sequence[Tensor],
-    wanted: Sequence[bool],
-    gates: int,
-    interface: int,
-) -> tuple[Tensor, Tensor, Tensor, list[Tensor | None]]:
-    """Gradients of the projected input, the offset, the allocation's strength (for each
-    sequence), and the `wanted` parts of the first state."""
-    batch, time = d_features.shape[:2]
-    arguments = plan.arguments()
-    threads = _threads(plan)
-    d_projected = d_features.new_empty(batch, time, gates)
-    d_offset = d_features.new_empty(batch, time, interface)
-    d_strength = d_features.new_empty(batch)
-    d_state = [
-        torch.empty_like(tensor) if want else None
-        for tensor, want in zip(state, wanted, strict=True)
+    python_only = {"__init__.py", "calls.py", "registered.py", "native.py"}
+    folders = [here, ops / "numba_kit"]
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    return [
+        *(file for file in files if file.name not in python_only),
+        ops / "allocation.py",
+        ops / "similarity.py",
+        ops / "ntm" / "cpu" / "controller.py",
     ]
-    scratch = d_features.new_empty(plan.packed_size + threads * plan.work_size)
-    _point(arguments, "", WEIGHTS, weights)
-    _point(arguments, "d_last_", STATE, d_last)
-    _point(arguments, "d_", STATE, d_state)
-    names = ["strength", "lengths", "tape", "order", "features"]
-    _point(arguments, "", names, [strength, lengths, tape, order, features])
-    names = ["features", "projected", "offset", "strength"]
-    _point(arguments, "d_", names, [d_features, d_projected, d_offset, d_strength])
-    _run(_kernel("backward", d_features.dtype), arguments, plan, scratch, threads)
-    return d_projected, d_offset, d_strength, d_state
-
-
-def _point(
-    arguments: Arguments, prefix: str, names: Sequence[str], tensors: Sequence[Tensor | None]
-) -> None:
-    for name, tensor in zip(names, tensors, strict=True):
-        setattr(arguments, prefix + name, 0 if tensor is None else tensor.data_ptr())
-
-
-def _threads(plan: Layout) -> int:
-    return min(torch.get_num_threads(), plan.blocks)
-
-
-def _run(kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, threads: int):
-    arguments.packed = scratch.data_ptr()
-    arguments.work = scratch.data_ptr() + plan.packed_size * scratch.element_size()
-    address = addressof(arguments)
-    if threads == 1:
-        arguments.phase = PACK | RUN
-        kernel(address)
-        return
-    arguments.phase = PACK
-    kernel(address)
-    arguments.phase = RUN
-    kernel(address, threads)

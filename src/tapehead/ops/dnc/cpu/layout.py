@@ -19,9 +19,10 @@ along is rounded up to whole vectors.
 """
 
 import ctypes
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
+from tapehead.ops.dnc.cpu.sizes import Places, machine_sizes, tape_size
 from tapehead.ops.dnc.parts import DNCSpec
 from tapehead.ops.numba_kit.simd import VECTOR_BYTES
 
@@ -30,9 +31,6 @@ LONGEST_BLOCK = 8
 
 REPLAYED_BYTES = 2**20
 """About how much memory the states between two kept ones may take, for one sequence."""
-
-SIMILARITY_CODES = {"cosine": 0, "dot": 1, "euclidean": 2, "manhattan": 3}
-ALLOCATION_CODES = {"sort": 0, "proportional": 1, "softmax": 2}
 
 STATE = "memory read_weights write_weights reads usage precedence link hidden cell".split()  # noqa: SIM905
 WEIGHTS = "read_weight recurrent_weight layer_weight interface_weight".split()  # noqa: SIM905
@@ -72,15 +70,11 @@ PACK, RUN = 1, 2
 """Phases of a kernel, to be added up: arrange the weights, run the sequences."""
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The sizes that Python needs, and a block of arguments with all sizes filled in."""
+class Layout(NamedTuple):
+    """A block of arguments with all sizes filled in, and these sizes by name."""
 
     template: bytes
-    blocks: int
-    tape_size: int
-    packed_size: int
-    work_size: int
+    sizes: dict[str, int]
 
     def arguments(self) -> Arguments:
         return Arguments.from_buffer_copy(self.template)
@@ -97,100 +91,37 @@ def layout(
     itemsize: int,
     every: int | None,
 ) -> Layout:
+    sizes = machine_sizes(spec, rows, hidden, layers, itemsize)
     width = VECTOR_BYTES // itemsize
-
-    def pad(count: int) -> int:
-        return -(-count // width) * width
-
-    reads, word = spec.num_reads, spec.word_size
-    heads = reads + 1
-    lstm = int(spec.controller == "lstm")
-    gates = 4 * hidden if lstm else hidden
-    interface = spec.interface_size
-    numbers, outputs = reads * word, layers * hidden
+    heads, rows_pad, world = sizes["heads"], sizes["rows_pad"], sizes["world"]
     # At least two blocks when there are two sequences. Depends on nothing but the batch, so that
     # results do not depend on the number of threads.
     block = min(LONGEST_BLOCK, -(-batch // 2))
-    rows_pad, word_pad, hidden_pad, modes_pad = pad(rows), pad(word), pad(hidden), pad(3)
-    gates_pad, interface_pad = pad(gates) + width, pad(interface) + width
-    outputs_pad, reads_pad = pad(outputs) + width, pad(numbers) + width
-
-    record = _Places()
-    layer_record = 6 * hidden_pad * lstm
-    record.take(layers * layer_record)
-    at = dict(  # noqa: C408
-        at_keys=record.take(heads * word_pad), at_strengths=record.take(pad(heads)),
-        at_erase=record.take(word_pad), at_add=record.take(word_pad),
-        at_gates=record.take(pad(reads + 2)), at_modes=record.take(reads * modes_pad),
-        at_scores=record.take(heads * rows_pad), at_content=record.take(heads * rows_pad),
-        at_read_weights=record.take(reads * rows_pad), at_write_weights=record.take(rows_pad),
-        at_usage=record.take(rows_pad), at_kept=record.take(rows_pad),
-        at_allocation=record.take(rows_pad), at_precedence=record.take(rows_pad),
-        at_forward=record.take(reads * rows_pad), at_backward=record.take(reads * rows_pad),
-        at_inverse=record.take(rows_pad),
-    )  # fmt: skip
-
-    world = (word + rows) * rows_pad
     if every is None:
         every = min(16, max(8, REPLAYED_BYTES // (world * itemsize)))
     every = max(1, min(every, time))
-    tape = _Places()
-    tape.take((1 + time) * record.end)
-    at_checkpoints = tape.take(-(-time // every) * world)
-
-    packed = _Places()
-    packed_read = max(numbers * pad(gates), gates * pad(numbers))
-    packed_recurrent = max(hidden * pad(gates), gates * pad(hidden))
-    packed.take(layers * packed_read)
-    at_packed_recurrent = packed.take(layers * packed_recurrent)
-    at_packed_below = packed.take((layers - 1) * packed_recurrent)
-    at_packed_interface = packed.take(max(outputs * pad(interface), interface * pad(outputs)))
 
     # Read weightings, write weighting, usage, precedence; reads; hidden states and cells.
-    carry = (reads + 3) * rows_pad + reads_pad + 2 * layers * hidden_pad
-    work = _Places()
+    carry = (heads + 2) * rows_pad + sizes["reads_pad"] + 2 * layers * sizes["hidden_pad"]
+    work = Places()
     places = dict(  # noqa: C408
-        at_work_gates=work.take(block * gates_pad),
-        at_work_interface=work.take(block * interface_pad),
+        at_work_gates=work.take(block * sizes["gates_pad"]),
+        at_work_interface=work.take(block * sizes["interface_pad"]),
         at_work_world=work.take((every + 1) * block * world),
         at_work_d_world=work.take(block * world),
         at_work_carry=work.take(block * carry),
-        at_work_outputs=work.take(block * outputs_pad),
-        at_work_below=work.take(block * max(hidden_pad, reads_pad)),
-        at_work_d_record=work.take(record.end),
+        at_work_outputs=work.take(block * sizes["outputs_pad"]),
+        at_work_below=work.take(block * max(sizes["hidden_pad"], sizes["reads_pad"])),
+        at_work_d_record=work.take(sizes["record"]),
         at_work_misc=work.take((2 * heads + 6) * rows_pad),
     )  # fmt: skip
     work.take(width)  # what a last whole vector spills
 
-    sizes = dict(
-        batch=batch, time=time, rows=rows, word=word, num_reads=reads, heads=heads,
-        hidden_size=hidden, layers=layers, lstm=lstm,
-        similarity=SIMILARITY_CODES[spec.similarity],
-        allocation=ALLOCATION_CODES[spec.allocation], erase_freed=int(spec.erase_freed),
-        gates=gates, all_gates=layers * gates, interface=interface,
-        features_size=outputs + numbers, read_numbers=numbers, outputs=outputs,
-        block=block, blocks=-(-batch // block), every=every,
-        rows_pad=rows_pad, word_pad=word_pad, hidden_pad=hidden_pad, gates_pad=gates_pad,
-        interface_pad=interface_pad, modes_pad=modes_pad, outputs_pad=outputs_pad,
-        reads_pad=reads_pad, record=record.end, layer_record=layer_record,
-        tape_size=tape.end, at_checkpoints=at_checkpoints, world=world,
-        packed_size=packed.end, at_packed_recurrent=at_packed_recurrent,
-        at_packed_below=at_packed_below, at_packed_interface=at_packed_interface,
-        packed_read=packed_read, packed_recurrent=packed_recurrent,
-        work_size=work.end, carry=carry, **at, **places,
+    tape = tape_size(sizes, time, every)
+    sizes |= dict(
+        batch=batch, time=time, block=block, blocks=-(-batch // block), every=every,
+        tape_size=tape, at_checkpoints=(1 + time) * sizes["record"],
+        work_size=work.end, carry=carry, **places,
     )  # fmt: skip
     assert sizes.keys() == set(_SIZES)
-    template = bytes(Arguments(**sizes))
-    return Layout(template, sizes["blocks"], tape.end, packed.end, work.end)
-
-
-class _Places:
-    """Hands out pieces of a buffer, one behind the other."""
-
-    def __init__(self):
-        self.end = 0
-
-    def take(self, size: int) -> int:
-        at = self.end
-        self.end += size
-        return at
+    return Layout(bytes(Arguments(**sizes)), sizes)

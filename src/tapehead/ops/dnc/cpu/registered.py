@@ -1,0 +1,160 @@
+"""The kernels as operators of PyTorch, for `torch.compile`, `torch.export` and `opcheck`."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tapehead.ops.dnc.cpu import calls
+from tapehead.ops.dnc.cpu.layout import STATE
+from tapehead.ops.dnc.cpu.sizes import machine_sizes, tape_size
+from tapehead.ops.dnc.parts import DNCSpec, DNCWeights
+
+EVERY = 16
+"""Memory and links are kept every so many steps: one number, so that sizes of tensors follow from
+those of the inputs by arithmetic alone."""
+
+_WEIGHTS = DNCWeights._fields[:4]
+_TENSORS = ("strength", *_WEIGHTS, *STATE)
+_GRADIENTS = ("projected", "offset", *_TENSORS)
+_FIRST = 3
+"""Where `_TENSORS` begin among the inputs: after projected, offset and lengths."""
+
+_INPUTS = "Tensor projected, Tensor offset, Tensor? lengths, " + ", ".join(
+    f"Tensor {name}" for name in _TENSORS
+)
+_OPTIONS = (
+    "int num_reads, int word_size, str controller, str similarity, str allocation, "
+    "bool erase_freed, int every"
+)
+
+
+def _tensors(count: int) -> str:
+    return f"({', '.join(['Tensor'] * count)})"
+
+
+_library = torch.library.Library("tapehead", "FRAGMENT")
+# Features, the last state, tape, order.
+_library.define(
+    f"dnc({_INPUTS}, {_OPTIONS}) -> {_tensors(len(STATE) + 3)}",
+    tags=(torch.Tag.needs_fixed_stride_order,),
+)
+_library.define(
+    "dnc_backward(Tensor d_features, "
+    + "".join(f"Tensor d_last_{name}, " for name in STATE)
+    + f"Tensor features, Tensor tape, Tensor order, {_INPUTS}, {_OPTIONS}) -> "
+    + _tensors(len(_GRADIENTS)),
+    tags=(torch.Tag.needs_fixed_stride_order,),
+)
+
+
+def dnc(
+    projected: Tensor,
+    offset: Tensor,
+    lengths: Tensor | None,
+    strength: Tensor,
+    weights: Sequence[Tensor],
+    state: Sequence[Tensor],
+    spec: DNCSpec,
+    every: int | None,
+) -> list[Tensor]:
+    """Features and the parts of the last state."""
+    options = (
+        spec.num_reads,
+        spec.word_size,
+        spec.controller,
+        spec.similarity,
+        spec.allocation,
+        spec.erase_freed,
+        every or EVERY,
+    )
+    tensors = (projected, offset, lengths, strength, *weights[:4], *state)
+    return torch.ops.tapehead.dnc(*tensors, *options)[:-2]
+
+
+def _spec(num_reads, word_size, controller, similarity, allocation, erase_freed):
+    return DNCSpec(
+        num_reads=num_reads,
+        word_size=word_size,
+        controller=controller,
+        similarity=similarity,
+        allocation=allocation,
+        erase_freed=erase_freed,
+    )
+
+
+def _split(inputs):
+    """Strength, weights, state, spec and `every` of an operator's inputs."""
+    end = _FIRST + len(_TENSORS)
+    strength, *rest = inputs[_FIRST:end]
+    *options, every = inputs[end:]
+    return strength, rest[:4], rest[4:], _spec(*options), every
+
+
+@torch.library.impl(_library, "dnc", "CPU")
+def _forward(*inputs):
+    projected, offset, lengths = inputs[:_FIRST]
+    strength, weights, state, spec, every = _split(inputs)
+    run = calls.forward(
+        projected, offset, lengths, strength, weights, state, spec, every, clean=True
+    )
+    return run.features, *run.last, run.tape, run.order
+
+
+@torch.library.impl(_library, "dnc_backward", "CPU")
+def _backward(d_features, *rest):
+    d_last, (features, tape, order), inputs = (
+        rest[: len(STATE)],
+        rest[len(STATE) : len(STATE) + 3],
+        rest[len(STATE) + 3 :],
+    )
+    strength, weights, state, spec, every = _split(inputs)
+    plan = calls.plan_for(inputs[0], weights, state, spec, every)
+    lengths = None if inputs[2] is None else inputs[2].long().contiguous()
+    run = calls.Run(features, [], tape, order, lengths, plan)
+    d_projected, d_offset, d_strength, d_weights, d_state = calls.backward(
+        run, strength, weights, state, d_features, d_last, [True] * len(STATE)
+    )
+    return d_projected, d_offset, d_strength, *d_weights, *d_state
+
+
+@torch.library.register_fake("tapehead::dnc", lib=_library)
+def _fake_forward(*inputs):
+    projected = inputs[0]
+    _, weights, state, spec, every = _split(inputs)
+    batch, time, _ = projected.shape
+    rows, layers = state[0].shape[1], weights[2].shape[0] + 1
+    hidden = weights[3].shape[1] // layers
+    sizes = machine_sizes(spec, rows, hidden, layers, projected.element_size())
+    features = projected.new_empty(batch, time, sizes["features_size"])
+    last = [projected.new_empty(tensor.shape) for tensor in state]
+    tape = projected.new_empty(batch, tape_size(sizes, time, every))
+    order = projected.new_empty(batch, time, rows, dtype=torch.int64)
+    return features, *last, tape, order
+
+
+@torch.library.register_fake("tapehead::dnc_backward", lib=_library)
+def _fake_backward(d_features, *rest):
+    inputs = rest[len(STATE) + 3 :]
+    tensors = [*inputs[:2], *inputs[_FIRST : _FIRST + len(_TENSORS)]]
+    return tuple(tensor.new_empty(tensor.shape) for tensor in tensors)
+
+
+def _setup_context(ctx, inputs, output):
+    end = _FIRST + len(_TENSORS)
+    ctx.options = inputs[end:]
+    features, (tape, order) = output[0], output[-2:]
+    ctx.save_for_backward(features, tape, order, *inputs[:end])
+    ctx.mark_non_differentiable(tape, order)
+
+
+def _through(ctx, *gradients):
+    d_projected, d_offset, *d_rest = torch.ops.tapehead.dnc_backward(
+        *gradients[:-2], *ctx.saved_tensors, *ctx.options
+    )
+    return d_projected, d_offset, None, *d_rest, *[None] * len(ctx.options)
+
+
+torch.library.register_autograd(
+    "tapehead::dnc", _through, setup_context=_setup_context, lib=_library
+)

@@ -1,0 +1,82 @@
+"""Sizes of records and tapes, from the sizes of a machine; see `layout` for what they hold.
+
+Written so that sizes known by name only (those of `torch.compile`) pass through as well.
+"""
+
+from tapehead.ops.dnc.parts import DNCSpec
+from tapehead.ops.numba_kit.simd import VECTOR_BYTES
+
+SIMILARITY_CODES = {"cosine": 0, "dot": 1, "euclidean": 2, "manhattan": 3}
+ALLOCATION_CODES = {"sort": 0, "proportional": 1, "softmax": 2}
+
+
+class Places:
+    """Hands out pieces of a buffer, one behind the other."""
+
+    def __init__(self):
+        self.end = 0
+
+    def take(self, size: int) -> int:
+        at = self.end
+        self.end += size
+        return at
+
+
+def machine_sizes(
+    spec: DNCSpec, rows: int, hidden: int, layers: int, itemsize: int
+) -> dict[str, int]:
+    """What depends on neither batch nor time; `_pad` is rounded up to whole vectors."""
+    width = VECTOR_BYTES // itemsize
+
+    def pad(count: int) -> int:
+        return -(-count // width) * width
+
+    reads, word = spec.num_reads, spec.word_size
+    heads = reads + 1
+    lstm = int(spec.controller == "lstm")
+    gates = 4 * hidden if lstm else hidden
+    interface = spec.interface_size
+    numbers, outputs = reads * word, layers * hidden
+    rows_pad, word_pad, hidden_pad, modes_pad = pad(rows), pad(word), pad(hidden), pad(3)
+    layer_record = 6 * hidden_pad * lstm
+
+    record = Places()
+    record.take(layers * layer_record)
+    at = dict(  # noqa: C408
+        at_keys=record.take(heads * word_pad), at_strengths=record.take(pad(heads)),
+        at_erase=record.take(word_pad), at_add=record.take(word_pad),
+        at_gates=record.take(pad(reads + 2)), at_modes=record.take(reads * modes_pad),
+        at_scores=record.take(heads * rows_pad), at_content=record.take(heads * rows_pad),
+        at_read_weights=record.take(reads * rows_pad), at_write_weights=record.take(rows_pad),
+        at_usage=record.take(rows_pad), at_kept=record.take(rows_pad),
+        at_allocation=record.take(rows_pad), at_precedence=record.take(rows_pad),
+        at_forward=record.take(reads * rows_pad), at_backward=record.take(reads * rows_pad),
+        at_inverse=record.take(rows_pad),
+    )  # fmt: skip
+
+    packed = Places()
+    packed_read = max(numbers * pad(gates), gates * pad(numbers))
+    packed_recurrent = max(hidden * pad(gates), gates * pad(hidden))
+    packed.take(layers * packed_read)
+    at_packed_recurrent = packed.take(layers * packed_recurrent)
+    at_packed_below = packed.take((layers - 1) * packed_recurrent)
+    at_packed_interface = packed.take(max(outputs * pad(interface), interface * pad(outputs)))
+    return dict(
+        rows=rows, word=word, num_reads=reads, heads=heads, hidden_size=hidden, layers=layers,
+        lstm=lstm, similarity=SIMILARITY_CODES[spec.similarity],
+        allocation=ALLOCATION_CODES[spec.allocation], erase_freed=int(spec.erase_freed),
+        gates=gates, all_gates=layers * gates, interface=interface,
+        features_size=outputs + numbers, read_numbers=numbers, outputs=outputs,
+        rows_pad=rows_pad, word_pad=word_pad, hidden_pad=hidden_pad,
+        gates_pad=pad(gates) + width, interface_pad=pad(interface) + width, modes_pad=modes_pad,
+        outputs_pad=pad(outputs) + width, reads_pad=pad(numbers) + width,
+        record=record.end, layer_record=layer_record, world=(word + rows) * rows_pad,
+        packed_size=packed.end, at_packed_recurrent=at_packed_recurrent,
+        at_packed_below=at_packed_below, at_packed_interface=at_packed_interface,
+        packed_read=packed_read, packed_recurrent=packed_recurrent, **at,
+    )  # fmt: skip
+
+
+def tape_size(sizes: dict[str, int], time: int, every: int) -> int:
+    """Numbers of one sequence's tape: records, then checkpoints."""
+    return (1 + time) * sizes["record"] + -(-time // every) * sizes["world"]

@@ -1,0 +1,102 @@
+"""The comparison of kernel and reference sees an error in any part of a step.
+
+Each part of the reference is made wrong in turn, its value by a thousandth or its gradient alone
+by a hundredth. What the kernel computes must then differ from it.
+"""
+
+from functools import cache
+
+import pytest
+import torch
+from dnc_cases import build, everything
+
+from tapehead.ops.dnc import reference
+
+OPTIONS = {"num_reads": 2, "num_layers": 2, "erase_freed": True}
+PARTS = [
+    "lstm_cell",
+    "interface_vector",
+    "retention",
+    "update_usage",
+    "allocate",
+    "look_up",
+    "write_weighting",
+    "erase",
+    "add",
+    "update_link",
+    "backward_weighting",
+    "forward_weighting",
+    "update_precedence",
+    "read",
+]
+
+
+@cache
+def kernel():
+    """In single precision: its rounding is far below what is planted."""
+    return everything(build("cpu", **OPTIONS).float(), inputs().float())
+
+
+def inputs():
+    return torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
+
+
+def worst_error():
+    """The largest difference of kernel and reference, relative to the size of the tensor."""
+    truth = everything(build("reference", **OPTIONS), inputs())
+    return max(
+        ((kernel()[name].double() - part).norm() / (part.norm() + 1e-6)).item()
+        for name, part in truth.items()
+        if part.is_floating_point()
+    )
+
+
+def wrong_value(x):
+    # A sum, not a product: cosine similarity is blind to the length of a key.
+    return x + 0.001
+
+
+def wrong_gradient(x):
+    return x + 0.01 * (x - x.detach())
+
+
+def test_without_an_error_they_agree():
+    assert worst_error() < 5e-6
+
+
+@pytest.mark.parametrize("spoil", [wrong_value, wrong_gradient])
+@pytest.mark.parametrize("part", PARTS)
+def test_an_error_is_seen(part, spoil, monkeypatch):
+    usual = getattr(reference, part)
+
+    def spoilt(*arguments):
+        found = usual(*arguments)
+        return tuple(map(spoil, found)) if isinstance(found, tuple) else spoil(found)
+
+    monkeypatch.setattr(reference, part, spoilt)
+    assert worst_error() > 2e-5
+
+
+@pytest.mark.parametrize("spoil", [wrong_value, wrong_gradient])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "key",
+        "strength",
+        "erase",
+        "add",
+        "free_gates",
+        "allocation_gate",
+        "write_gate",
+        "read_modes",
+    ],
+)
+def test_an_error_in_a_piece_of_the_interface_is_seen(piece, spoil, monkeypatch):
+    usual = reference.split_interface
+
+    def spoilt(*arguments):
+        found = usual(*arguments)
+        return found._replace(**{piece: spoil(getattr(found, piece))})
+
+    monkeypatch.setattr(reference, "split_interface", spoilt)
+    assert worst_error() > 2e-5
