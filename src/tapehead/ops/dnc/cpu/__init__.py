@@ -70,7 +70,10 @@ class _DNC(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_features, *d_last):
+    # The decorator's type forgets that ctx has a name.
+    # pyrefly: ignore[bad-override]
+    def backward(ctx, *grad_outputs):
+        d_features, *d_last = grad_outputs
         strength, *rest = ctx.saved_tensors
         wanted = ctx.needs_input_grad[10:]
         d_projected, d_offset, d_strength, d_weights, d_state = calls.backward(
