@@ -37,7 +37,7 @@ class Reproduce:
     setting: str = "fast"
     """Our optimiser and rates, or the paper's"""
     seeds: int | None = None
-    """How many seeds each contestant gets, from 0 on; left out: its usual number, mostly 5."""
+    """Seeds that each contestant gets, from 0 on; left out: its usual number."""
     machines: tuple[str, ...] = ()
     """Only these contestants; left out: all."""
     out: Path | None = None

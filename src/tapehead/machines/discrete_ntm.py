@@ -23,8 +23,19 @@ class DiscreteNTM(DiscreteMachine, NTM):
     Args:
         input_size: numbers per input step.
         output_size: numbers per output step (logits).
-        memory_size, word_size, num_reads, num_writes, controller, hidden_size, num_layers,
-            shift_range, similarity, read_first, memory_init, head_init: as in `NTM`.
+        memory_size: rows of the memory.
+        word_size: numbers per row.
+        num_reads: read heads.
+        num_writes: write heads.
+        controller: "lstm" or "feedforward".
+        hidden_size: units of each controller layer.
+        num_layers: controller layers.
+        shift_range: furthest step of a head in one time step; 1 allows -1, 0 and +1.
+        similarity: "cosine", "dot", "euclidean" or "manhattan".
+        read_first: read the memory before this step's write; if false, after it.
+        memory_init: the memory at the start: "constant", "learned", "random" or "uniform"; see
+            `NTM`.
+        head_init: where the heads point before training: "focused" or "random"; see `NTM`.
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
         annealing: training batches that "annealed" takes.
         estimator: of the gradient through the choices: "reinforce", "rebar", "relax",

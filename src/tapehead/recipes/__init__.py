@@ -31,7 +31,7 @@ STUDIES: dict[str, Study] = {
     ),
     "discrete/copy": Study(
         name="discrete/copy",
-        source="REINFORCE, REBAR, RELAX and straight-through Gumbel on machines that choose rows",
+        source="estimators of the gradient through the choice of a row, side by side",
         module="tapehead.recipes.discrete",
         options=("machines", "quiet", "json"),
     ),
