@@ -1,5 +1,6 @@
 """A run directory as pictures."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,8 +10,9 @@ from matplotlib.image import imread
 
 from tapehead.errors import TapeheadError
 from tapehead.tasks import TASKS
-from tapehead.training import TrainConfig, train
+from tapehead.training import TrainConfig, load_run, train
 from tapehead.viewing import read_seed, run_episode, view, view_run
+from tapehead.viewing.memory import memory_figure
 
 SMALL = {
     "max_sequences": 64,
@@ -180,3 +182,19 @@ def test_clear_errors(ntm_run, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(TapeheadError, match="cannot write figures to"):
         view_run(ntm_run, tmp_path / "file", lengths=[2])
+
+
+def test_a_machine_without_adds_shows_its_weightings_alone(tmp_path):
+    """TARDIS stores pictures of its state: where it wrote and read is drawn, not what."""
+    options = {"memory_size": 6, "word_size": 4, "hidden_size": 8, "address_size": 3}
+    config = TrainConfig(machine="tardis", machine_options=options, **SMALL)
+    train(dataclasses.replace(config, task_options={"max_length": 3}), tmp_path)
+    files = view_run(tmp_path, lengths=[2])
+    assert "memory" in [file.stem for file in files]
+    episode, trace = run_episode(load_run(tmp_path)[1], TASKS["copy"](max_length=3))
+    figure = memory_figure(episode, trace, values=False)
+    titles = {axes.get_title(loc="left") for axes in figure.axes}
+    assert {"Write weightings", "Read weightings"} <= titles
+    assert not {"Adds", "Reads"} & titles
+    # One row is written and read in each step, and drawn in full ink.
+    assert trace.write_weights.max() == trace.read_weights.max() == 1
