@@ -318,12 +318,37 @@ def store_one(typingctx, pointer, vector):
     return types.void(pointer, vector), codegen
 
 
-def _lanes_below(builder, dtype, count):
+def lanes_below(builder, dtype, count):
     """The mask of the first `count` lanes."""
     numbers = ir.Constant(integer_ir(dtype), list(range(lanes_of(dtype))))
     if dtype == types.float32:
         count = builder.trunc(count, ir.IntType(32))
     return builder.icmp_signed("<", numbers, splat(builder, count))
+
+
+def store_masked(builder, pointer, vector, mask):
+    kind = vector.type
+    target = builder.bitcast(pointer, kind.as_pointer())
+    name = f"llvm.masked.store.v{kind.count}f{_bits(kind.element)}.p0"
+    i32 = ir.IntType(32)
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [kind, target.type, i32, mask.type]), name
+    )
+    builder.call(function, [vector, target, ir.Constant(i32, _bits(kind.element) // 8), mask])
+
+
+def load_masked(builder, pointer, mask):
+    """Zeros where the mask does not hold; memory there is not touched."""
+    element = pointer.type.pointee
+    kind = ir.VectorType(element, VECTOR_BYTES * 8 // _bits(element))
+    source = builder.bitcast(pointer, kind.as_pointer())
+    name = f"llvm.masked.load.v{kind.count}f{_bits(element)}.p0"
+    i32 = ir.IntType(32)
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [source.type, i32, mask.type, kind]), name
+    )
+    align = ir.Constant(i32, _bits(element) // 8)
+    return builder.call(function, [source, align, mask, ir.Constant(kind, [0.0] * kind.count)])
 
 
 @intrinsic
@@ -332,17 +357,7 @@ def store_first(typingctx, pointer, vector, count):
     dtype = pointer.dtype
 
     def codegen(context, builder, sig, args):
-        kind = vector_ir(dtype)
-        target = builder.bitcast(args[0], kind.as_pointer())
-        mask = _lanes_below(builder, dtype, args[2])
-        name = f"llvm.masked.store.v{kind.count}f{dtype.bitwidth}.p0"
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [kind, target.type, ir.IntType(32), mask.type]),
-            name,
-        )
-        align = ir.Constant(ir.IntType(32), dtype.bitwidth // 8)
-        builder.call(function, [args[1], target, align, mask])
+        store_masked(builder, args[0], args[1], lanes_below(builder, dtype, args[2]))
 
     return types.void(pointer, vector, types.int64), codegen
 
@@ -353,17 +368,7 @@ def load_first(typingctx, pointer, count):
     dtype = pointer.dtype
 
     def codegen(context, builder, sig, args):
-        kind = vector_ir(dtype)
-        source = builder.bitcast(args[0], kind.as_pointer())
-        mask = _lanes_below(builder, dtype, args[1])
-        name = f"llvm.masked.load.v{kind.count}f{dtype.bitwidth}.p0"
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(kind, [source.type, ir.IntType(32), mask.type, kind]),
-            name,
-        )
-        align = ir.Constant(ir.IntType(32), dtype.bitwidth // 8)
-        return builder.call(function, [source, align, mask, constant(dtype, 0.0)])
+        return load_masked(builder, args[0], lanes_below(builder, dtype, args[1]))
 
     return Vector(dtype)(pointer, types.int64), codegen
 
@@ -374,7 +379,7 @@ def first(typingctx, vector, count, other):
     dtype = vector.dtype
 
     def codegen(context, builder, sig, args):
-        return builder.select(_lanes_below(builder, dtype, args[1]), args[0], args[2])
+        return builder.select(lanes_below(builder, dtype, args[1]), args[0], args[2])
 
     return vector(vector, types.int64, vector), codegen
 

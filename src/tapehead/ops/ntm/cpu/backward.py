@@ -65,16 +65,19 @@ def backward(address, kind):
         group = take(address + NEXT_GROUP)
         while group < a.groups:
             sums = pointer_like(kind, a.sums) + group * a.sums_size
-            clear(sums, a.sums_size)
+            started = False
             for block in range(group, a.blocks, a.groups):
-                backward_block(a, kind, block, slot, sums)
+                started = backward_block(a, kind, block, slot, sums, started)
+            if not started:
+                clear(sums, a.sums_size)
             group = take(address + NEXT_GROUP)
     if a.phase & _REDUCE:
         reduce_sums(a, pointer_like(kind, a.sums))
 
 
 @part
-def backward_block(a, kind, block, slot, sums):
+def backward_block(a, kind, block, slot, sums, started):
+    """Weight gradients go into `sums`, or are added if that was `started`; returns if it is now."""
     start = block * a.block
     count = min(a.block, a.batch - start)
     tape = pointer_like(kind, a.tape) + start * a.tape_size
@@ -100,10 +103,12 @@ def backward_block(a, kind, block, slot, sums):
                 memory = work + a.at_work_memory
                 memory = memory + (t - first_step) * count * a.word * a.rows_pad
                 backward_step(a, kind, tape, start, count, t, t - low, memory, work)
-        add_products(a, tape, count, low, high - low, work, sums)
+        add_products(a, tape, count, low, high - low, work, sums, started)
+        started = True
 
     for s in range(count):
         export_gradients(a, kind, start + s, s, work)
+    return started
 
 
 @part

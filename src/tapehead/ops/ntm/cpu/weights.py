@@ -3,7 +3,7 @@
 from tapehead.ops.ntm.cpu.tape import input_area, input_row
 from tapehead.ops.numba_kit.copying import add_to, copy
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.product import multiply_add, pack
+from tapehead.ops.numba_kit.product import multiply, multiply_add, pack
 from tapehead.ops.numba_kit.simd import pointer_like
 
 
@@ -87,7 +87,7 @@ def first_columns(a):
 
 
 @part
-def add_products(a, tape, count, low, steps, work, sums):
+def add_products(a, tape, count, low, steps, work, sums, started):
     """Weight gradients of `steps` steps from `low` on: gradients times inputs."""
     depth = steps * count
     for layer in range(a.layers):
@@ -98,17 +98,26 @@ def add_products(a, tape, count, low, steps, work, sums):
         if layer > 0:
             target = sums + a.at_sums_upper + (layer - 1) * a.sums_upper
             columns = a.upper_inputs
-        multiply_add(a.gates, ring, 1, a.gates_pad, inputs, row, columns, depth, target, row)
+        put_product(started, a.gates, ring, a.gates_pad, inputs, row, columns, depth, target)
     row = a.top_inputs_pad
     inputs = tape + input_area(a, count, a.layers) + low * count * row
-    multiply_add(
-        a.interface, work + a.at_ring_interface, 1, a.interface_pad, inputs, row,
-        a.hidden_size + 1, depth, sums + a.at_sums_interface, row,
+    put_product(
+        started, a.interface, work + a.at_ring_interface, a.interface_pad, inputs, row,
+        a.hidden_size + 1, depth, sums + a.at_sums_interface,
     )  # fmt: skip
-    multiply_add(
-        a.outputs, work + a.at_ring_outputs, 1, a.outputs_pad, inputs, row, a.top_inputs, depth,
-        sums + a.at_sums_output, row,
+    put_product(
+        started, a.outputs, work + a.at_ring_outputs, a.outputs_pad, inputs, row, a.top_inputs,
+        depth, sums + a.at_sums_output,
     )  # fmt: skip
+
+
+@part
+def put_product(started, rows, ring, ring_row, inputs, row, columns, depth, target):
+    """ring^T inputs into `target`, or added to it."""
+    if started:
+        multiply_add(rows, ring, 1, ring_row, inputs, row, columns, depth, target, row)
+    else:
+        multiply(rows, ring, 1, ring_row, inputs, row, columns, depth, target, row)
 
 
 @part
