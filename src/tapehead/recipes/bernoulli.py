@@ -115,11 +115,11 @@ def run(config: ToyConfig, estimator: str, seeds: list[int]) -> Curves:
     training, measuring = Noise(seeds), Noise([seed + 2**32 for seed in seeds])
     logits = torch.zeros(len(seeds), 1, requires_grad=True)
     baseline = torch.zeros(len(seeds), 1)
-    control = None
+    control = control_optimiser = None
     if estimator in ("rebar", "relax"):
         control = Control(config, seeds, network=estimator == "relax")
+        control_optimiser = torch.optim.Adam(control.parameters, lr=config.learning_rate)
     optimiser = torch.optim.Adam([logits], lr=config.learning_rate)
-    control_optimiser = control and torch.optim.Adam(control.parameters, lr=config.learning_rate)
     estimate = _estimator(estimator, config, toy, control)
 
     steps, losses, variances = [], [], []
@@ -135,12 +135,13 @@ def run(config: ToyConfig, estimator: str, seeds: list[int]) -> Curves:
             logits.grad = toy.gradient(logits.detach())
         else:
             logits.grad = one.gradient.detach()[:, 0]
-        if control is not None:
+        if control is not None and control_optimiser is not None:
             control_optimiser.zero_grad()
             # Summed over seeds, so that each seed's parameters see their own variance.
             estimators.train_control(one, control.parameters)
             for parameter in control.parameters:
-                parameter.grad *= len(seeds)
+                assert parameter.grad is not None
+                parameter.grad.mul_(len(seeds))
             control_optimiser.step()
         optimiser.step()
         baseline = config.decay * baseline + (1 - config.decay) * one.surrogate.detach()

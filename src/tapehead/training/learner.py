@@ -130,7 +130,8 @@ class _Watch:
         self.settle()
         # Kept as it is now: clipping and the next step write over it.
         self._step = number, step, gradient.clone()
-        self._finite.copy_(torch.isfinite(step.loss + step.gradient_norm), non_blocking=True)
+        total = torch.as_tensor(step.loss + step.gradient_norm)
+        self._finite.copy_(torch.isfinite(total), non_blocking=True)
         if self._arrived is not None:
             self._arrived.record()
 

@@ -1,5 +1,6 @@
 """Everything that changes while a run goes on, and how it becomes a checkpoint and back."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,7 @@ class Session:
         torch.distributed.all_gather(parts, tensor)
         return parts
 
-    def _own(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _own(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         prefix = f"process-{self.fabric.global_rank}/"
         return {
             name.removeprefix(prefix): tensor
