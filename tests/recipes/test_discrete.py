@@ -59,11 +59,14 @@ def test_log_variance_is_that_of_the_mean_square_around_the_mean():
 
 
 def test_the_curriculum_climbs_until_the_task_is_solved():
-    """A mark that everyone meets: one level a check, and solved only at the full task."""
+    """A mark that everyone meets leads to the last level at once, but not to a solved task."""
     easy = replace(SHORT, lesson_mark=99.0)
     task = replace(TASKS["copy"](), num_bits=2, max_length=6)
     run = discrete.train(*contestant("ntm soft"), task, easy, 0)
-    assert [row["level"] for row in run["rows"]] == [1, 2]
+    assert [row["level"] for row in run["rows"]] == [1, 6]
+    assert not run["solved"]
+    hard = discrete.train(*contestant("ntm soft"), task, replace(SHORT, lesson_mark=0.0), 0)
+    assert [row["level"] for row in hard["rows"]] == [1, 1]
 
 
 def test_a_study_writes_its_result_and_figure(tmp_path):

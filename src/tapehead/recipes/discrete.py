@@ -22,7 +22,9 @@ PAPER = "not published: estimators of Williams 1992, Tucker et al. 2017, Grathwo
 SEEDS = tuple(range(5))
 TASK = {"max_length": 10, "num_bits": 8}
 
-SIZES = {"memory_size": 16, "word_size": 12, "hidden_size": 64}
+SIZES = {"memory_size": 16, "word_size": 12, "hidden_size": 64, "controller": "feedforward"}
+"""An LSTM would keep the short sequences that the curriculum begins with in its own state, and find
+no use for the memory later."""
 ESTIMATORS: dict[str, dict[str, Any]] = {
     "reinforce": {"estimator": "reinforce", "entropy": 0.0005},
     "rebar": {"estimator": "rebar", "entropy": 0.0005},
@@ -43,7 +45,7 @@ class Schedule:
         learning_rate, clip_norm: of Adam, and the norm that gradients are cut at.
         check_every: batches between two looks at fresh sequences, with hard addresses.
         check_sequences: how many.
-        lesson_mark: bit errors a sequence under which the curriculum goes one level up.
+        lesson_mark: bit errors a sequence under which a level of the curriculum is passed.
         samples: estimates of one gradient that its variance is measured from.
     """
 
@@ -51,7 +53,7 @@ class Schedule:
     batch_size: int = 64
     learning_rate: float = 3e-3
     clip_norm: float = 10.0
-    check_every: int = 50
+    check_every: int = 25
     check_sequences: int = 128
     lesson_mark: float = 0.5
     samples: int = 64
@@ -123,10 +125,7 @@ def train(
             sequences += schedule.batch_size
         seconds += process_time() - begun
         fresh, count = 2**20 + sequences, schedule.check_sequences
-        errors = errors_of(machine, task, count, seed=fresh)
-        at_level = (
-            errors if level == task.max_difficulty else errors_of(machine, lesson, count, fresh)
-        )
+        errors = errors_of(machine, task, count, fresh)
         variance = log_variance(machine, task, samples=schedule.samples)
         rows.append(
             {
@@ -138,7 +137,11 @@ def train(
             }
         )
         solved = task.solved({metric: errors})
-        if at_level < schedule.lesson_mark and level < task.max_difficulty:
+        # On to the first level that it cannot do yet: what carries over need not be learned again.
+        while level < task.max_difficulty:
+            lesson = task.with_difficulty(level)
+            if errors_of(machine, lesson, count, fresh) >= schedule.lesson_mark:
+                break
             level += 1
     return {
         "value": errors,

@@ -37,6 +37,8 @@ class Schedule:
         max_updates: give up after so many batches.
         learning_rate, clip_norm: of Adam, and the norm that gradients are cut at.
         entropy: reward for a nat of entropy of each step's choices.
+        first_level: where the curriculum begins. On tapes of one symbol whoever writes at once is
+            right; a machine that has learned so does not find out that others must be reversed.
         lesson_mark: share of wrong symbols, averaged over some updates, under which the
             curriculum goes one level up; of the 65 % that are of the level, as in the authors'
             code: the 10 % of any complexity would never let it.
@@ -51,6 +53,7 @@ class Schedule:
     learning_rate: float = 1e-2
     clip_norm: float = 5.0
     entropy: float = 0.05
+    first_level: int = 4
     lesson_mark: float = 0.25
     patience: int = 20
     check_every: int = 50
@@ -86,7 +89,8 @@ def train_tapes(task: TapeTask, controller: str, schedule: Schedule, seed: int) 
         forward_only=task.forward_only,
     )
     optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
-    level, since, updates, right, average, rows = 1, 0, 0, 0.0, 1.0, []
+    level = min(schedule.first_level, task.max_complexity)
+    since, updates, right, average, rows = 0, 0, 0.0, 1.0, []
     begun = process_time()
     while updates < schedule.max_updates and right < schedule.pass_mark:
         drawn = complexities(level, task.max_complexity, schedule.batch_size, generator)

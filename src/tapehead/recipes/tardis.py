@@ -10,7 +10,7 @@ from tapehead.tasks import Task, make_task
 
 NAME = "discrete/tardis"
 PAPER = "Gulcehre, Chandar & Bengio 2017 (arXiv 1701.08718); no values of these tasks at hand"
-SEEDS = tuple(range(3))
+SEEDS = tuple(range(5))
 
 CONTESTANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "tardis straight-through-gumbel": ("tardis", {"estimator": "straight-through-gumbel"}),
