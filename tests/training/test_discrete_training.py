@@ -79,10 +79,20 @@ def test_a_step_of_training_follows_the_estimate(estimator):
         assert found["address_estimator.scale"] != 0
 
 
-def test_outputs_of_several_samples_are_those_of_the_first():
+def test_outputs_of_several_samples_are_those_of_the_first(monkeypatch):
     run = session(chooser(estimator="reinforce", baseline="leave-one-out", samples=3))
     batch = run.task.batch(torch.Generator().manual_seed(1), 4)
-    assert run.learner.differentiate(run.task, batch)[1].shape == batch.targets.shape
+    said, original = [], run.machine.run
+
+    def listening(*args, **options):
+        said.append(original(*args, **options))
+        return said[-1]
+
+    monkeypatch.setattr(run.machine, "run", listening)
+    outputs = run.learner.differentiate(run.task, batch)[1]
+    assert len(said[0].y) == 12
+    assert torch.equal(outputs, said[0].y[:4])
+    assert not torch.equal(outputs, said[0].y[4:8])
 
 
 @pytest.mark.parametrize(
