@@ -9,19 +9,11 @@ from math import factorial, log
 
 from numba import types
 
+from tapehead.ops.numba_kit.emit import call_llvm, constant, fmuladd
 from tapehead.ops.numba_kit.intrinsics import intrinsic
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.simd import (
-    call_llvm,
-    constant,
-    fill,
-    fmuladd,
-    integer_ir,
-    larger,
-    less,
-    select,
-    vector_ir,
-)
+from tapehead.ops.numba_kit.simd import fill, larger, less, select
+from tapehead.ops.numba_kit.vector_types import integer_ir, vector_ir
 
 # Per type: explicit bits of the fraction, Taylor terms of exp on |r| <= ln(2)/2 and of the
 # logarithm on sqrt(1/2)..sqrt(2), largest |x| whose 2^n is a normal number, and ln 2 in two parts,

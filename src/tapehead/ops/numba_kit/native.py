@@ -25,7 +25,7 @@ from numba import types
 
 from tapehead.ops.numba_kit.intrinsics import intrinsic
 from tapehead.ops.numba_kit.linking import whole
-from tapehead.ops.numba_kit.simd import VECTOR_BYTES
+from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
 _log = logging.getLogger("tapehead")
 

@@ -9,19 +9,12 @@ from llvmlite import ir
 from numba import types
 
 from tapehead.ops.numba_kit.copying import copy
+from tapehead.ops.numba_kit.emit import constant, fmuladd, load_vector, splat, store_vector
 from tapehead.ops.numba_kit.intrinsics import intrinsic
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.simd import (
-    VECTOR_BYTES,
-    constant,
-    fmuladd,
-    lanes,
-    lanes_of,
-    load_vector,
-    splat,
-    store_vector,
-)
+from tapehead.ops.numba_kit.simd import lanes
 from tapehead.ops.numba_kit.transposition import transpose
+from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES, lanes_of
 
 WIDE = 4 if VECTOR_BYTES != 32 else 2
 """Vectors side by side in the widest tile: with four rows, what the register file holds."""

@@ -3,17 +3,17 @@
 from llvmlite import ir
 from numba import types
 
-from tapehead.ops.numba_kit.intrinsics import intrinsic
-from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.simd import (
-    lanes,
+from tapehead.ops.numba_kit.emit import (
     lanes_below,
-    lanes_of,
     load_masked,
     load_vector,
     store_masked,
     store_vector,
 )
+from tapehead.ops.numba_kit.intrinsics import intrinsic
+from tapehead.ops.numba_kit.linking import part
+from tapehead.ops.numba_kit.simd import lanes
+from tapehead.ops.numba_kit.vector_types import lanes_of
 
 
 def _turned(builder, rows):

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from tapehead.ops.dnc.cpu.sizes import Places, machine_sizes, tape_size
 from tapehead.ops.dnc.parts import DNCSpec
-from tapehead.ops.numba_kit.simd import VECTOR_BYTES
+from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
 LONGEST_BLOCK = 8
 """Sequences computed together: they share each load of a weight."""

@@ -29,7 +29,7 @@ from types import SimpleNamespace
 
 from tapehead.ops.ntm.cpu.sizes import Places, machine_sizes, tape_sizes
 from tapehead.ops.ntm.reference import NTMSpec
-from tapehead.ops.numba_kit.simd import VECTOR_BYTES
+from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
 LONGEST_BLOCK = 8
 """Sequences computed together: they share each load of a weight."""
