@@ -49,7 +49,7 @@ class Schedule:
         samples: estimates of one gradient that its variance is measured from.
     """
 
-    max_sequences: int = 100_000
+    max_sequences: int = 40_000
     batch_size: int = 64
     learning_rate: float = 3e-3
     clip_norm: float = 10.0

@@ -48,7 +48,7 @@ class Schedule:
         pass_mark: share of them that must be wholly right.
     """
 
-    max_updates: int = 1_500
+    max_updates: int = 1_000
     batch_size: int = 64
     learning_rate: float = 1e-2
     clip_norm: float = 5.0
