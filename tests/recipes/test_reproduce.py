@@ -15,6 +15,7 @@ from tapehead.recipes.reproduce import (
     Job,
     check_jobs,
     default_workers,
+    jobs_of,
     plan,
     result_cells,
     run_jobs,
@@ -43,6 +44,19 @@ def test_the_plan_is_every_contestant_with_every_seed():
     assert orders[0].contestant == "ntm-lstm, read first"
     assert orders[0].path == Path("runs/ntm-lstm-read-first/seed-1")
     assert some[0].config.test_sequences == recipe("copy", "lstm").test_sequences
+
+
+def test_the_runs_behind_a_result_are_found_again_whichever_command_made_them(tmp_path):
+    cells = [
+        {"machine": "lstm", "setting": "fast", "seeds": [0, 1]},
+        {"machine": "ntm-lstm", "setting": "fast", "seeds": [4]},
+        {"machine": "ntm-feedforward", "setting": "paper", "seeds": [7]},
+    ]
+    for name in ("lstm/seed-1", "ntm-lstm/seed-4", "ntm-lstm/seed-5", "ntm-feedforward/seed-7"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "metrics.jsonl").touch()
+    found = jobs_of(COPY, "fast", cells, tmp_path)
+    assert [(job.contestant, job.config.seed) for job in found] == [("ntm-lstm", 4), ("lstm", 1)]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from tapehead.recipes.reproduce import (
     JobStatus,
     check_jobs,
     default_workers,
+    jobs_of,
     plan,
     result_cells,
     run_jobs,
@@ -102,11 +103,12 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
         raise UsageError(f"--data means nothing to {experiment.name}")
     for machine in command.machines:
         check_choice("--machines", machine, experiment.contestants)
+    runs = command.runs or Path("runs") / experiment.name / command.setting
     jobs = plan(
         experiment,
         command.setting,
         range(command.seeds or experiment.seeds),
-        command.runs or Path("runs") / experiment.name / command.setting,
+        runs,
         contestants=command.machines,
         stop_when_solved=experiment.until_solved,
         max_sequences=command.max_sequences,
@@ -124,7 +126,14 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
     out = command.out or Path("results") / experiment.name
     result = write_result(out, experiment, cells, facts)
     picture = "figure.png" if command.setting == "fast" else f"figure-{command.setting}.png"
-    figure = draw_result(experiment, command.setting, jobs, cells, out / picture)
+    drawn = jobs_of(experiment, command.setting, result["cells"], runs)
+    machines = {job.contestant for job in drawn}
+    known = [
+        cell
+        for cell in result["cells"]
+        if cell["setting"] == command.setting and cell["machine"] in machines
+    ]
+    figure = draw_result(experiment, command.setting, drawn, known, out / picture)
     _show(command, result, cells, [out / "result.json", figure])
     return 0
 

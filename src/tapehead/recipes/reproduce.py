@@ -103,6 +103,20 @@ def plan(
     ]
 
 
+def jobs_of(experiment: Experiment, setting: str, cells: Sequence[Cell], runs: Path) -> list[Job]:
+    """The runs behind the cells of a result, also of machines that an earlier command trained;
+    those whose folders are not there are left out."""
+    seeds = {cell["machine"]: cell["seeds"] for cell in cells if cell["setting"] == setting}
+    return [
+        job
+        for contestant in experiment.contestants
+        for job in plan(
+            experiment, setting, seeds.get(contestant, ()), runs, contestants=[contestant]
+        )
+        if (job.path / "metrics.jsonl").exists()
+    ]
+
+
 def check_jobs(jobs: Sequence[Job], *, resume: bool) -> None:
     """Look at what is in the folders of the runs already.
 
