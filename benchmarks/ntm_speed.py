@@ -99,6 +99,8 @@ def measure(quick: bool, seconds: float) -> dict:
             steps = contenders(workload, threads)
             times = interleaved(steps, seconds=seconds, least_rounds=2 if quick else 5)
             speed.append(row_of(workload, threads, times))
+            if threads == THREADS:
+                speed[-1]["times_one_thread"] = speed[-2]["cpu_ms"] / speed[-1]["cpu_ms"]
             print(json.dumps(speed[-1]), flush=True)
     for axis, sizes in SCALING.items():
         scaling[axis] = []
@@ -153,13 +155,13 @@ def draw(result: dict, path: Path) -> None:
         if (row["threads"], row["rows"], row["time"]) == (THREADS, 128, 41)
     ]
     names = [name for name in LABELS if f"{name}_ms" in rows[0]]
-    figure, (bars, lines) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    figure, (bars, lines) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for number, name in enumerate(names):
         places = [index + (number - len(names) / 2 + 0.5) * 0.16 for index in range(len(rows))]
         bars.bar(places, [row[f"{name}_ms"] for row in rows], 0.15, label=LABELS[name])
     bars.set_xticks(range(len(rows)), [f"batch {row['batch']}" for row in rows])
     bars.set(yscale="log", ylabel="ms, forward + backward", title="NTM, 41 steps, two threads")
-    bars.legend()
+    bars.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False)
     for axis, measured in result["scaling"].items():
         sizes = [row[axis] for row in measured]
         lines.plot(sizes, [row["cpu_ms"] for row in measured], "o-", label=AXES[axis])

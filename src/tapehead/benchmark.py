@@ -138,8 +138,9 @@ def row_of(
     for name, numbers in times.items():
         row[f"{name}_ms"] = numbers["median"]
         row[f"{name}_fastest_ms"] = numbers["fastest"]
-    if "reference" in times:
-        row["times_faster_than_reference"] = times["reference"]["median"] / own
+    for name in times:
+        if name not in ("cpu", "lstm"):
+            row[f"times_faster_than_{name}"] = times[name]["median"] / own
     if "lstm" in times:
         row["times_lstm"] = own / times["lstm"]["median"]
     return row
