@@ -14,7 +14,7 @@ from tapehead.machines.machine import (
     glorot_,
 )
 from tapehead.ops.backends import check_backend
-from tapehead.ops.ntm import NTMSpec, NTMStart, NTMState, NTMWeights, begin, implementation
+from tapehead.ops.ntm import NTMSpec, NTMState, NTMWeights, implementation
 from tapehead.ops.similarity import SIMILARITIES
 
 CONTROLLERS = ("lstm", "feedforward")
@@ -175,7 +175,19 @@ class NTM(Machine):
     def initial_state(self, batch_size: int) -> NTMState:
         check_sizes(batch_size=batch_size)
 
-        return begin(self._start(), batch_size)
+        def repeated(tensor: Tensor) -> Tensor:
+            return tensor.expand(batch_size, *tensor.shape)
+
+        recurrent = self.recurrent_weight.shape[0]
+        zeros = self.initial_reads.new_zeros(batch_size, recurrent, self.hidden_size)
+        return NTMState(
+            memory=repeated(self.initial_memory),
+            read_weights=repeated(self.initial_read_logits.softmax(-1)),
+            write_weights=repeated(self.initial_write_logits.softmax(-1)),
+            reads=repeated(self.initial_reads),
+            hidden=zeros,
+            cell=zeros,
+        )
 
     def forward(
         self,
@@ -184,13 +196,9 @@ class NTM(Machine):
         *,
         lengths: Int[Tensor, " batch"] | None = None,
     ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
-        module = self._prepare(x, lengths)
-        weights, every = self._weights(), self.memory_checkpoint_every
-        if state is None:
-            start = self._start()
-            return module.ntm_afresh(x, weights, start, self.spec, lengths, checkpoint_every=every)
-        check_state(state, self.initial_state(x.shape[0]))
-        return module.ntm(x, weights, state, self.spec, lengths, checkpoint_every=every)
+        state, module = self._prepare(x, state, lengths)
+        every = self.memory_checkpoint_every
+        return module.ntm(x, self._weights(), state, self.spec, lengths, checkpoint_every=every)
 
     def trace(
         self,
@@ -199,26 +207,16 @@ class NTM(Machine):
         *,
         lengths: Int[Tensor, " batch"] | None = None,
     ) -> Trace:
-        module = self._prepare(x, lengths)
-        start = self.initial_state(x.shape[0])
-        if state is None:
-            state = start
-        check_state(state, start)
+        state, module = self._prepare(x, state, lengths)
         return Trace(*module.ntm_trace(x, self._weights(), state, self.spec, lengths))
 
-    def _prepare(self, x, lengths):
+    def _prepare(self, x, state, lengths):
         self._check_input(x, lengths)
-        return implementation(self.backend, x, self.spec)
-
-    def _start(self) -> NTMStart:
-        layers = self.recurrent_weight.shape[0]
-        return NTMStart(
-            self.initial_memory,
-            self.initial_read_logits,
-            self.initial_write_logits,
-            self.initial_reads,
-            self.initial_reads.new_zeros(layers, self.hidden_size),
-        )
+        start = self.initial_state(x.shape[0])
+        if state is not None:
+            check_state(state, start)
+            start = state
+        return start, implementation(self.backend, x, self.spec)
 
     def _weight_of_layers(self, name: str, layers: int, *shape: int) -> None:
         """A parameter, or with no such layer an empty constant: an optimiser or a data-parallel

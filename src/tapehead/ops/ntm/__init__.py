@@ -7,13 +7,13 @@ from torch import Tensor
 
 from tapehead.ops.backends import choose
 from tapehead.ops.ntm import reference
-from tapehead.ops.ntm.reference import NTMSpec, NTMStart, NTMState, NTMWeights, begin
+from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
 
-__all__ = ["NTMSpec", "NTMStart", "NTMState", "NTMWeights", "begin", "implementation"]
+__all__ = ["NTMSpec", "NTMState", "NTMWeights", "implementation"]
 
 
 def implementation(backend: str, x: Tensor, spec: NTMSpec) -> ModuleType:
-    """The module whose `ntm`, `ntm_afresh` and `ntm_trace` run here, as in `reference`."""
+    """The module whose `ntm` and `ntm_trace` run here, as in `reference`."""
     if backend == "reference":
         return reference
     # Numba is slow to import, so only when it may be of use.

@@ -44,16 +44,6 @@ class NTMState(NamedTuple):
     cell: Float[Tensor, "batch layers hidden"]
 
 
-class NTMStart(NamedTuple):
-    """What a fresh state is made of; hidden and cell start as zeros."""
-
-    memory: Float[Tensor, "rows word"]
-    read_logits: Float[Tensor, "reads rows"]
-    write_logits: Float[Tensor, "writes rows"]
-    reads: Float[Tensor, "reads word"]
-    hidden: Float[Tensor, "layers hidden"]
-
-
 class NTMWeights(NamedTuple):
     """All weights. `gates` is 4 hidden (order: input, forget, cell, output) for an LSTM controller
     and hidden for a feed-forward one; `features` is hidden and what the reads hold.
@@ -108,22 +98,6 @@ class NTMSpec:
             writes * word,
             writes * word,
         ]
-
-
-def begin(start: NTMStart, batch: int) -> NTMState:
-    """The state before the first step, for each of a batch of sequences."""
-
-    def repeated(tensor: Tensor) -> Tensor:
-        return tensor.expand(batch, *tensor.shape)
-
-    return NTMState(
-        memory=repeated(start.memory),
-        read_weights=repeated(start.read_logits.softmax(-1)),
-        write_weights=repeated(start.write_logits.softmax(-1)),
-        reads=repeated(start.reads),
-        hidden=repeated(start.hidden),
-        cell=repeated(start.hidden),
-    )
 
 
 class HeadParameters(NamedTuple):
@@ -257,19 +231,6 @@ def ntm(
     """
     y, state, _ = _unroll(x, weights, state, spec, lengths, keep=False)
     return y, state
-
-
-def ntm_afresh(
-    x: Float[Tensor, "batch time input"],
-    weights: NTMWeights,
-    start: NTMStart,
-    spec: NTMSpec,
-    lengths: Int[Tensor, " batch"] | None = None,
-    *,
-    checkpoint_every: int | None = None,
-) -> tuple[Float[Tensor, "batch time output"], NTMState]:
-    """As `ntm`, from a fresh state."""
-    return ntm(x, weights, begin(start, x.shape[0]), spec, lengths)
 
 
 def ntm_trace(

@@ -10,9 +10,9 @@ from torch.autograd.function import once_differentiable
 
 from tapehead.ops.ntm.cpu import calls, registered
 from tapehead.ops.ntm.cpu.tracing import unpack
-from tapehead.ops.ntm.reference import NTMSpec, NTMStart, NTMState, NTMWeights, begin
+from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
 
-__all__ = ["ntm", "ntm_afresh", "ntm_trace", "obstacle"]
+__all__ = ["ntm", "ntm_trace", "obstacle"]
 
 
 def obstacle(x: Tensor, spec: NTMSpec) -> str | None:
@@ -44,23 +44,6 @@ def ntm(
         y, *last = registered.ntm(x, weights, state, spec, lengths, checkpoint_every)
     else:
         y, *last = _NTM.apply(spec, checkpoint_every, lengths, x, *weights, *state)
-    return y, NTMState(*last)
-
-
-def ntm_afresh(
-    x: Tensor,
-    weights: NTMWeights,
-    start: NTMStart,
-    spec: NTMSpec,
-    lengths: Tensor | None = None,
-    *,
-    checkpoint_every: int | None = None,
-) -> tuple[Tensor, NTMState]:
-    """As `reference.ntm_afresh`, and `ntm`."""
-    if torch.compiler.is_compiling():
-        state = begin(start, x.shape[0])
-        return ntm(x, weights, state, spec, lengths, checkpoint_every=checkpoint_every)
-    y, *last = _NTMAfresh.apply(spec, checkpoint_every, lengths, x, *weights, *start)
     return y, NTMState(*last)
 
 
@@ -113,45 +96,3 @@ class _NTM(torch.autograd.Function):
             state_wanted=wanted[_WEIGHTS:],
         )
         return None, None, None, d_x, *d_weights, *d_state
-
-
-class _NTMAfresh(torch.autograd.Function):
-    """`_NTM` after `begin`, whose dozen small operations take a tenth of the time at batch 1."""
-
-    @staticmethod
-    def forward(ctx, spec, every, lengths, x, *tensors):
-        weights, start = tensors[:_WEIGHTS], NTMStart(*tensors[_WEIGHTS:])
-        state = begin(start, x.shape[0])
-        y, last, ctx.run = calls.forward(x, weights, state, spec, lengths, every, lend=True)
-        weightings = state.read_weights[0], state.write_weights[0]
-        ctx.save_for_backward(*weights, *weightings)
-        ctx.set_materialize_grads(False)
-        return y, *last
-
-    @staticmethod
-    @once_differentiable
-    # The decorator's type forgets that ctx has a name.
-    # pyrefly: ignore[bad-override]
-    def backward(ctx, *grad_outputs):
-        _, _, _, x_wanted, *wanted = ctx.needs_input_grad
-        *weights, read_weights, write_weights = ctx.saved_tensors
-        d_y, *d_last = grad_outputs
-        # Memory, both weightings and reads; hidden and cell are constants.
-        wanted = [*wanted[_WEIGHTS : _WEIGHTS + 4], False, False]
-        d_x, d_weights, d_state = calls.backward(
-            ctx.run, weights, d_y, d_last, x_wanted=x_wanted, state_wanted=wanted
-        )
-        d_memory, d_reading, d_writing, d_reads = (
-            None if d is None else d[0] if d.shape[0] == 1 else d.sum(0) for d in d_state[:4]
-        )
-        return (
-            None, None, None, d_x, *d_weights, d_memory,
-            _softmax_backward(read_weights, d_reading),
-            _softmax_backward(write_weights, d_writing), d_reads, None,
-        )  # fmt: skip
-
-
-def _softmax_backward(value: Tensor, gradient: Tensor | None) -> Tensor | None:
-    if gradient is None:
-        return None
-    return torch._softmax_backward_data(gradient, value, -1, value.dtype)
