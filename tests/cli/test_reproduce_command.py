@@ -36,7 +36,7 @@ def test_from_nothing_to_result_and_figure(call, tmp_path):
         )
         assert result["cells"][0]["values"][seed] == run["scores"]["bits"]
         assert result["cells"][5]["values"][seed] == run["evaluation"]["120"]["bits"]
-    assert result["cells"][0]["published"] == 0.5
+    assert result["cells"][0]["published"] == 4.8
 
     line = complaint(call("reproduce", "ntm/copy", *TINY, "--seeds=2"), 1)
     assert "already holds a run: --resume goes on with it" in line
