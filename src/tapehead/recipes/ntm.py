@@ -78,7 +78,7 @@ TESTING: dict[str, Any] = {"test_sequences": 512}
 
 # ----------------------------------------------------------------------------------------------
 # The fast setting: options of TrainConfig, then of the machine under "machine_options".
-# Found by search on training seeds. A small batch helps twice: its noise leaves the half-solutions
+# Found by search, on some of the seeds that the results report. A small batch helps twice: its noise leaves the half-solutions
 # that larger ones settle in, and its steps are cheap.
 # ----------------------------------------------------------------------------------------------
 RMSPROP: dict[str, Any] = {
@@ -131,8 +131,8 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
         "lstm": ADAM | {"max_sequences": 6_000},
     },
     "associative-recall": {
-        # A half-solution near 4 wrong bits holds it for up to 130,000 sequences; larger steps of
-        # bounded length left it on every seed tried.
+        # A half-solution near 4 wrong bits holds it for long; larger steps of bounded length leave
+        # it sooner, though not on every seed (results/ntm/associative-recall).
         "ntm-lstm": ADAM
         | {
             "learning_rate": 2e-3,
@@ -146,8 +146,7 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
         "lstm": ADAM | {"max_sequences": 20_000},
     },
     "ngrams": {
-        # What counts is the number of updates: after 16,000 sequences one by one a machine is
-        # where 30,000 in batches of 16 do not take it.
+        # What counts is the number of updates: one by one, fewer sequences take a machine further.
         "ntm-lstm": NGRAMS,
         "ntm-feedforward": NGRAMS,
         "lstm": ADAM | {"max_sequences": 30_000},
