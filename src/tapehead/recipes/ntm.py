@@ -78,8 +78,8 @@ TESTING: dict[str, Any] = {"test_sequences": 512}
 
 # ----------------------------------------------------------------------------------------------
 # The fast setting: options of TrainConfig, then of the machine under "machine_options".
-# Found by search, on some of the seeds that the results report. A small batch helps twice: its noise leaves the half-solutions
-# that larger ones settle in, and its steps are cheap.
+# Found by search, on some of the seeds that the results report. A small batch helps twice: its
+# noise leaves the half-solutions that larger ones settle in, and its steps are cheap.
 # ----------------------------------------------------------------------------------------------
 RMSPROP: dict[str, Any] = {
     "optimiser": "rmsprop",
