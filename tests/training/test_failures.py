@@ -16,7 +16,6 @@ from tapehead.training.randomness import Stream, generator_for
     [
         ("outputs", "loss", r"the loss is (inf|nan) \(\d+ of \d+ numbers are not finite in the "),
         ("gradient", "second", r"the gradient of second is not finite \(1 of 3 numbers"),
-        ("overflows", "second", r"the gradient overflows: \d\.\de\+\d+ in that of second"),
     ],
 )
 def test_a_number_that_is_not_finite_stops_the_run(tmp_path, how, tensor, description, clips):
@@ -34,6 +33,21 @@ def test_a_number_that_is_not_finite_stops_the_run(tmp_path, how, tensor, descri
     batches = [task.batch(generator, config.batch_size) for _ in range(13)]
     for part, expected in zip(read_batch(error.path), batches[-1], strict=True):
         assert torch.equal(part, expected)
+
+
+@pytest.mark.parametrize("clips", [{"clip_value": 1.0}, {"clip_value": None, "clip_norm": 1.0}])
+def test_a_gradient_too_large_to_square_is_clipped(clips):
+    config = tiny(machine="breaking", machine_options={"at_step": 13, "how": "overflows"}, **clips)
+    machine = train(config).machine
+    assert all(torch.isfinite(parameter).all() for parameter in machine.parameters())
+
+
+def test_without_clipping_it_stops_the_run():
+    options = {"at_step": 13, "how": "overflows"}
+    config = tiny(machine="breaking", machine_options=options, clip_value=None)
+    overflow = r"^step 13: the gradient overflows: \d\.\de\+\d+ in that of second"
+    with pytest.raises(NonFiniteError, match=overflow):
+        train(config)
 
 
 def test_a_device_that_is_not_waited_for_is_looked_at_one_step_later():

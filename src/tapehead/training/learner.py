@@ -38,9 +38,9 @@ class Learner:
     """A machine, its weights in one vector, and the optimiser that moves them.
 
     Each step is checked for numbers that are not finite: the norm of the gradient, which the
-    report needs anyway, is finite only if all of the gradient is. On the CPU the check comes
-    before the update. Elsewhere waiting for it would leave the device idle: each step looks at
-    the one before, and `settle` at the last.
+    report needs anyway, is finite only if all of the gradient is; numbers too large to square
+    pass if they are clipped. On the CPU the check comes before the update. Elsewhere waiting for
+    it would leave the device idle: each step looks at the one before, and `settle` at the last.
     """
 
     def __init__(self, config: TrainConfig, machine: Machine, fabric: "Fabric"):
@@ -51,6 +51,11 @@ class Learner:
         self.optimiser.prepare()
         self._group = self.optimiser.param_groups[0]
         self._clip_value, self._clip_norm = config.clip_value, config.clip_norm
+        # The square of a finite number can overflow. Where gradients are clipped that is no
+        # reason to stop, so their norm is taken in float64: on the CPU only when it has to be.
+        self._clips = config.clip_value is not None or config.clip_norm is not None
+        precise = self._clips and self.device.type == "cuda"
+        self._norm_dtype = torch.float64 if precise else None
         self._autocast = fabric.autocast if config.precision == "bf16-mixed" else nullcontext
         self._reduce = fabric.all_reduce if fabric.world_size > 1 else None
         self._watch = None if self.device.type == "cpu" else _Watch(self.flat)
@@ -66,9 +71,11 @@ class Learner:
         gradient = self.flat.gradient
         if self._reduce is not None:
             self._reduce(gradient, reduce_op="mean")
-        norm = torch.linalg.vector_norm(gradient)
+        norm = torch.linalg.vector_norm(gradient, dtype=self._norm_dtype)
         if self._watch is None:
             loss, norm = loss.item(), norm.item()
+            if norm == math.inf and self._clips:
+                norm = torch.linalg.vector_norm(gradient, dtype=torch.float64).item()
             step = Step(batch, outputs, loss, norm)
             if not math.isfinite(loss + norm):
                 raise non_finite(number, step, self.flat.named_views(gradient))

@@ -126,6 +126,15 @@ def at_address(kind: types.Record):
     return view
 
 
+_PYTHON_ONLY = {"__init__.py", "calls.py", "registered.py", "tracing.py", "native.py"}
+
+
+def kernel_files(*folders: Path) -> list[Path]:
+    """The files in these folders whose contents are compiled into kernels."""
+    files = (file for folder in folders for file in sorted(folder.glob("*.py")))
+    return [file for file in files if file.name not in _PYTHON_ONLY]
+
+
 def compile_kernel(name: str, build: Callable[[str], Callable], sources: list[Path]) -> Kernel:
     """Compile, or load from the disk cache.
 

@@ -6,9 +6,11 @@ there, and so are memory and links.
 """
 
 from tapehead.ops.allocation import PROPORTIONAL_FLOOR
-from tapehead.ops.dnc.cpu.content import LOWEST, inverse_norms, look_up, normalise_exp
+from tapehead.ops.dnc.cpu.content import look_up
 from tapehead.ops.dnc.cpu.links import follow_links, link_rows, precede
 from tapehead.ops.dnc.cpu.order import sort_rows
+from tapehead.ops.ntm.cpu.addressing import LOWEST, normalise_exp
+from tapehead.ops.ntm.cpu.similarity import inverse_norms
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.maths import exp, sigmoid, softplus

@@ -11,9 +11,9 @@ from tapehead.ops.dnc.cpu.access import PROPORTIONAL, SORT
 from tapehead.ops.dnc.cpu.carry import d_usage_of, d_write_of
 from tapehead.ops.dnc.cpu.content import look_up_backward, softmax_backward
 from tapehead.ops.dnc.cpu.links import links_backward, precede_backward
+from tapehead.ops.ntm.cpu.parameters import sigmoid_backward, softplus_backward
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.maths import expm1
 from tapehead.ops.numba_kit.native import integer_at
 from tapehead.ops.numba_kit.product import multiply_add
 from tapehead.ops.numba_kit.simd import (
@@ -22,10 +22,8 @@ from tapehead.ops.numba_kit.simd import (
     first,
     fma,
     lanes,
-    less,
     load,
     pointer_like,
-    select,
     store,
     store_first,
     store_one,
@@ -253,21 +251,3 @@ def split_backward(a, record, d_record, target):
         d_modes = first(load(d_record + a.at_modes + place), 3, fill(at, 0))
         along = sum_lanes(modes * d_modes)
         store_first(at + 3 * head, modes * (d_modes - along), 3)
-
-
-@part
-def sigmoid_backward(values, d_values, target, count):
-    width = lanes(values)
-    for j in range(0, count, width):
-        value = load(values + j)
-        store_first(target + j, load(d_values + j) * ((1 - value) * value), count - j)
-
-
-@part
-def softplus_backward(values, d_values, target, count):
-    """The slope is 1 - e^-value, and 1 where PyTorch's softplus is the identity."""
-    width = lanes(values)
-    for j in range(0, count, width):
-        value = load(values + j)
-        slope = select(less(fill(value, 20), value), fill(value, 1), -expm1(-value))
-        store_first(target + j, load(d_values + j) * slope, count - j)

@@ -18,14 +18,13 @@ from tapehead.ops.dnc.cpu.forward import (
     NEXT_SLOT,
     arguments_at,
     checkpoint_of,
-    length_of,
-    longest,
     order_of,
     record_of,
 )
 from tapehead.ops.dnc.cpu.layout import PACK, RUN
 from tapehead.ops.dnc.cpu.links import link_rows
 from tapehead.ops.ntm.cpu.controller import lstm_backward, tanh_backward
+from tapehead.ops.ntm.cpu.tape import length_of, longest
 from tapehead.ops.numba_kit.copying import add_to, clear, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.native import take

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tapehead.ops.dnc.cpu.layout import PACK, RUN, STATE, WEIGHTS, Arguments, Layout, layout
 from tapehead.ops.dnc.parts import DNCSpec
-from tapehead.ops.numba_kit.native import Kernel, compile_kernel
+from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
 
 
 class Run(NamedTuple):
@@ -194,12 +194,9 @@ def _sources() -> list[Path]:
     """All files whose contents are compiled in."""
     here = Path(__file__).parent
     ops = here.parent.parent
-    python_only = {"__init__.py", "calls.py", "registered.py", "native.py"}
-    folders = [here, ops / "numba_kit"]
-    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
     return [
-        *(file for file in files if file.name not in python_only),
+        *kernel_files(here, ops / "ntm" / "cpu", ops / "numba_kit"),
+        ops / "addressing.py",
         ops / "allocation.py",
         ops / "similarity.py",
-        ops / "ntm" / "cpu" / "controller.py",
     ]

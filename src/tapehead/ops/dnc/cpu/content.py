@@ -3,9 +3,16 @@
 Names as in `access` and `access_backward`.
 """
 
+from tapehead.ops.ntm.cpu.addressing import LOWEST, normalise_exp
+from tapehead.ops.ntm.cpu.similarity import (
+    COSINE,
+    DOT,
+    EUCLIDEAN,
+    inverse_key_norm,
+    minus_sign,
+    similarities,
+)
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.maths import absolute, exp, sqrt
-from tapehead.ops.numba_kit.product import multiply
 from tapehead.ops.numba_kit.simd import (
     broadcast,
     fill,
@@ -13,92 +20,18 @@ from tapehead.ops.numba_kit.simd import (
     fma,
     lanes,
     larger,
-    less,
     load,
     max_lanes,
-    select,
     store,
     store_one,
     sum_lanes,
 )
-from tapehead.ops.similarity import EPSILON
-
-COSINE, DOT, EUCLIDEAN, MANHATTAN = 0, 1, 2, 3
-LOWEST = -1e30
-"""Stands for minus infinity: exp of it is zero, and it is no infinity to subtract from itself."""
-
-
-@part
-def normalise_exp(count, values, top):
-    """values = softmax(values), given their maximum; -1e30 becomes zero."""
-    width = lanes(values)
-    total = fill(values, 0)
-    for n in range(0, count, width):
-        value = exp(load(values + n) - top)
-        store(values + n, value)
-        total = total + value
-    inverse = 1 / sum_lanes(total)
-    for n in range(0, count, width):
-        store(values + n, load(values + n) * inverse)
-
-
-@part
-def inverse_norms(a, memory, inverse):
-    """1 / sqrt(sum_j M_j^2 + epsilon) of every row; only cosine similarity needs it."""
-    if a.similarity != COSINE:
-        return
-    width = lanes(memory)
-    for n in range(0, a.rows_pad, width):
-        total = fill(memory, EPSILON)
-        for j in range(a.word):
-            value = load(memory + j * a.rows_pad + n)
-            total = fma(value, value, total)
-        store(inverse + n, 1 / sqrt(total))
-
-
-@part
-def inverse_key_norm(a, key):
-    width, zero = lanes(key), fill(key, 0)
-    total = zero
-    for j in range(0, a.word, width):
-        value = first(load(key + j), a.word - j, zero)
-        total = fma(value, value, total)
-    return 1 / sqrt(sum_lanes(total) + EPSILON)
-
-
-@part
-def compare(a, head, count, record, memory, inverse):
-    """Similarity of the keys of `count` heads from `head` on with every row, into the record."""
-    width, rows_pad = lanes(memory), a.rows_pad
-    keys = record + a.at_keys + head * a.word_pad
-    scores = record + a.at_scores + head * rows_pad
-    if a.similarity == COSINE or a.similarity == DOT:
-        multiply(count, keys, a.word_pad, 1, memory, rows_pad, rows_pad, a.word, scores, rows_pad)
-        if a.similarity == COSINE:
-            for h in range(count):
-                inverse_key = inverse_key_norm(a, keys + h * a.word_pad)
-                for n in range(0, rows_pad, width):
-                    at = scores + h * rows_pad + n
-                    store(at, load(at) * (inverse_key * load(inverse + n)))
-        return
-    for h in range(count):
-        for n in range(0, rows_pad, width):
-            total = fill(memory, 0)
-            for j in range(a.word):
-                difference = broadcast(keys + h * a.word_pad + j) - load(memory + j * rows_pad + n)
-                if a.similarity == EUCLIDEAN:
-                    total = fma(difference, difference, total)
-                else:
-                    total = total + absolute(difference)
-            if a.similarity == EUCLIDEAN:
-                total = sqrt(total + EPSILON)
-            store(scores + h * rows_pad + n, -total)
 
 
 @part
 def look_up(a, head, count, record, memory, inverse):
     """Content weightings of `count` heads from `head` on."""
-    compare(a, head, count, record, memory, inverse)
+    similarities(a, head, count, record, memory, inverse)
     width, rows_pad = lanes(memory), a.rows_pad
     for h in range(head, head + count):
         scores, content = record + a.at_scores + h * rows_pad, record + a.at_content + h * rows_pad
@@ -177,10 +110,3 @@ def look_up_backward(a, head, record, memory, inverse, d_content, d_memory, d_re
                 d_number = d_number + through
                 store(d_line + n, load(d_line + n) - through)
         store_one(d_key + j, sum_lanes(d_number) - total * number)
-
-
-@part
-def minus_sign(x):
-    """-sign(x)"""
-    zero = fill(x, 0)
-    return select(less(zero, x), zero - 1, select(less(x, zero), zero + 1, zero))

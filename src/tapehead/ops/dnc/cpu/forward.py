@@ -1,11 +1,13 @@
 """The forward kernel: whole sequences, a block of them at a time."""
 
-from tapehead.ops.dnc.cpu.access import access, inverse_norms, split_interface
+from tapehead.ops.dnc.cpu.access import access, split_interface
 from tapehead.ops.dnc.cpu.layout import PACK, RUN, Arguments
 from tapehead.ops.ntm.cpu.controller import lstm_forward, tanh_forward
+from tapehead.ops.ntm.cpu.similarity import inverse_norms
+from tapehead.ops.ntm.cpu.tape import length_of, longest
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.native import at_address, integer_at, record, take
+from tapehead.ops.numba_kit.native import at_address, record, take
 from tapehead.ops.numba_kit.product import multiply_add, pack
 from tapehead.ops.numba_kit.simd import (
     broadcast,
@@ -74,22 +76,6 @@ def pack_forward(a, packed):
     target = packed + a.at_packed_interface
     outputs = a.outputs
     pack(target, outputs, a.interface, 0, 0, weight, 1, outputs, outputs, a.interface)
-
-
-@part
-def length_of(a, sequence):
-    """Steps of a sequence, within 0 .. time."""
-    if a.lengths == 0:
-        return a.time
-    return max(0, min(a.time, integer_at(a.lengths + 8 * sequence)))
-
-
-@part
-def longest(a, start, count):
-    steps = 0
-    for s in range(count):
-        steps = max(steps, length_of(a, start + s))
-    return steps
 
 
 @part

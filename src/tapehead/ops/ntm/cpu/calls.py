@@ -20,7 +20,7 @@ from tapehead.ops.ntm.cpu.layout import (
     layout,
 )
 from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
-from tapehead.ops.numba_kit.native import Kernel, compile_kernel
+from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
 
 _WEIGHTS = NTMWeights._fields
 _STATE = NTMState._fields
@@ -255,11 +255,8 @@ def _sources() -> list[Path]:
     """All files whose contents are compiled in."""
     here = Path(__file__).parent
     ops = here.parent.parent
-    python_only = {"__init__.py", "calls.py", "registered.py", "tracing.py", "native.py"}
-    folders = [here, ops / "numba_kit"]
-    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
     return [
-        *(file for file in files if file.name not in python_only),
+        *kernel_files(here, ops / "numba_kit"),
         ops / "addressing.py",
         ops / "similarity.py",
     ]
