@@ -331,6 +331,44 @@ def test_gradients_are_finite_from_an_all_zero_memory_and_at_sizes_of_one(option
     assert state.memory.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("options", [{}, {"controller": "feedforward"}])
+def test_gradients_are_cut_at_each_step_on_the_way_back(options, backend):
+    bound, x = 0.02, inputs(time=5)
+    cut = small(gradient_clip=bound, backend=backend, **options)
+    plain = small(**options)
+    plain.load_state_dict(cut.state_dict())
+    parameters = dict(plain.named_parameters())
+
+    # Backpropagation through time by hand: a step at a time, and the state's gradient in between.
+    states = [plain.initial_state(3)]
+    for x_t in x.unbind(1):
+        states.append(plain.step(x_t, states[-1])[1])
+    d_state = [torch.zeros_like(part) for part in states[0]]
+    total = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+    seen = 0.0
+    for time in reversed(range(5)):
+        before = NTMState(*(part.detach().requires_grad_() for part in states[time]))
+        y, after = plain.step(x[:, time], before)
+        loss = y.sum() + sum((p * d).sum() for p, d in zip(after, d_state, strict=True))
+        found = torch.autograd.grad(loss, [*before, *parameters.values()], allow_unused=True)
+        d_state = [
+            torch.zeros_like(part) if d is None else d
+            for part, d in zip(before, found[: len(before)], strict=True)
+        ]
+        seen = max(seen, *(float(d.abs().max()) for d in d_state if d.numel()))
+        d_state = [d.clamp(-bound, bound) for d in d_state]
+        for gathered, d in zip(total.values(), found[len(before) :], strict=True):
+            gathered += 0 if d is None else d
+    assert seen > 2 * bound, "or there is nothing to cut"
+
+    y, _ = cut(x)
+    y.sum().backward()
+    for name, parameter in cut.named_parameters():
+        if not name.startswith("initial"):
+            torch.testing.assert_close(parameter.grad, total[name], msg=name)
+
+
 @pytest.mark.slow
 def test_gradients_are_finite_over_ten_thousand_steps():
     machine = small(torch.float32, memory_init="constant", backend="auto")
@@ -363,6 +401,7 @@ def test_same_input_same_output_and_nothing_hides_in_the_module():
         ({"controller": "gru"}, "controller must be one of lstm, feedforward, got 'gru'"),
         ({"similarity": "cos"}, "similarity must be one of cosine, dot, euclidean, manhattan"),
         ({"memory_init": "zero"}, "memory_init must be one of constant, learned, random, uniform"),
+        ({"gradient_clip": -1.0}, "gradient_clip must be at least 0, got -1.0"),
         ({"memory_checkpoint_every": 0}, "memory_checkpoint_every must be a whole number of at le"),
         ({"backend": "gpu"}, "backend must be one of auto, reference, cpu, cuda, got 'gpu'"),
     ],

@@ -24,6 +24,7 @@ class Case:
     similarity: str = "cosine"
     read_first: bool = False
     ragged: bool = False
+    gradient_clip: float = 0.0
     seed: int = 0
 
     def machine(self, **options) -> NTM:
@@ -40,6 +41,7 @@ class Case:
             controller=self.controller,
             similarity=self.similarity,
             read_first=self.read_first,
+            gradient_clip=self.gradient_clip,
             **options,
         )
 

@@ -29,6 +29,7 @@ cases = st.builds(
     similarity=st.sampled_from(sorted(SIMILARITIES)),
     read_first=st.booleans(),
     ragged=st.booleans(),
+    gradient_clip=st.sampled_from([0.0, 0.03, 1.0]),
     seed=st.integers(0, 2**16),
 )
 
@@ -49,6 +50,7 @@ def assert_equal_to_reference(case, bound=1e-10, **options):
 @example(case=Case(rows=2, shift_range=7))
 @example(case=Case(rows=1, word=40, num_reads=3, hidden=1))
 @example(case=Case(rows=128, word=20, hidden=100, time=5))
+@example(case=Case(batch=9, time=13, layers=2, num_writes=2, ragged=True, gradient_clip=0.03))
 def test_outputs_state_and_gradients_equal_the_references(case):
     assert_equal_to_reference(case)
 

@@ -61,6 +61,10 @@ class NTM(Machine):
             backward pass, and computed again in between. Results are the same to the bit; a number
             near the root of the steps of a sequence takes the least space. None: what is quick.
             The reference keeps every memory, whatever this says.
+        gradient_clip: on the way back, each number of the gradient that a step hands on to the
+            state it began with is cut to plus or minus this (section 4.6); 0 cuts nothing. Over
+            long sequences that gradient can grow without bound, and swamp all else before an
+            optimiser could clip the whole. A loss averaged over many answers wants a small bound.
     """
 
     recurrent_weight: Tensor
@@ -87,6 +91,7 @@ class NTM(Machine):
         head_init: str = "focused",
         backend: str = "auto",
         memory_checkpoint_every: int | None = None,
+        gradient_clip: float = 0.0,
     ):
         super().__init__()
         check_sizes(
@@ -111,6 +116,8 @@ class NTM(Machine):
         self.backend = check_backend(backend)
         if memory_checkpoint_every is not None:
             check_sizes(memory_checkpoint_every=memory_checkpoint_every)
+        if not gradient_clip >= 0:
+            raise ValueError(f"gradient_clip must be at least 0, got {gradient_clip!r}")
         self.memory_checkpoint_every = memory_checkpoint_every
         self.spec = NTMSpec(
             num_reads=num_reads,
@@ -120,6 +127,7 @@ class NTM(Machine):
             controller=controller,
             similarity=similarity,
             read_first=read_first,
+            gradient_clip=gradient_clip,
         )
 
         recurrent = num_layers if controller == "lstm" else 0

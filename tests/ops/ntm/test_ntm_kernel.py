@@ -174,15 +174,15 @@ def test_large_values_stay_finite():
         assert tensor.isfinite().all()
 
 
-@pytest.mark.parametrize("ragged", [False, True])
-def test_operators_pass_pytorchs_check(ragged):
-    made = machine()
+@pytest.mark.parametrize(("ragged", "clip"), [(False, 0.0), (True, 0.0), (False, 1e6)])
+def test_operators_pass_pytorchs_check(ragged, clip):
+    made = machine(gradient_clip=clip)
     spec, x = made.spec, torch.randn(3, 6, 4)
     lengths = torch.tensor([3, 6, 1]) if ragged else None
     tensors = [x, *made._weights(), *made.initial_state(3)]
     x, *rest = [tensor.detach().clone().requires_grad_() for tensor in tensors]
     options = (spec.num_reads, spec.num_writes, spec.word_size, spec.shift_range)
-    options += (spec.controller, spec.similarity, spec.read_first, 4)
+    options += (spec.controller, spec.similarity, spec.read_first, spec.gradient_clip, 4)
     assert hasattr(torch.ops.tapehead, "ntm")
     torch.library.opcheck(torch.ops.tapehead.ntm.default, (x, lengths, *rest, *options))
 

@@ -66,6 +66,8 @@ class NTMSpec:
     """What is fixed about a Neural Turing Machine besides its weights.
 
     `read_first`: read heads act on M_{t-1}, before this step's write, not on M_t as in eq. 2.
+    `gradient_clip`: on the way back, each number of the gradient that a step hands on to the state
+    it began with is cut to plus or minus this (section 4.6); 0 cuts nothing.
     """
 
     num_reads: int
@@ -75,6 +77,7 @@ class NTMSpec:
     controller: str
     similarity: str
     read_first: bool
+    gradient_clip: float = 0.0
 
     @property
     def num_heads(self) -> int:
@@ -182,10 +185,20 @@ def controller_step(
     return below, state.hidden, state.cell
 
 
+def _cut(part: Tensor, bound: float) -> Tensor:
+    """The same; what comes back to it is cut to +-bound, number by number."""
+    part = part.view_as(part)
+    if part.requires_grad:
+        part.register_hook(lambda gradient: gradient.clamp(-bound, bound))
+    return part
+
+
 def ntm_step(
     projected: Float[Tensor, "batch gates"], weights: NTMWeights, state: NTMState, spec: NTMSpec
 ) -> tuple[Float[Tensor, "batch features"], NTMState, dict[str, Tensor]]:
     """One step: features [h; r], the new state, and every inner tensor by name."""
+    if spec.gradient_clip:
+        state = NTMState(*(_cut(part, spec.gradient_clip) for part in state))
     output, hidden, cell = controller_step(projected, weights, state, spec)
     heads = head_parameters(linear(output, weights.interface_weight, weights.interface_bias), spec)
     reading, writing = slice(None, spec.num_reads), slice(spec.num_reads, None)

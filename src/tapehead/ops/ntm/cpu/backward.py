@@ -10,7 +10,7 @@ from tapehead.ops.ntm.cpu.forward import NEXT_GROUP, NEXT_SLOT
 from tapehead.ops.ntm.cpu.layout import PACK, REDUCE, RUN
 from tapehead.ops.ntm.cpu.memory import read_backward, write, write_backward
 from tapehead.ops.ntm.cpu.parameters import parameters_backward
-from tapehead.ops.ntm.cpu.state import export_gradients, import_gradients
+from tapehead.ops.ntm.cpu.state import clip_gradients, export_gradients, import_gradients
 from tapehead.ops.ntm.cpu.tape import (
     arguments_at,
     cell_before,
@@ -197,6 +197,10 @@ def backward_step(a, kind, tape, start, count, t, row, memory, work):
                 if a.d_x:
                     d_x = pointer_like(kind, a.d_x) + ((start + s) * a.time + t) * a.inputs
                     copy(below + s * a.below_pad + a.recalled, d_x, a.inputs)
+    if a.bound:
+        for s in range(count):
+            if t < length_of(a, start + s):
+                clip_gradients(a, kind, s, work)
 
 
 @part

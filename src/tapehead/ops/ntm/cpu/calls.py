@@ -162,6 +162,8 @@ def backward(
     if d_x is not None:
         arguments.d_x = d_x.data_ptr()
     arguments.tape = tape.data_ptr()
+    bound = tape.new_full((1,), plan.gradient_clip) if plan.gradient_clip else None
+    arguments.bound = 0 if bound is None else bound.data_ptr()
     arguments.sums = scratch.data_ptr() + packed_and_work * scratch.element_size()
     _run(kernel, arguments, plan, scratch, threads)
     return d_x, d_weights, d_state

@@ -45,7 +45,7 @@ _POINTERS = """
     interface_weight interface_bias output_weight output_bias memory read_weights write_weights
     reads hidden cell y last_memory last_read_weights last_write_weights last_reads last_hidden
     last_cell tape packed work sums d_y d_last_memory d_last_read_weights d_last_write_weights
-    d_last_reads d_last_hidden d_last_cell d_x d_input_weight d_input_bias d_read_weight
+    d_last_reads d_last_hidden d_last_cell d_x bound d_input_weight d_input_bias d_read_weight
     d_recurrent_weight d_layer_weight d_layer_bias d_interface_weight d_interface_bias
     d_output_weight d_output_bias d_memory d_read_weights d_write_weights d_reads d_hidden d_cell
 """.split()  # noqa: SIM905
@@ -94,6 +94,7 @@ class Layout:
     work_size: int
     sums_size: int
     groups: int
+    gradient_clip: float
 
     def arguments(self) -> Arguments:
         return Arguments.from_buffer_copy(self.sizes)
@@ -156,6 +157,7 @@ def layout(
         work["work_size"],
         sums["sums_size"],
         groups,
+        spec.gradient_clip,
     )
 
 

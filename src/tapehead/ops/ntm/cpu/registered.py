@@ -17,7 +17,7 @@ _INPUTS = """
 """
 _OPTIONS = """
     int num_reads, int num_writes, int word_size, int shift_range, str controller, str similarity,
-    bool read_first, int every
+    bool read_first, float gradient_clip, int every
 """
 
 _WEIGHTS, _STATE = len(NTMWeights._fields), len(NTMState._fields)
@@ -54,12 +54,13 @@ def ntm(
         spec.controller,
         spec.similarity,
         spec.read_first,
+        spec.gradient_clip,
         every or default_every(x.shape[1]),
     )
     return torch.ops.tapehead.ntm(x, lengths, *weights, *state, *options)[:-1]
 
 
-def _spec(num_reads, num_writes, word_size, shift_range, controller, similarity, read_first):
+def _spec(num_reads, num_writes, word_size, shift_range, controller, similarity, read_first, clip):
     return NTMSpec(
         num_reads=num_reads,
         num_writes=num_writes,
@@ -68,6 +69,7 @@ def _spec(num_reads, num_writes, word_size, shift_range, controller, similarity,
         controller=controller,
         similarity=similarity,
         read_first=read_first,
+        gradient_clip=clip,
     )
 
 

@@ -14,7 +14,7 @@ from tapehead.ops.ntm.cpu.tape import (
 )
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.simd import pointer_like
+from tapehead.ops.numba_kit.simd import broadcast, lanes, larger, load, pointer_like, store
 from tapehead.ops.numba_kit.transposition import transpose
 
 
@@ -119,6 +119,21 @@ def import_gradients(a, kind, sequence, s, work):
                 copy(source, d_hidden_of(a, carry, layer), size)
             if a.d_last_cell:
                 copy(pointer_like(kind, a.d_last_cell) + at, d_cell_of(a, carry, layer), size)
+
+
+@part
+def clip_gradients(a, kind, s, work):
+    """The gradients of the state before a step, each number within +-`bound`."""
+    bound = broadcast(pointer_like(kind, a.bound))
+    clip(work + a.at_work_carry + s * a.carry, a.carry, bound)
+    size = a.word * a.rows_pad
+    clip(work + a.at_work_d_memory + s * size, size, bound)
+
+
+@part
+def clip(at, count, bound):
+    for j in range(0, count, lanes(at)):
+        store(at + j, larger(-bound, -larger(-bound, -load(at + j))))
 
 
 @part
