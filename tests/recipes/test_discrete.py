@@ -75,7 +75,7 @@ def test_a_study_writes_its_result_and_figure(tmp_path):
         discrete.trial(name, *contestant(name), TASK, SHORT)
         for name in ("ntm soft", "discrete-ntm reinforce")
     ]
-    result = discrete.reproduce(tmp_path, seeds=(0,), chosen=trials, quiet=True)
+    result = discrete.reproduce(tmp_path, seeds=(0,), chosen=trials, workers=1, quiet=True)
     assert json.loads((tmp_path / "result.json").read_text()) == result
     assert [cell["machine"] for cell in result["cells"]] == ["ntm soft", "discrete-ntm reinforce"]
     assert result["cells"][1]["options"]["machine"]["estimator"] == "reinforce"

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import os
 
 import pytest
+import torch
 
 from tapehead.errors import TapeheadError
 from tapehead.recipes.trials import Trial, run_trials
@@ -44,7 +46,23 @@ class Runner:
         )
 
     def go(self, folder, trials, seeds=SEEDS, **more):
-        return run_trials("test/study", "a paper", trials, seeds, folder, "a command", **more)
+        how = {"workers": 1, "quiet": True} | more
+        return run_trials("test/study", "a paper", trials, seeds, folder, "a command", **how)
+
+
+def by_process(seed):
+    """A run that tells how it was run."""
+    return {
+        "value": float(seed),
+        "solved": False,
+        "sequences": os.getpid(),
+        "seconds": float(torch.get_num_threads()),
+        "rows": [],
+    }
+
+
+def failing(seed):
+    raise TapeheadError(f"seed {seed} is impossible")
 
 
 def saved(folder):
@@ -107,3 +125,20 @@ def test_some_machines_now_and_the_rest_later(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     with pytest.raises(TapeheadError, match="--machines must be one of a, b, got 'c'"):
         runner.go(tmp_path, trials, machines=("c",))
+
+
+def test_several_workers_are_processes_of_one_thread_and_order_is_as_alone(tmp_path):
+    runner = Runner()
+    trial = dataclasses.replace(runner.trial("a"), run=by_process)
+    (cell,) = runner.go(tmp_path, [trial], workers=2)["cells"]
+    assert cell["seeds"] == [0, 1, 2]
+    assert cell["values"] == [0.0, 1.0, 2.0]
+    assert os.getpid() not in cell["sequences"]
+    assert cell["seconds"] == [1.0, 1.0, 1.0]
+
+
+def test_a_worker_that_fails_ends_the_study_with_its_error(tmp_path):
+    runner = Runner()
+    trial = dataclasses.replace(runner.trial("a"), run=failing)
+    with pytest.raises(TapeheadError, match=r"seed [012] is impossible"):
+        runner.go(tmp_path, [trial], workers=2)

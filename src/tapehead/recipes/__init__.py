@@ -33,19 +33,19 @@ STUDIES: dict[str, Study] = {
         name="discrete/copy",
         source="estimators of the gradient through the choice of a row, side by side",
         module="tapehead.recipes.discrete",
-        options=("machines", "quiet", "json"),
+        options=("machines", "workers", "quiet", "json"),
     ),
     "discrete/rl-ntm": Study(
         name="discrete/rl-ntm",
         source="Zaremba & Sutskever 2015, Table 4",
         module="tapehead.recipes.tapes",
-        options=("machines", "quiet", "json"),
+        options=("machines", "workers", "quiet", "json"),
     ),
     "discrete/tardis": Study(
         name="discrete/tardis",
         source="Gulcehre, Chandar & Bengio 2017, beside an LSTM and an NTM",
         module="tapehead.recipes.tardis",
-        options=("machines", "quiet", "json"),
+        options=("machines", "workers", "quiet", "json"),
     ),
     "estimators/bernoulli": Study(
         name="estimators/bernoulli",

@@ -190,16 +190,13 @@ def reproduce(
     *,
     seeds: Sequence[int] = SEEDS,
     command: str = f"tapehead reproduce {NAME}",
-    machines: Sequence[str] = (),
-    quiet: bool = False,
-    json: bool = False,
     chosen: Sequence[Trial] | None = None,
+    **how: Any,
 ) -> dict[str, Any]:
     """Run the study; write `result.json` and `figure.png` into `folder`.
 
     Args:
-        machines: run only these; those run before stay in the result.
-        quiet, json: do not print a line for each run.
+        how: machines, workers, quiet and json of `run_trials`.
 
     Returns:
         What `result.json` holds.
@@ -208,8 +205,6 @@ def reproduce(
     from tapehead.viewing.studies import estimator_figure
     from tapehead.viewing.style import save
 
-    result = run_trials(
-        NAME, PAPER, chosen or trials(), seeds, folder, command, machines, quiet or json
-    )
+    result = run_trials(NAME, PAPER, chosen or trials(), seeds, folder, command, **how)
     save(estimator_figure(result["cells"], CHOOSERS, f"{SOFT} soft"), folder / "figure.png")
     return result

@@ -157,16 +157,13 @@ def reproduce(
     *,
     seeds: Sequence[int] = SEEDS,
     command: str = f"tapehead reproduce {NAME}",
-    machines: Sequence[str] = (),
-    quiet: bool = False,
-    json: bool = False,
     schedule: Schedule | None = None,
+    **how: Any,
 ) -> dict[str, Any]:
     """Run the study; write `result.json` and `figure.png` into `folder`.
 
     Args:
-        machines: run only these; those run before stay in the result.
-        quiet, json: do not print a line for each run.
+        how: machines, workers, quiet and json of `run_trials`.
 
     Returns:
         What `result.json` holds.
@@ -175,9 +172,7 @@ def reproduce(
     from tapehead.viewing.studies import success_figure
     from tapehead.viewing.style import save
 
-    result = run_trials(
-        NAME, PAPER, trials(schedule), seeds, folder, command, machines, quiet or json
-    )
+    result = run_trials(NAME, PAPER, trials(schedule), seeds, folder, command, **how)
     titles = {kind: KINDS[kind].title for kind in KINDS}
     save(success_figure(result["cells"], titles), folder / "figure.png")
     return result

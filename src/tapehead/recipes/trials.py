@@ -1,15 +1,21 @@
-"""The runs of a study, one after the other, each written down as soon as it is done.
+"""The runs of a study, each written down as soon as it is done.
 
 `result.json` is all the memory there is: a study that was killed and is started again finds its
 finished runs there, as long as their settings are still those of the recipe, and does the rest.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tapehead.errors import TapeheadError
+from tapehead.recipes.reproduce import default_workers
 from tapehead.recipes.results import Cell, read_result
 from tapehead.training.files import clear_errors, write_json
 from tapehead.training.provenance import provenance
@@ -24,7 +30,7 @@ class Trial:
 
     Attributes:
         options: all that decides a run beside its seed, as plain JSON values.
-        run: from a seed to its outcome.
+        run: from a seed to its outcome; with several workers it must survive pickling.
         published, source: the value in print, and where it stands.
     """
 
@@ -52,14 +58,19 @@ def run_trials(
     seeds: Sequence[int],
     folder: Path,
     command: str,
+    *,
     machines: Sequence[str] = (),
-    quiet: bool = True,
+    workers: int | None = None,
+    quiet: bool = False,
+    json: bool = False,
 ) -> dict[str, Any]:
     """Do what is not done yet, seed by seed, so that a study cut short has something of all.
 
     Args:
         machines: run only these, all if there are none; those run before stay in the result.
-        quiet: do not print a line for each run that ends.
+        workers: runs at a time, each a process with one thread; None: one for each core. A single
+            one runs here, with the threads there are.
+        quiet, json: do not print a line for each run that ends.
 
     Returns:
         What `folder/result.json` then holds: a cell for each trial.
@@ -92,23 +103,54 @@ def run_trials(
         return result
 
     todo = [
-        (trial, known, seed)
+        (index, seed)
         for seed in seeds
-        for trial, known in zip(trials, outcomes, strict=True)
-        if seed not in known and (not machines or trial.machine in machines)
+        for index, trial in enumerate(trials)
+        if seed not in outcomes[index] and (not machines or trial.machine in machines)
     ]
-    for number, (trial, known, seed) in enumerate(todo, start=1):
-        outcome = trial.run(seed)
-        known[seed] = {**outcome, "commit": about["commit"]}
+    workers = min(workers or default_workers(), max(1, len(todo)))
+    done = _outcomes([(trials[index].run, seed) for index, seed in todo], workers)
+    for number, (place, outcome) in enumerate(done, start=1):
+        (index, seed), trial = todo[place], trials[todo[place][0]]
+        outcomes[index][seed] = {**outcome, "commit": about["commit"]}
         write()
         verdict = "solved" if outcome["solved"] else "not solved"
-        if not quiet:
+        if not (quiet or json):
             print(
                 f"{number}/{len(todo)} {trial.machine}, {trial.task}, seed {seed}: {verdict} after "
                 f"{outcome['sequences']:,} sequences, {outcome['seconds']:.0f} s",
                 flush=True,
             )
     return write()
+
+
+def _outcomes(
+    runs: Sequence[tuple[Callable[[int], Outcome], int]], workers: int
+) -> Iterator[tuple[int, Outcome]]:
+    """The outcomes of all runs as they come, each with the number of its run."""
+    if workers == 1:
+        for place, (run, seed) in enumerate(runs):
+            yield place, run(seed)
+        return
+    before = multiprocessing.active_children()
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _alone) as pool:
+        waiting = {pool.submit(run, seed): place for place, (run, seed) in enumerate(runs)}
+        try:
+            for one in as_completed(waiting):
+                yield waiting[one], one.result()
+        except BaseException:
+            # Not after the runs under way, which may take an hour.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                if process not in before:
+                    process.terminate()
+            raise
+
+
+def _alone() -> None:
+    """One thread to each process, and Ctrl-C left to the one that hands out the work."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 _BY_SEED = {
