@@ -106,17 +106,23 @@ REPEATS = RMSPROP | {
     "max_sequences": 150_000,
     "machine_options": UNIFORM,
 }
+# Counting and sorting keep things in places of their own: a memory whose first contents are learned
+# can mark them, and halves the time that either takes.
+LEARNED = {"memory_init": "learned"}
 NGRAMS = RMSPROP | {
-    "learning_rate": 1e-4,
-    "batch_size": 1,
-    "max_sequences": 200_000,
-    "machine_options": UNIFORM,
+    "learning_rate": 4e-4,
+    "clip_value": None,
+    "clip_norm": 1.0,
+    "max_sequences": 60_000,
+    "machine_options": LEARNED,
 }
 SORT = RMSPROP | {
-    "learning_rate": 3e-4,
+    "learning_rate": 1.2e-3,
+    "clip_value": None,
+    "clip_norm": 1.0,
     "batch_size": 16,
-    "max_sequences": 200_000,
-    "machine_options": UNIFORM,
+    "max_sequences": 400_000,
+    "machine_options": LEARNED,
 }
 FAST: dict[str, dict[str, dict[str, Any]]] = {
     "copy": {
@@ -146,13 +152,13 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
         "lstm": ADAM | {"max_sequences": 20_000},
     },
     "ngrams": {
-        # What counts is the number of updates: one by one, fewer sequences take a machine further.
         "ntm-lstm": NGRAMS,
         "ntm-feedforward": NGRAMS,
         "lstm": ADAM | {"max_sequences": 30_000},
     },
     "priority-sort": {
-        "ntm-lstm": SORT,
+        # The paper's second layer makes it several times slower to learn.
+        "ntm-lstm": SORT | {"machine_options": LEARNED | {"num_layers": 1}},
         "ntm-feedforward": SORT,
         "lstm": RMSPROP | {"learning_rate": 3e-4, "batch_size": 16, "max_sequences": 200_000},
     },
