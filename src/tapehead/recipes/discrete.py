@@ -202,7 +202,7 @@ def reproduce(
         What `result.json` holds.
     """
     # Drawing is slow to import, and a caller of the functions above may not need it.
-    from tapehead.viewing.studies import estimator_figure
+    from tapehead.viewing.races import estimator_figure
     from tapehead.viewing.style import save
 
     result = run_trials(NAME, PAPER, chosen or trials(), seeds, folder, command, **how)

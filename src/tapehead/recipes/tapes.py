@@ -169,8 +169,8 @@ def reproduce(
         What `result.json` holds.
     """
     # Drawing is slow to import, and a caller of the functions above may not need it.
-    from tapehead.viewing.studies import success_figure
     from tapehead.viewing.style import save
+    from tapehead.viewing.success import success_figure
 
     result = run_trials(NAME, PAPER, trials(schedule), seeds, folder, command, **how)
     titles = {kind: KINDS[kind].title for kind in KINDS}

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tapehead.viewing.header import text_mm
@@ -125,3 +126,23 @@ def _first(block: Sequence[Number], gap: Number) -> float:
 
 def _last(block: Sequence[Number], gap: Number) -> float:
     return float(np.mean(block)) + gap * (len(block) - 1) / 2
+
+
+def line_up(labels: Sequence[str], width: Number) -> list[tuple[float, float]]:
+    """Where the keys of these labels stand, line by line, in millimetres."""
+    places, x, y = [], 0.0, 2.0
+    for label in labels:
+        needed = 8.5 + text_mm(label, SMALL) + 5.0
+        if x and x + needed - 5.0 > width:
+            x, y = 0.0, y + 4.0
+        places.append((x, y))
+        x += needed
+    return places
+
+
+def strip(figure: Figure, width: Number, height: Number) -> Axes:
+    """Axes without a frame along the top, in millimetres, for keys."""
+    axes = place(figure, 4.0, 1.5, width - 8.0, height)
+    axes.set(xlim=(0, width - 8.0), ylim=(height, 0))
+    axes.set_axis_off()
+    return axes

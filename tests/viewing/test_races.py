@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tapehead.viewing.studies import estimator_figure, success_figure, task_figure
+from tapehead.viewing.races import estimator_figure, task_figure
+from tapehead.viewing.success import success_figure
 
 
 def cell(machine, curves, solved, task="copy", **more):
