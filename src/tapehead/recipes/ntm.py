@@ -173,6 +173,7 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
         "ntm-feedforward": SORT
         | {
             "learning_rate": 7e-4,
+            "max_sequences": 200_000,
             "machine_options": PLACES | {"hidden_size": 128, "gradient_clip": 0.01},
         },
         "lstm": RMSPROP | {"learning_rate": 3e-4, "batch_size": 16, "max_sequences": 100_000},
