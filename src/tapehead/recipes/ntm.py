@@ -124,7 +124,7 @@ SORT = RMSPROP | {
     "clip_value": None,
     "clip_norm": 1.0,
     "batch_size": 16,
-    "max_sequences": 150_000,
+    "max_sequences": 250_000,
     "machine_options": PLACES,
 }
 FAST: dict[str, dict[str, dict[str, Any]]] = {
@@ -174,7 +174,6 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
         "ntm-feedforward": SORT
         | {
             "learning_rate": 7e-4,
-            "max_sequences": 200_000,
             "machine_options": PLACES | {"hidden_size": 128, "gradient_clip": 0.01},
         },
         "lstm": RMSPROP | {"learning_rate": 3e-4, "batch_size": 16, "max_sequences": 100_000},
