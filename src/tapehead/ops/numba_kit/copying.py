@@ -1,7 +1,7 @@
-"""Moving rows of numbers; none of these touches memory beyond `count` numbers."""
+"""Moving rows of numbers; none of these but `clip` touches memory beyond `count` numbers."""
 
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.simd import fill, lanes, load, load_first, store, store_first
+from tapehead.ops.numba_kit.simd import fill, lanes, larger, load, load_first, store, store_first
 
 
 @part
@@ -48,3 +48,10 @@ def clear(target, count):
         i += width
     if i < count:
         store_first(target + i, zero, count - i)
+
+
+@part
+def clip(target, count, bound):
+    """Each number cut to +-bound, a vector of it; up to the end of the last vector."""
+    for i in range(0, count, lanes(target)):
+        store(target + i, larger(-bound, -larger(-bound, -load(target + i))))

@@ -11,7 +11,7 @@ from tapehead.ops.dnc.reference import dnc_trace, oneplus
 
 __all__ = ["dnc", "dnc_trace", "obstacle"]
 
-UNKNOWN_SWITCHES = ("masked", "sharp_links", "layer_norm", "sparse_links", "gradient_clip")
+UNKNOWN_SWITCHES = ("masked", "sharp_links", "layer_norm", "sparse_links")
 
 
 def obstacle(projected: Tensor, spec: DNCSpec) -> str | None:

@@ -25,11 +25,11 @@ from tapehead.ops.dnc.cpu.layout import PACK, RUN
 from tapehead.ops.dnc.cpu.links import link_rows
 from tapehead.ops.ntm.cpu.controller import lstm_backward, tanh_backward
 from tapehead.ops.ntm.cpu.tape import length_of, longest
-from tapehead.ops.numba_kit.copying import add_to, clear, copy
+from tapehead.ops.numba_kit.copying import add_to, clear, clip, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.native import take
 from tapehead.ops.numba_kit.product import multiply, pack
-from tapehead.ops.numba_kit.simd import float32_at, float64_at, pointer_like
+from tapehead.ops.numba_kit.simd import broadcast, float32_at, float64_at, pointer_like
 
 _PACK, _RUN = PACK, RUN
 
@@ -182,6 +182,8 @@ def backward_step(a, kind, tape, start, count, t, world, work):
             d_hidden = d_hidden_of(a, carry, layer)
             add_to(d_hidden, d_outputs + s * a.outputs_pad + layer * size, size)
             add_to(d_hidden, d_features + s * features_row + layer * size, size)
+            if a.bound:
+                clip(d_hidden, size, broadcast(pointer_like(kind, a.bound)))
             d_gates = d_projected + s * gates_row + layer * a.gates
             if a.lstm:
                 now = record_of(a, tape, count, t, s) + layer * a.layer_record

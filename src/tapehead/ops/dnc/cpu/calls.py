@@ -99,6 +99,8 @@ def backward(
     _point(arguments, "d_", STATE, d_state)
     names = ["strength", "lengths", "tape", "order", "features"]
     _point(arguments, "", names, [strength, run.lengths, run.tape, run.order, features])
+    bound = features.new_full((1,), plan.gradient_clip) if plan.gradient_clip else None
+    _point(arguments, "", ["bound"], [bound])
     names = ["features", "projected", "offset", "strength"]
     _point(arguments, "d_", names, [d_features, d_projected, d_offset, d_strength])
     _run(_kernel("backward", features.dtype), arguments, plan, scratch, threads)

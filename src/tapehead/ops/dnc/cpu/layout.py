@@ -40,7 +40,7 @@ _POINTERS = [
     *STATE,
     *WEIGHTS,
     *(f"last_{name}" for name in STATE),
-    *"d_features d_projected d_offset d_strength".split(),  # noqa: SIM905
+    *"d_features d_projected d_offset d_strength bound".split(),  # noqa: SIM905
     *(f"d_last_{name}" for name in STATE),
     *(f"d_{name}" for name in STATE),
 ]
@@ -75,6 +75,7 @@ class Layout(NamedTuple):
 
     template: bytes
     sizes: dict[str, int]
+    gradient_clip: float
 
     def arguments(self) -> Arguments:
         return Arguments.from_buffer_copy(self.template)
@@ -124,4 +125,4 @@ def layout(
         work_size=work.end, carry=carry, **places,
     )  # fmt: skip
     assert sizes.keys() == set(_SIZES)
-    return Layout(bytes(Arguments(**sizes)), sizes)
+    return Layout(bytes(Arguments(**sizes)), sizes, spec.gradient_clip)

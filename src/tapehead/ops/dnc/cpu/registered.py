@@ -25,7 +25,7 @@ _INPUTS = "Tensor projected, Tensor offset, Tensor? lengths, " + ", ".join(
 )
 _OPTIONS = (
     "int num_reads, int word_size, str controller, str similarity, str allocation, "
-    "bool erase_freed, int every"
+    "bool erase_freed, float gradient_clip, int every"
 )
 
 
@@ -66,13 +66,14 @@ def dnc(
         spec.similarity,
         spec.allocation,
         spec.erase_freed,
+        spec.gradient_clip,
         every or EVERY,
     )
     tensors = (projected, offset, lengths, strength, *weights[:4], *state)
     return torch.ops.tapehead.dnc(*tensors, *options)[:-2]
 
 
-def _spec(num_reads, word_size, controller, similarity, allocation, erase_freed):
+def _spec(num_reads, word_size, controller, similarity, allocation, erase_freed, gradient_clip):
     return DNCSpec(
         num_reads=num_reads,
         word_size=word_size,
@@ -80,6 +81,7 @@ def _spec(num_reads, word_size, controller, similarity, allocation, erase_freed)
         similarity=similarity,
         allocation=allocation,
         erase_freed=erase_freed,
+        gradient_clip=gradient_clip,
     )
 
 

@@ -12,9 +12,9 @@ from tapehead.ops.ntm.cpu.tape import (
     length_of,
     weights_before,
 )
-from tapehead.ops.numba_kit.copying import clear, copy
+from tapehead.ops.numba_kit.copying import clear, clip, copy
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.simd import broadcast, lanes, larger, load, pointer_like, store
+from tapehead.ops.numba_kit.simd import broadcast, pointer_like
 from tapehead.ops.numba_kit.transposition import transpose
 
 
@@ -128,12 +128,6 @@ def clip_gradients(a, kind, s, work):
     clip(work + a.at_work_carry + s * a.carry, a.carry, bound)
     size = a.word * a.rows_pad
     clip(work + a.at_work_d_memory + s * size, size, bound)
-
-
-@part
-def clip(at, count, bound):
-    for j in range(0, count, lanes(at)):
-        store(at + j, larger(-bound, -larger(-bound, -load(at + j))))
 
 
 @part
