@@ -16,6 +16,24 @@ LSTM_CONTROLLER = [
 LSTM = [(256, 3e-5), (512, 3e-5), (256, 1e-4), (128, 1e-4), (128, 3e-5)]
 
 
+OTHERWISE = {
+    # Where the fast setting leaves the tables: reads, writes, units, layers.
+    ("ntm-feedforward", "ngrams"): (2, 1, 100, 1),
+    ("ntm-feedforward", "priority-sort"): (8, 8, 128, 1),
+    ("ntm-lstm", "priority-sort"): (5, 5, 100, 1),
+}
+
+
+def check_sizes(machine, contestant, task, setting, heads, units, layers):
+    expected = (heads, heads, units, layers)
+    if setting == "fast":
+        expected = OTHERWISE.get((contestant, task), expected)
+    spec = machine.spec
+    found = (spec.num_reads, spec.num_writes, machine.hidden_size, machine.num_layers)
+    assert found == expected
+    assert (machine.memory_size, machine.word_size) == (128, 20)
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize(("task", "row"), list(zip(TASKS, FEEDFORWARD, strict=True)))
 def test_table_1(task, row, setting):
@@ -24,9 +42,7 @@ def test_table_1(task, row, setting):
     heads, units, rate = row
     assert config.machine == "ntm"
     assert machine.spec.controller == "feedforward"
-    assert (machine.spec.num_reads, machine.spec.num_writes) == (heads, heads)
-    assert (machine.memory_size, machine.word_size) == (128, 20)
-    assert (machine.hidden_size, machine.num_layers) == (units, 1)
+    check_sizes(machine, "ntm-feedforward", task, setting, heads, units, 1)
     if setting == "paper":
         assert config.learning_rate == rate
 
@@ -39,9 +55,7 @@ def test_table_2(task, row, setting):
     heads, units, layers, rate = row
     assert config.machine == "ntm"
     assert machine.spec.controller == "lstm"
-    assert (machine.spec.num_reads, machine.spec.num_writes) == (heads, heads)
-    assert (machine.memory_size, machine.word_size) == (128, 20)
-    assert (machine.hidden_size, machine.num_layers) == (units, layers)
+    check_sizes(machine, "ntm-lstm", task, setting, heads, units, layers)
     if setting == "paper":
         assert config.learning_rate == rate
 

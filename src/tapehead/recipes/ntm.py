@@ -217,9 +217,11 @@ PUBLISHED: dict[str, dict[str, Published]] = {
         ),
     },
     "ngrams": {
-        "ntm-lstm": Published(133.5, f"{PAPER}, Figure 13, read off at 1,000,000 sequences"),
-        "ntm-feedforward": Published(134.0, f"{PAPER}, Figure 13, read off at 1,000,000 sequences"),
-        "lstm": Published(136.0, f"{PAPER}, Figure 13, read off at 1,000,000 sequences"),
+        # 133.5, 134 and 136 bits, less the 133 of its optimal estimator: a mean over a thousand
+        # sequences is known to a bit only, one above the optimum on the same sequences better.
+        "ntm-lstm": Published(0.5, f"{PAPER}, Figure 13, read off at 1,000,000 sequences"),
+        "ntm-feedforward": Published(1.0, f"{PAPER}, Figure 13, read off at 1,000,000 sequences"),
+        "lstm": Published(3.0, f"{PAPER}, Figure 13, read off at 1,000,000 sequences"),
     },
     "priority-sort": {
         "ntm-lstm": Published(18.0, f"{PAPER}, Figure 18, read off at 1,000,000 sequences"),
@@ -281,6 +283,9 @@ SECTIONS = {
     "priority-sort": "section 4.5",
 }
 
+METRICS = dict.fromkeys(SECTIONS, ("bits", "bits per sequence"))
+METRICS["ngrams"] = ("regret", "bits above the optimal predictor")
+
 EXPERIMENTS = (
     *(
         Experiment(
@@ -290,6 +295,8 @@ EXPERIMENTS = (
             contestants=CONTESTANTS,
             recipe=recipe,
             published=PUBLISHED[task],
+            metric=METRICS[task][0],
+            unit=METRICS[task][1],
             parameters={name: SIZES[name][task].parameters for name in CONTESTANTS},
         )
         for task, section in SECTIONS.items()
