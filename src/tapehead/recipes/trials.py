@@ -111,7 +111,8 @@ def run_trials(
     workers = min(workers or default_workers(), max(1, len(todo)))
     done = _outcomes([(trials[index].run, seed) for index, seed in todo], workers)
     for number, (place, outcome) in enumerate(done, start=1):
-        (index, seed), trial = todo[place], trials[todo[place][0]]
+        index, seed = todo[place]
+        trial = trials[index]
         outcomes[index][seed] = {**outcome, "commit": about["commit"]}
         write()
         verdict = "solved" if outcome["solved"] else "not solved"
