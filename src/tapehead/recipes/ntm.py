@@ -100,13 +100,9 @@ ADAM: dict[str, Any] = {
     "schedule": "linear",
 }
 UNIFORM = {"memory_init": "uniform"}
-REPEATS = RMSPROP | {
-    "learning_rate": 3e-4,
-    "clip_value": None,
-    "clip_norm": 1.0,
-    "max_sequences": 150_000,
-    "machine_options": UNIFORM,
-}
+# Smaller steps of bounded length.
+BOUNDED = RMSPROP | {"learning_rate": 3e-4, "clip_value": None, "clip_norm": 1.0}
+REPEATS = BOUNDED | {"max_sequences": 150_000, "machine_options": UNIFORM}
 # Counting and sorting keep things in places of their own. A memory whose first contents are learned
 # can mark them. Heads that move by one row a step stay among the twenty rows or so around the first
 # one; these start anywhere, and reach far.
