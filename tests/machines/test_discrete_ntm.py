@@ -275,6 +275,36 @@ def test_annealing_goes_from_always_soft_to_always_discrete():
     assert machine.eval().trace(INPUT).weights.max() == 1
 
 
+def test_soft_batches_come_before_the_annealing_and_are_those_of_the_plain_machine():
+    machine = small({"estimator": "reinforce"}, addressing="annealed", annealing=1, soft_batches=30)
+    plain = NTM.forward
+    for _ in range(30):
+        assert not machine.annealed
+        loss, y = machine.training_loss(INPUT, costs)
+        torch.testing.assert_close(y, plain(machine, INPUT)[0].detach())
+        torch.testing.assert_close(loss.detach(), costs(y).sum(1).mean())
+    assert not machine.annealed  # the first coin is always soft
+    machine.training_loss(INPUT, costs)
+    assert machine.annealed
+    assert (machine.trace(INPUT).weights == 1).any()
+
+
+def test_soft_batches_take_the_kernel_where_there_is_one():
+    def gradients(backend):
+        torch.manual_seed(0)
+        machine = DiscreteNTM(
+            2, 2, memory_size=5, word_size=3, hidden_size=4, memory_init="uniform",
+            addressing="soft", backend=backend,
+        )  # fmt: skip
+        machine.training_loss(x, costs)[0].backward()
+        # What an estimator learns is not touched by a soft batch.
+        return [p.grad for name, p in machine.named_parameters() if "estimator" not in name]
+
+    x = torch.randn(3, STEPS, 2, generator=torch.Generator().manual_seed(1))
+    for got, want in zip(gradients("cpu"), gradients("reference"), strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-6)
+
+
 def test_wrong_options_are_named():
     with pytest.raises(ValueError, match="addressing must be one of soft, discrete, annealed"):
         DiscreteNTM(2, 2, addressing="hard")

@@ -40,8 +40,9 @@ class DiscreteMachine(Machine):
 
     Attributes:
         addressing: "soft" (all rows at once, as a plain differentiable machine), "discrete", or
-            "annealed": soft or discrete by the toss of a coin for each training batch, from
-            always soft to always discrete over `annealing` batches (Gulcehre et al. 2016).
+            "annealed": soft for `soft_batches` training batches, then soft or discrete by the toss
+            of a coin for each, from always soft to always discrete over `annealing` more
+            (Gulcehre et al. 2016).
     """
 
     choices: int
@@ -56,6 +57,7 @@ class DiscreteMachine(Machine):
         addressing: str,
         *,
         annealing: int,
+        soft_batches: int,
         context_size: int,
         estimator: str,
         baseline: str,
@@ -66,7 +68,9 @@ class DiscreteMachine(Machine):
         """Called by a subclass when its sizes are known."""
         check_choice("addressing", addressing, ADDRESSINGS)
         check_at_least(1, annealing=annealing)
+        check_at_least(0, soft_batches=soft_batches)
         self.addressing, self.annealing = addressing, annealing
+        self.soft_batches = soft_batches
         self.address_estimator = AddressEstimator(
             self.choices,
             self.rows,
@@ -83,6 +87,11 @@ class DiscreteMachine(Machine):
     def chooses(self) -> bool:
         """Whether training goes through choices, and so needs `training_loss`."""
         return self.addressing != "soft"
+
+    @property
+    def annealed(self) -> bool:
+        """Whether an annealed machine has come to the end of its softness; true of others."""
+        return self.addressing != "annealed" or self._softness() <= 0
 
     @abstractmethod
     def run(
@@ -189,8 +198,8 @@ class DiscreteMachine(Machine):
         if self.training:
             self.batches_seen += 1
         if soft:
-            run = self.run(x, self.initial_state(x.shape[0]), addresses.soft, lengths=lengths)
-            return costs(run.y).sum(1).mean(), run.y.detach()
+            y, _ = self.run_soft(x, self.initial_state(x.shape[0]), lengths)
+            return costs(y).sum(1).mean(), y.detach()
         estimate = self.estimate(x, costs, lengths=lengths, generator=generator)
         return estimate.loss, estimate.outputs
 
@@ -215,11 +224,24 @@ class DiscreteMachine(Machine):
             run, x, costs, lengths, generator=generator, want_gradient=want_gradient
         )
 
+    def run_soft(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: Any,
+        lengths: Int[Tensor, " batch"] | None,
+    ) -> tuple[Float[Tensor, "batch time output"], Any]:
+        """Outputs and state with soft addresses; for a machine that has a faster way to them."""
+        run = self.run(x, state, addresses.soft, lengths=lengths)
+        return run.y, run.state
+
     def _soft_now(self, generator: torch.Generator | None = None) -> bool:
         if self.addressing != "annealed" or not self.training:
             return self.addressing == "soft"
-        chance = 1 - self.batches_seen.item() / self.annealing
-        return torch.rand((), generator=generator).item() < chance
+        return torch.rand((), generator=generator).item() < self._softness()
+
+    def _softness(self) -> float:
+        """The chance that a batch of an annealed machine is soft."""
+        return 1 - (self.batches_seen.item() - self.soft_batches) / self.annealing
 
     def _run(self, x, state, lengths, *, keep) -> Run:
         self._check_input(x, lengths)

@@ -36,8 +36,11 @@ class DiscreteNTM(DiscreteMachine, NTM):
         memory_init: the memory at the start: "constant", "learned", "random" or "uniform"; see
             `NTM`.
         head_init: where the heads point before training: "focused" or "random"; see `NTM`.
+        backend: of soft batches: "auto", "reference" or "cpu"; see `NTM`. Choices have the
+            reference alone.
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
-        annealing: training batches that "annealed" takes.
+        annealing: training batches that "annealed" takes from soft to discrete.
+        soft_batches: training batches of "annealed" before that, all of them soft.
         estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
             "straight-through" or "straight-through-gumbel".
         baseline: of the unbiased estimators: "none", "moving-average", "learned" or
@@ -64,8 +67,10 @@ class DiscreteNTM(DiscreteMachine, NTM):
         read_first: bool = True,
         memory_init: str = "constant",
         head_init: str = "focused",
+        backend: str = "auto",
         addressing: str = "discrete",
         annealing: int = 10_000,
+        soft_batches: int = 0,
         estimator: str = "straight-through-gumbel",
         baseline: str = "learned",
         samples: int = 1,
@@ -87,12 +92,13 @@ class DiscreteNTM(DiscreteMachine, NTM):
             read_first=read_first,
             memory_init=memory_init,
             head_init=head_init,
-            backend="reference",
+            backend=backend,
         )
         self.choices, self.rows = num_reads + num_writes, memory_size
         self.set_addressing(
             addressing,
             annealing=annealing,
+            soft_batches=soft_batches,
             context_size=hidden_size,
             estimator=estimator,
             baseline=baseline,
@@ -100,6 +106,15 @@ class DiscreteNTM(DiscreteMachine, NTM):
             temperature=temperature,
             entropy=entropy,
         )
+
+    def run_soft(
+        self,
+        x: Float[Tensor, "batch time input"],
+        state: NTMState,
+        lengths: Int[Tensor, " batch"] | None,
+    ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
+        """The plain machine, which has kernels."""
+        return NTM.forward(self, x, state, lengths=lengths)
 
     def run(
         self,

@@ -69,7 +69,8 @@ class DynamicNTM(DiscreteMachine):
         no_operation: have a row that keeps nothing: to read or write it is to do neither.
         least_recently_used: let each head subtract its recent logits from its present ones.
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
-        annealing: training batches that "annealed" takes.
+        annealing: training batches that "annealed" takes from soft to discrete.
+        soft_batches: training batches of "annealed" before that, all of them soft.
         estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
             "straight-through" or "straight-through-gumbel".
         baseline: of the unbiased estimators: "none", "moving-average", "learned" or
@@ -96,6 +97,7 @@ class DynamicNTM(DiscreteMachine):
         least_recently_used: bool = True,
         addressing: str = "soft",
         annealing: int = 10_000,
+        soft_batches: int = 0,
         estimator: str = "straight-through-gumbel",
         baseline: str = "learned",
         samples: int = 1,
@@ -139,6 +141,7 @@ class DynamicNTM(DiscreteMachine):
         self.set_addressing(
             addressing,
             annealing=annealing,
+            soft_batches=soft_batches,
             context_size=context,
             estimator=estimator,
             baseline=baseline,

@@ -59,7 +59,8 @@ class TARDIS(DiscreteMachine):
         hidden_size: units of the LSTM.
         attention_size: hidden units of the network that scores a row.
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
-        annealing: training batches that "annealed" takes.
+        annealing: training batches that "annealed" takes from soft to discrete.
+        soft_batches: training batches of "annealed" before that, all of them soft.
         estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
             "straight-through" or "straight-through-gumbel".
         baseline: of the unbiased estimators: "none", "moving-average", "learned" or
@@ -83,6 +84,7 @@ class TARDIS(DiscreteMachine):
         attention_size: int = 64,
         addressing: str = "discrete",
         annealing: int = 10_000,
+        soft_batches: int = 0,
         estimator: str = "straight-through-gumbel",
         baseline: str = "learned",
         samples: int = 1,
@@ -119,6 +121,7 @@ class TARDIS(DiscreteMachine):
         self.set_addressing(
             addressing,
             annealing=annealing,
+            soft_batches=soft_batches,
             context_size=context,
             estimator=estimator,
             baseline=baseline,

@@ -1,5 +1,10 @@
 """The study `discrete/copy`: what it costs a machine to learn to copy when it reads and writes one
-row at a time, under each estimator of the gradient through its choices."""
+row at a time, under each estimator of the gradient through its choices.
+
+A machine that chooses from its first batch on learns lesson by lesson, and not on every seed. One
+that is soft at first, and annealed, finds its way as a soft machine does; what an estimator then has
+to do is to keep it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +27,12 @@ PAPER = "not published: estimators of Williams 1992, Tucker et al. 2017, Grathwo
 SEEDS = tuple(range(5))
 TASK = {"max_length": 10, "num_bits": 8}
 
-SIZES = {"memory_size": 16, "word_size": 12, "hidden_size": 64, "controller": "feedforward"}
-"""An LSTM would keep the short sequences that the curriculum begins with in its own state, and find
-no use for the memory later."""
+# Rows must differ from the start: nothing else tells empty ones apart.
+SIZES = {"memory_size": 16, "word_size": 12, "memory_init": "uniform"}
+# An LSTM would keep the short sequences that lessons begin with in its own state, and find no use
+# for the memory later.
+SMALL = {"controller": "feedforward", "hidden_size": 64}
+LARGE = {"controller": "lstm", "hidden_size": 100}
 ESTIMATORS: dict[str, dict[str, Any]] = {
     "reinforce": {"estimator": "reinforce", "entropy": 0.0005},
     "rebar": {"estimator": "rebar", "entropy": 0.0005},
@@ -32,7 +40,12 @@ ESTIMATORS: dict[str, dict[str, Any]] = {
     "straight-through-gumbel": {"estimator": "straight-through-gumbel"},
 }
 """With what every discrete machine is trained; baselines are learned."""
-CHOOSERS = ("discrete-ntm", "dynamic-ntm")
+CHOOSERS = {
+    "discrete-ntm": "Discretised NTM, by lessons",
+    "annealed discrete-ntm": "Discretised NTM, annealed",
+    "annealed dynamic-ntm": "D-NTM, annealed",
+}
+"""Kinds of contestants -> what the figure calls them."""
 SOFT = "ntm"
 
 
@@ -45,18 +58,25 @@ class Schedule:
         learning_rate, clip_norm: of Adam, and the norm that gradients are cut at.
         check_every: batches between two looks at fresh sequences, with hard addresses.
         check_sequences: how many.
-        lesson_mark: bit errors a sequence under which a level of the curriculum is passed.
+        lessons: whether it begins with the shortest sequences; otherwise with all lengths.
+        lesson_mark: bit errors a sequence under which a lesson is passed.
         samples: estimates of one gradient that its variance is measured from.
     """
 
-    max_sequences: int = 40_000
-    batch_size: int = 64
+    max_sequences: int = 60_000
+    batch_size: int = 32
     learning_rate: float = 3e-3
     clip_norm: float = 10.0
-    check_every: int = 25
+    check_every: int = 50
     check_sequences: int = 128
-    lesson_mark: float = 0.5
+    lessons: bool = True
+    lesson_mark: float = 3.0
     samples: int = 64
+
+
+WHOLE = Schedule(batch_size=16, check_every=100, lessons=False)
+"""For machines that are soft, at least at first."""
+ANNEALED = {"addressing": "annealed", "soft_batches": 1000, "annealing": 500}
 
 
 def loss_of(machine: Machine, task: Task, batch: Batch) -> Tensor:
@@ -101,7 +121,8 @@ def log_variance(machine: Machine, task: Task, *, samples: int, seed: int = 0) -
 def train(
     kind: str, options: Mapping[str, Any], task: Task, schedule: Schedule, seed: int
 ) -> Outcome:
-    """One run, from the easiest level of the task to the task itself, until it is solved.
+    """One run, until the task is solved by the machine that it is to become: an annealed one is not
+    done before it chooses in every batch.
 
     Each row of the curve has "sequences", "seconds" (of CPU time, training alone), "level", the
     error at the full task and "log_variance".
@@ -111,7 +132,8 @@ def train(
     machine = MACHINES[kind](task.input_size, task.output_size, **options)
     optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
     metric = task.pass_mark[0]
-    level, sequences, seconds, errors = 1, 0, 0.0, float("inf")
+    level = 1 if schedule.lessons else task.max_difficulty
+    sequences, seconds, errors = 0, 0.0, float("inf")
     solved, rows = False, []
     while sequences < schedule.max_sequences and not solved:
         lesson = task.with_difficulty(level)
@@ -136,7 +158,8 @@ def train(
                 "log_variance": variance,
             }
         )
-        solved = task.solved({metric: errors})
+        finished = not isinstance(machine, DiscreteMachine) or machine.annealed
+        solved = finished and task.solved({metric: errors})
         # On to the first level that it cannot do yet: what carries over need not be learned again.
         while level < task.max_difficulty:
             lesson = task.with_difficulty(level)
@@ -152,12 +175,19 @@ def train(
     }
 
 
-def contestants() -> dict[str, tuple[str, dict[str, Any]]]:
-    """The machines that meet: name -> kind and options."""
-    found: dict[str, tuple[str, dict[str, Any]]] = {f"{SOFT} soft": (SOFT, dict(SIZES))}
-    for kind in CHOOSERS:
-        for estimator, options in ESTIMATORS.items():
-            found[f"{kind} {estimator}"] = (kind, SIZES | {"addressing": "discrete"} | options)
+def contestants() -> dict[str, tuple[str, dict[str, Any], Schedule]]:
+    """The machines that meet: name -> kind, options and schedule."""
+    found: dict[str, tuple[str, dict[str, Any], Schedule]] = {
+        f"{SOFT} soft": (SOFT, SIZES | LARGE, WHOLE)
+    }
+    dynamic = {name: value for name, value in SIZES.items() if name != "memory_init"}
+    for estimator, options in ESTIMATORS.items():
+        for chooser, kind, sizes, schedule in (
+            ("discrete-ntm", "discrete-ntm", SIZES | SMALL, Schedule()),
+            ("annealed discrete-ntm", "discrete-ntm", SIZES | LARGE | ANNEALED, WHOLE),
+            ("annealed dynamic-ntm", "dynamic-ntm", dynamic | LARGE | ANNEALED, WHOLE),
+        ):
+            found[f"{chooser} {estimator}"] = (kind, sizes | options, schedule)
     return found
 
 
@@ -176,12 +206,12 @@ def trial(
     )
 
 
-def trials(schedule: Schedule | None = None, task: Task | None = None) -> list[Trial]:
+def trials() -> list[Trial]:
     """A trial for each contestant."""
-    task = task or make_task("copy", **TASK)
+    task = make_task("copy", **TASK)
     return [
-        trial(name, kind, options, task, schedule or Schedule())
-        for name, (kind, options) in contestants().items()
+        trial(name, kind, options, task, schedule)
+        for name, (kind, options, schedule) in contestants().items()
     ]
 
 

@@ -150,26 +150,25 @@ _ERROR, _VARIANCE = "wrong bits per sequence", "log-variance of the gradient\nat
 _SOFT = MachineStyle(label="soft NTM", colour="#4d4d4d", marker="D", dashes=(0, (5, 1.4)))
 
 
-def estimator_figure(cells: Cells, kinds: Sequence[str], soft: str) -> Figure:
+def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figure:
     """A column for each kind of machine: error against sequences and time, and the variance of the
     gradient, a line for each estimator.
 
     Args:
         cells: as in `result.json`; a machine is called "<kind> <estimator>".
+        titles: kind -> what the figure calls it.
         soft: the machine without choices that stands in every column.
     """
     curves = {cell["machine"]: seeds_of(cell) for cell in cells}
     columns = {}
-    for kind in kinds:
+    for kind, title in titles.items():
         own = {
             name.removeprefix(f"{kind} "): seeds
             for name, seeds in curves.items()
             if name.startswith(f"{kind} ")
         }
         if own:
-            columns[machine_styles([kind])[kind].label] = own | (
-                {soft: curves[soft]} if soft in curves else {}
-            )
+            columns[title] = own | ({soft: curves[soft]} if soft in curves else {})
     panels = [
         Panel("bit_errors", "sequences", _ERROR, log=True, mark=0.1),
         Panel("bit_errors", "seconds", _ERROR, log=True, mark=0.1),
