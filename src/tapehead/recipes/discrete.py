@@ -1,8 +1,8 @@
 """The study `discrete/copy`: what it costs a machine to learn to copy when it reads and writes one
 row at a time, under each estimator of the gradient through its choices.
 
-A machine that chooses from its first batch on learns lesson by lesson. One that is soft at first, and
-annealed, finds its way as a soft machine does; what an estimator then has to do is to keep it.
+A machine that chooses from its first batch on learns lesson by lesson. One that is soft at first,
+and annealed, finds its way as a soft machine does; what an estimator then has to do is to keep it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -165,7 +165,7 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
     },
     "priority-sort": {
         # One layer learns sooner than the paper's two; a quarter of its 512 feed-forward units make
-        # cheaper steps. The feed-forward settings are not yet run to their end.
+        # cheaper steps.
         "ntm-lstm": SORT | {"machine_options": PLACES | {"num_layers": 1}},
         "ntm-feedforward": SORT
         | {

@@ -39,7 +39,8 @@ class Schedule:
     Attributes:
         max_updates: give up after so many batches.
         learning_rate, clip_norm: of Adam, and the norm that gradients are cut at.
-        entropy: reward for a nat of entropy of each step's choices.
+        entropy, last_entropy, entropy_updates: reward for a nat of entropy of each step's choices:
+            at first, at last, and over how many updates it falls from one to the other.
         first_level: where the curriculum begins.
         lesson_mark: share of wrong symbols, averaged over some updates, under which the
             curriculum goes one level up; of the 65 % that are of the level, as in the authors'
@@ -50,17 +51,26 @@ class Schedule:
         pass_mark: share of them that must be wholly right.
     """
 
-    max_updates: int = 1_000
+    max_updates: int = 2_000
     batch_size: int = 64
-    learning_rate: float = 1e-2
+    learning_rate: float = 3e-3
     clip_norm: float = 5.0
-    entropy: float = 0.05
+    # Choices that settle early settle wrong, and once they are sure nothing else is tried. Choices
+    # that never settle do not reach the far end of a tape.
+    entropy: float = 0.5
+    last_entropy: float = 0.01
+    entropy_updates: int = 800
     first_level: int = 1
     lesson_mark: float = 0.25
     patience: int = 20
     check_every: int = 50
     check_sequences: int = 200
     pass_mark: float = 0.95
+
+    def entropy_at(self, updates: int) -> float:
+        """The reward after so many updates."""
+        left = max(0.0, 1 - updates / self.entropy_updates)
+        return self.last_entropy + left * (self.entropy - self.last_entropy)
 
 
 class Drawn(NamedTuple):
@@ -98,7 +108,8 @@ def train_tapes(task: TapeTask, controller: str, schedule: Schedule, seed: int) 
         drawn = complexities(level, task.max_complexity, schedule.batch_size, generator)
         batch = task.batch(generator, drawn.counts)
         optimiser.zero_grad()
-        loss, run = machine.training_loss(*batch, entropy=schedule.entropy, generator=generator)
+        entropy = schedule.entropy_at(updates)
+        loss, run = machine.training_loss(*batch, entropy=entropy, generator=generator)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(machine.parameters(), schedule.clip_norm)
         optimiser.step()
