@@ -125,6 +125,12 @@ def test_complexities_are_the_published_mixture():
     assert drawn[of_level].min() == 4
 
 
+def test_the_reward_for_entropy_falls_to_its_last_value_and_stays():
+    schedule = tapes.Schedule(entropy=0.5, last_entropy=0.1, entropy_updates=4)
+    rewards = [schedule.entropy_at(updates) for updates in range(7)]
+    assert rewards == pytest.approx([0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1])
+
+
 def test_tapes_are_learned_from_the_easiest_on():
     task = TapeTask(kind="copy", num_symbols=3, max_complexity=2)
     schedule = tapes.Schedule(max_updates=300, batch_size=32, check_every=50)

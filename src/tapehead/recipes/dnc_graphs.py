@@ -48,7 +48,7 @@ CURRICULA = {
         ),
         {"final lesson": 99.0, "underground": 98.8},
         3,
-        600_000,
+        400_000,
     ),
     "shortest-path": Curriculum(
         (
@@ -57,7 +57,7 @@ CURRICULA = {
         ),
         {"final lesson": 64.0, "underground": 55.3},
         5,
-        300_000,
+        60_000,
     ),
     "inference": Curriculum(
         (
@@ -66,7 +66,7 @@ CURRICULA = {
         ),
         {"final lesson": 95.5, "family tree": 81.8},
         4,
-        300_000,
+        60_000,
     ),
 }
 
