@@ -51,14 +51,14 @@ class Schedule:
         pass_mark: share of them that must be wholly right.
     """
 
-    max_updates: int = 2_000
+    max_updates: int = 2_500
     batch_size: int = 64
     learning_rate: float = 3e-3
     clip_norm: float = 5.0
     # Choices that settle early settle wrong, and once they are sure nothing else is tried. Choices
     # that never settle do not reach the far end of a tape.
     entropy: float = 0.5
-    last_entropy: float = 0.01
+    last_entropy: float = 0.1
     entropy_updates: int = 800
     first_level: int = 1
     lesson_mark: float = 0.25
