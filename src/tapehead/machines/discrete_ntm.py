@@ -34,7 +34,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
         similarity: "cosine", "dot", "euclidean" or "manhattan".
         read_first: read the memory before this step's write; if false, after it.
         memory_init: the memory at the start: "constant", "learned", "random" or "uniform"; see
-            `NTM`.
+            `NTM`. Where all rows are alike, no choice between them is better than another.
         head_init: where the heads point before training: "focused" or "random"; see `NTM`.
         backend: of soft batches: "auto", "reference" or "cpu"; see `NTM`. Choices have the
             reference alone.
@@ -65,7 +65,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
         shift_range: int = 1,
         similarity: str = "cosine",
         read_first: bool = True,
-        memory_init: str = "constant",
+        memory_init: str = "uniform",
         head_init: str = "focused",
         backend: str = "auto",
         addressing: str = "discrete",
