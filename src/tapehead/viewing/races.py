@@ -33,7 +33,7 @@ Cells = Sequence[Mapping[str, Any]]
 class Panel(NamedTuple):
     """A row of a race: what is drawn over what.
 
-    `mark`: a value under which the task counts as solved.
+    `mark`: a value under which the task counts as solved. `least`: lower values stand here.
     """
 
     metric: str
@@ -41,6 +41,7 @@ class Panel(NamedTuple):
     ylabel: str
     log: bool = False
     mark: float | None = None
+    least: float = -np.inf
 
 
 def seeds_of(cell: Mapping[str, Any]) -> list[Seed]:
@@ -115,12 +116,10 @@ def race_figure(
 
 
 _X = {"sequences": ("sequences seen (thousands)", 1e-3), "seconds": ("CPU time of training (s)", 1)}
-_FLOOR = 1e-2
-"""Of a logarithmic axis: no wrong bit at all stands here."""
 
 
 def _race(axes: Axes, seeds: Sequence[Seed], panel: Panel, style: MachineStyle) -> None:
-    scale, least = _X[panel.x][1], _FLOOR if panel.log else -np.inf
+    scale, least = _X[panel.x][1], panel.least
     axis, values = over_seeds(seeds, kind="check", x=panel.x, metric=panel.metric)
     axis, values = axis * scale, np.maximum(values, least)
     for seed in seeds:
@@ -147,6 +146,8 @@ def _share_limits(row: Sequence[Axes]) -> None:
 
 
 _ERROR, _VARIANCE = "wrong bits per sequence", "log-variance of the gradient\nat a logit"
+_NO_ERROR, _NO_VARIANCE = 1e-2, -40.0
+"""Where on an axis no wrong bit at all stands, and choices so sure that nothing varies."""
 _SOFT = MachineStyle(label="soft NTM", colour="#4d4d4d", marker="D", dashes=(0, (5, 1.4)))
 
 
@@ -170,9 +171,9 @@ def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figu
         if own:
             columns[title] = own | ({soft: curves[soft]} if soft in curves else {})
     panels = [
-        Panel("bit_errors", "sequences", _ERROR, log=True, mark=0.1),
-        Panel("bit_errors", "seconds", _ERROR, log=True, mark=0.1),
-        Panel("log_variance", "sequences", _VARIANCE),
+        Panel("bit_errors", "sequences", _ERROR, log=True, mark=0.1, least=_NO_ERROR),
+        Panel("bit_errors", "seconds", _ERROR, log=True, mark=0.1, least=_NO_ERROR),
+        Panel("log_variance", "sequences", _VARIANCE, least=_NO_VARIANCE),
     ]
     return race_figure(columns, panels, ESTIMATORS | {soft: _SOFT})
 
@@ -195,7 +196,7 @@ def task_figure(cells: Cells, titles: Mapping[str, str]) -> Figure:
             label = f"{machine_styles([kind])[kind].label}, {look.label}"
             styles[name] = dataclasses.replace(look, label=label)
     panels = [
-        Panel("bit_errors", "sequences", _ERROR, log=True, mark=0.1),
-        Panel("bit_errors", "seconds", _ERROR, log=True, mark=0.1),
+        Panel("bit_errors", "sequences", _ERROR, log=True, mark=0.1, least=_NO_ERROR),
+        Panel("bit_errors", "seconds", _ERROR, log=True, mark=0.1, least=_NO_ERROR),
     ]
     return race_figure(columns, panels, styles)
