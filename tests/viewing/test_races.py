@@ -36,6 +36,7 @@ def curve(*errors, variance=-3.0):
 REINFORCE = cell(
     "discrete-ntm reinforce", [curve(8.0, 4.0, 2.0), curve(8.0, 0.0), curve(9.0, 6.0, 6.0)],
     [False, True, False],
+    options={"machine": {}},
 )  # fmt: skip
 SOFT = cell("ntm soft", [curve(3.0, 1.0, variance=None)], [False])
 
@@ -64,6 +65,20 @@ def test_estimators_race_over_sequences_and_time():
     assert medians(time)[0].get_xdata().tolist() == [2.0, 4.0, 6.0]
     # The soft machine makes no choice whose gradient could vary.
     assert len(medians(variance)) == 1
+
+
+def test_the_soft_part_of_an_annealed_race_is_shaded():
+    machine = {"addressing": "annealed", "soft_batches": 60, "annealing": 40}
+    options = {"machine": machine, "schedule": {"batch_size": 20}}
+    annealed = REINFORCE | {"machine": "annealed discrete-ntm reinforce", "options": options}
+    titles = {"discrete-ntm": "at once", "annealed discrete-ntm": "annealed"}
+    figure = estimator_figure([REINFORCE, annealed, SOFT], titles, "ntm soft")
+    shades = {
+        (axes.get_xlabel(), patch.get_x(), patch.get_width())
+        for axes in figure.axes
+        for patch in axes.patches
+    }
+    assert shades == {("sequences seen (thousands)", 0.0, 2.0)}
 
 
 def test_a_column_for_each_task():

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +64,7 @@ def race_figure(
     panels: Sequence[Panel],
     styles: Mapping[str, MachineStyle],
     *,
+    discrete_from: Mapping[str, int] = MappingProxyType({}),
     width: Number = DOUBLE,
 ) -> Figure:
     """A column for each machine or task, a row for each panel, one legend for all.
@@ -74,6 +76,7 @@ def race_figure(
         columns: title -> contestant -> learning curves. A contestant without a panel's metric is
             left out of it.
         styles: the look of every contestant.
+        discrete_from: title -> sequences after which the machines of that column are soft no more.
         width: millimetres.
     """
     left, between, right, height, gap = 15.0, 16.0, 4.0, 36.0, 12.0
@@ -101,6 +104,8 @@ def race_figure(
             axes.set_ylabel(panel.ylabel if not number else "")
             if panel.mark is not None:
                 axes.axhline(panel.mark, color=FAINT, lw=0.6, dashes=(2, 2), zorder=0)
+            if panel.x == "sequences" and title in discrete_from:
+                _soft_until(axes, discrete_from[title] * _X[panel.x][1])
             if not row:
                 axes.set_title(title)
             letter(axes, "abcdefghij"[row * len(columns) + number], 11.0)
@@ -116,6 +121,14 @@ def race_figure(
 
 
 _X = {"sequences": ("sequences seen (thousands)", 1e-3), "seconds": ("CPU time of training (s)", 1)}
+
+
+def _soft_until(axes: Axes, sequences: float) -> None:
+    axes.axvspan(0, sequences, color=FAINT, alpha=0.15, lw=0, zorder=0)
+    axes.text(
+        sequences, 0.03, "soft, or partly ", transform=axes.get_xaxis_transform(), ha="right",
+        va="bottom", fontsize=SMALL, color=FAINT, zorder=0,
+    )  # fmt: skip
 
 
 def _race(axes: Axes, seeds: Sequence[Seed], panel: Panel, style: MachineStyle) -> None:
@@ -161,7 +174,7 @@ def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figu
         soft: the machine without choices that stands in every column.
     """
     curves = {cell["machine"]: seeds_of(cell) for cell in cells}
-    columns = {}
+    columns, discrete_from = {}, {}
     for kind, title in titles.items():
         own = {
             name.removeprefix(f"{kind} "): seeds
@@ -170,12 +183,17 @@ def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figu
         }
         if own:
             columns[title] = own | ({soft: curves[soft]} if soft in curves else {})
+            options = next(cell["options"] for cell in cells if cell["machine"].startswith(kind))
+            if options["machine"].get("addressing") == "annealed":
+                batches = options["machine"]["soft_batches"] + options["machine"]["annealing"]
+                discrete_from[title] = batches * options["schedule"]["batch_size"]
     panels = [
         Panel("bit_errors", "sequences", _ERROR, log=True, mark=0.1, least=_NO_ERROR),
         Panel("bit_errors", "seconds", _ERROR, log=True, mark=0.1, least=_NO_ERROR),
         Panel("log_variance", "sequences", _VARIANCE, least=_NO_VARIANCE),
     ]
-    return race_figure(columns, panels, ESTIMATORS | {soft: _SOFT})
+    styles = ESTIMATORS | {soft: _SOFT}
+    return race_figure(columns, panels, styles, discrete_from=discrete_from)
 
 
 def task_figure(cells: Cells, titles: Mapping[str, str]) -> Figure:
