@@ -48,7 +48,7 @@ CURRICULA = {
         ),
         {"final lesson": 99.0, "underground": 98.8},
         3,
-        400_000,
+        1_000_000,
     ),
     "shortest-path": Curriculum(
         (
