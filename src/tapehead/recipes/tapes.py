@@ -25,9 +25,9 @@ PUBLISHED = {
     "lstm": dict.fromkeys(KINDS, 0.0) | {"copy": 1.0, "duplicated-input": 1.0},
 }
 
-FIRST_LEVELS = {"reverse": 4, "forward-reverse": 4}
+FIRST_LEVELS = {"duplicated-input": 3, "reverse": 4, "forward-reverse": 4}
 """Where it is not 1. On tapes of one symbol whoever writes at once is right, and a machine that has
-learned so did not find out that longer ones must be reversed; copying, it only learned that way."""
+learned so did not find out what longer ones ask for; copying, it only learned that way."""
 AVERAGED = 0.8
 """Weight of what came before in the average of wrong symbols."""
 
