@@ -126,7 +126,7 @@ _X = {"sequences": ("sequences seen (thousands)", 1e-3), "seconds": ("CPU time o
 def _soft_until(axes: Axes, sequences: float) -> None:
     axes.axvspan(0, sequences, color=FAINT, alpha=0.15, lw=0, zorder=0)
     axes.text(
-        0.02, 0.03, "soft, or partly", transform=axes.transAxes, va="bottom", fontsize=SMALL,
+        0.02, 0.03, "soft, or\npartly", transform=axes.transAxes, va="bottom", fontsize=SMALL,
         color=FAINT, zorder=0,
     )  # fmt: skip
 
