@@ -150,6 +150,7 @@ def reproduce(
     """
     from tapehead.recipes.reproduce import check_jobs, default_workers, plan, run_jobs
     from tapehead.recipes.results import write_result
+    from tapehead.tasks import make_task
     from tapehead.tasks.graphs.maps import underground
     from tapehead.training.provenance import provenance
     from tapehead.viewing.lessons import lessons_figure
@@ -185,7 +186,8 @@ def reproduce(
         TASKS[0], source=f"{PAPER}, Methods and Extended Data Tables 3 to 5"
     )
     result = write_result(folder, whole, cells, facts)
-    save(lessons_figure(climbs), folder / "figure.png")
+    lessons = {task: make_task(task).max_difficulty for task in climbs}
+    save(lessons_figure(climbs, lessons), folder / "figure.png")
     return result
 
 

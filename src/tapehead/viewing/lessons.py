@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tapehead.viewing.style import (
     DOUBLE,
+    FAINT,
     Number,
     machine_styles,
     new_figure,
@@ -20,12 +21,17 @@ Climb = Sequence[tuple[int, int]]
 
 @styled
 def lessons_figure(
-    climbs: Mapping[str, Sequence[Climb]], *, machine: str = "dnc", width: Number = DOUBLE
+    climbs: Mapping[str, Sequence[Climb]],
+    lessons: Mapping[str, int],
+    *,
+    machine: str = "dnc",
+    width: Number = DOUBLE,
 ) -> Figure:
-    """One panel for each task, one line for each seed.
+    """One panel for each task, one line for each seed, and the last lesson as a broken line.
 
     Args:
         climbs: by task, for each seed (sequences, lesson) of its reports.
+        lessons: by task, how many there are.
     """
     style = machine_styles([machine])[machine]
     gap, left, panel = 12.0, 10.0, 34.0
@@ -34,14 +40,12 @@ def lessons_figure(
     for number, (task, seeds) in enumerate(climbs.items()):
         axes = place(figure, left + number * (across + gap), 7, across, panel)
         open_frame(axes)
-        highest = 1
         for climb in seeds:
-            sequences, lessons = zip(*climb, strict=True)
-            axes.step(
-                [count / 1000 for count in sequences], lessons, where="post", color=style.colour
-            )
-            highest = max(highest, *lessons)
-        axes.set_ylim(0.5, highest + 0.5)
+            sequences, at = zip(*climb, strict=True)
+            axes.step([count / 1000 for count in sequences], at, where="post", color=style.colour)
+        axes.axhline(lessons[task], color=FAINT, lw=0.6, dashes=(2, 2), zorder=0)
+        axes.set_xlim(left=0)
+        axes.set_ylim(0, lessons[task] + 1)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title(task)
         axes.set_xlabel("sequences seen (thousands)")
