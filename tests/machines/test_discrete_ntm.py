@@ -9,6 +9,7 @@ from tapehead.machines import address_estimator
 from tapehead.machines.discrete_ntm import DiscreteNTM
 from tapehead.machines.ntm import NTM
 from tapehead.ops.estimators import addresses
+from tapehead.ops.ntm.cpu import calls
 
 STEPS, ROWS, BATCH = 2, 3, 20_000
 CERTAIN = 5.0  # standard errors
@@ -289,7 +290,11 @@ def test_soft_batches_come_before_the_annealing_and_are_those_of_the_plain_machi
     assert (machine.trace(INPUT).weights == 1).any()
 
 
-def test_soft_batches_take_the_kernel_where_there_is_one():
+def test_soft_addresses_take_the_kernel_where_there_is_one(monkeypatch):
+    called = []
+    kernel = calls.forward
+    monkeypatch.setattr(calls, "forward", lambda *a, **k: called.append(a) or kernel(*a, **k))
+
     def gradients(backend):
         torch.manual_seed(0)
         machine = DiscreteNTM(
@@ -297,11 +302,15 @@ def test_soft_batches_take_the_kernel_where_there_is_one():
             addressing="soft", backend=backend,
         )  # fmt: skip
         machine.training_loss(x, costs)[0].backward()
+        y = machine(x)[0].detach()
+        assert len(called) == (2 if backend == "cpu" else 0)
+        torch.testing.assert_close(y, machine.trace(x).y.detach(), rtol=1e-4, atol=1e-5)
         # What an estimator learns is not touched by a soft batch.
         return [p.grad for name, p in machine.named_parameters() if "estimator" not in name]
 
     x = torch.randn(3, STEPS, 2, generator=torch.Generator().manual_seed(1))
-    for got, want in zip(gradients("cpu"), gradients("reference"), strict=True):
+    wanted = gradients("reference")
+    for got, want in zip(gradients("cpu"), wanted, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-6)
 
 

@@ -58,6 +58,7 @@ def test_one_curriculum_from_training_to_the_table(tmp_path, monkeypatch):
     lesson, *accuracies = made["cells"]
     assert (lesson["values"], lesson["published"], lesson["solved"]) == ([1], 17, 0)
     assert lesson["sequences"] == [32]
+    assert lesson["begun"] == [{"1": 32}]
     assert [cell["test"] for cell in accuracies] == [
         "inference, lesson reached",
         "inference, final lesson",

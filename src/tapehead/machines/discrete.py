@@ -164,7 +164,10 @@ class DiscreteMachine(Machine):
         *,
         lengths: Int[Tensor, " batch"] | None = None,
     ) -> tuple[Float[Tensor, "batch time output"], Any]:
-        run = self._run(x, state, lengths, keep=False)
+        start = self._start(x, state, lengths)
+        if self._soft_now():
+            return self.run_soft(x, start, lengths)
+        run = self.run(x, start, self._chooser(x), lengths=lengths)
         return run.y, run.state
 
     def trace(
@@ -174,7 +177,9 @@ class DiscreteMachine(Machine):
         *,
         lengths: Int[Tensor, " batch"] | None = None,
     ) -> Trace:
-        run = self._run(x, state, lengths, keep=True)
+        start = self._start(x, state, lengths)
+        choose = addresses.soft if self._soft_now() else self._chooser(x)
+        run = self.run(x, start, choose, lengths=lengths, keep=True)
         return Trace(run.y, run.state, run.inner)
 
     def training_loss(
@@ -243,20 +248,18 @@ class DiscreteMachine(Machine):
         """The chance that a batch of an annealed machine is soft."""
         return 1 - (self.batches_seen.item() - self.soft_batches) / self.annealing
 
-    def _run(self, x, state, lengths, *, keep) -> Run:
+    def _start(self, x, state, lengths):
         self._check_input(x, lengths)
         start = self.initial_state(x.shape[0])
-        if state is not None:
-            check_state(state, start)
-            start = state
-        if self._soft_now():
-            choose = addresses.soft
-        elif self.training:
-            noise = self.address_estimator.noise(x)
-            choose = self.address_estimator.chooser(noise)
-        else:
-            choose = addresses.hard
-        return self.run(x, start, choose, lengths=lengths, keep=keep)
+        if state is None:
+            return start
+        check_state(state, start)
+        return state
+
+    def _chooser(self, x: Tensor) -> Chooser:
+        if not self.training:
+            return addresses.hard
+        return self.address_estimator.chooser(self.address_estimator.noise(x))
 
 
 def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:

@@ -34,10 +34,10 @@ class DiscreteNTM(DiscreteMachine, NTM):
         similarity: "cosine", "dot", "euclidean" or "manhattan".
         read_first: read the memory before this step's write; if false, after it.
         memory_init: the memory at the start: "constant", "learned", "random" or "uniform"; see
-            `NTM`. Where all rows are alike, no choice between them is better than another.
+            `NTM`. Empty rows that differ can be told apart by content.
         head_init: where the heads point before training: "focused" or "random"; see `NTM`.
-        backend: of soft batches: "auto", "reference" or "cpu"; see `NTM`. Choices have the
-            reference alone.
+        backend: of soft addresses: "auto", "reference" or "cpu"; see `NTM`. Choices, and traces of
+            either, have the reference alone.
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
         annealing: training batches that "annealed" takes from soft to discrete.
         soft_batches: training batches of "annealed" before that, all of them soft.

@@ -26,7 +26,7 @@ PAPER = "not published: estimators of Williams 1992, Tucker et al. 2017, Grathwo
 SEEDS = tuple(range(5))
 TASK = {"max_length": 10, "num_bits": 8}
 
-# Rows must differ from the start: nothing else tells empty ones apart.
+# Empty rows that differ can be told apart by content.
 SIZES = {"memory_size": 16, "word_size": 12, "memory_init": "uniform"}
 # An LSTM would keep the short sequences that lessons begin with in its own state, and find no use
 # for the memory later.

@@ -274,6 +274,7 @@ def cells_of(
             "metric": "lesson reached",
             "unit": "1",
             "values": [one["lesson"] for one in judged],
+            "begun": [_begun(one["climb"]) for one in judged],
             "published": lessons,
             "source": source,
         }
@@ -292,3 +293,8 @@ def cells_of(
             }
         )
     return cells
+
+
+def _begun(climb: Sequence[tuple[int, int]]) -> dict[str, int]:
+    """The sequences after which each lesson was first reported."""
+    return {str(lesson): sequences for sequences, lesson in reversed(climb)}

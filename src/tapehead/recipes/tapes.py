@@ -55,8 +55,8 @@ class Schedule:
     batch_size: int = 64
     learning_rate: float = 3e-3
     clip_norm: float = 5.0
-    # Choices that settle early settle wrong, and once they are sure nothing else is tried. Choices
-    # that never settle do not reach the far end of a tape.
+    # Much at first, so that no choice is sure before it can tell right from wrong; never nothing,
+    # as a choice that is sure tries nothing else.
     entropy: float = 0.5
     last_entropy: float = 0.1
     entropy_updates: int = 800

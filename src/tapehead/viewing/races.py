@@ -183,7 +183,8 @@ def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figu
         }
         if own:
             columns[title] = own | ({soft: curves[soft]} if soft in curves else {})
-            options = next(cell["options"] for cell in cells if cell["machine"].startswith(kind))
+            first = f"{kind} {next(iter(own))}"
+            options = next(cell["options"] for cell in cells if cell["machine"] == first)
             if options["machine"].get("addressing") == "annealed":
                 batches = options["machine"]["soft_batches"] + options["machine"]["annealing"]
                 discrete_from[title] = batches * options["schedule"]["batch_size"]

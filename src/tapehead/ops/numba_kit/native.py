@@ -192,8 +192,8 @@ def _own_temporary_folder() -> Path:
 
 
 class _notice:
-    """Says once a name that a compilation runs, if it still runs after three seconds: loading
-    from the cache takes less, even where other work holds the processor."""
+    """Says once a name that a compilation runs, if it still runs after three seconds: to load
+    from the cache can take more than one where other work holds the processor."""
 
     _said: ClassVar[set[str]] = set()
 
