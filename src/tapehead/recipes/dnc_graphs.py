@@ -297,4 +297,7 @@ def cells_of(
 
 def _begun(climb: Sequence[tuple[int, int]]) -> dict[str, int]:
     """The sequences after which each lesson was first reported."""
-    return {str(lesson): sequences for sequences, lesson in reversed(climb)}
+    begun: dict[str, int] = {}
+    for sequences, lesson in climb:
+        begun.setdefault(str(lesson), sequences)
+    return begun
