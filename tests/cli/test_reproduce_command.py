@@ -51,7 +51,7 @@ def test_from_nothing_to_result_and_figure(call, tmp_path):
     line = complaint(
         call("reproduce", "ntm/copy", *TINY, "--max-sequences=24", "--seeds=3", "--resume"), 1
     )
-    assert "was trained with max_sequences 16 and the recipe now has 24" in line
+    assert "cannot resume: max_sequences was 16 and is now 24" in line
 
 
 def test_the_other_setting_keeps_its_cells(call, tmp_path):

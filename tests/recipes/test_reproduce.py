@@ -128,11 +128,33 @@ def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     with pytest.raises(TapeheadError, match="already holds a run: --resume goes on with it"):
         check_jobs(tiny, resume=False)
     changed = [replace(job, config=replace(job.config, learning_rate=0.5)) for job in tiny]
-    with pytest.raises(TapeheadError, match=r"learning_rate 0\.\d+ and the recipe now has 0\.5"):
+    message = r"seed-0: cannot resume: learning_rate was 0\.\d+ and is now 0\.5; .* --runs names"
+    with pytest.raises(TapeheadError, match=message):
         check_jobs(changed, resume=True)
     elsewhere = [replace(job, config=replace(job.config, threads=2)) for job in tiny]
     check_jobs(elsewhere, resume=True)
     assert read_config(tiny[0].path).threads == 1
+
+
+def test_a_finished_run_goes_on_where_the_recipe_asks_for_more(tiny):
+    def lasting(sequences, **manner):
+        longer = {"schedule": "constant", "max_sequences": sequences}
+        return [replace(tiny[1], config=replace(tiny[1].config, **longer, **manner))]
+
+    def watch(statuses):
+        pass
+
+    assert run_jobs(lasting(16), workers=1, watch=watch)["lstm"][0]["sequences"] == 16
+    check_jobs(lasting(32), resume=True)
+    assert run_jobs(lasting(32), workers=1, watch=watch)["lstm"][0]["sequences"] == 32
+    path = tiny[1].path
+    # A row for each report and, at either end, one for the validation.
+    assert [row["sequences"] for row in read_metrics(path)] == [8, 16, 16, 24, 32, 32]
+
+    # In another manner it would come out the same.
+    seen = []
+    run_jobs(lasting(32, checkpoint_every=5.0), workers=1, watch=seen.append)
+    assert {status.state for statuses in seen for status in statuses} == {"done"}
 
 
 def test_ctrl_c_stops_the_runs_saved_and_resume_finishes_them(tiny):

@@ -32,6 +32,7 @@ from tapehead.training import (
 )
 from tapehead.training.failures import stop_on_signal
 from tapehead.training.files import clear_errors
+from tapehead.training.resuming import MANNER, check_resumable, differing
 
 State = Literal["waiting", "running", "done", "failed"]
 POLL = 0.2
@@ -68,8 +69,6 @@ class JobStatus:
 
 
 Watcher = Callable[[Sequence[JobStatus]], None]
-
-_HARMLESS = ("checkpoint_every", "device", "threads")
 
 
 def plan(
@@ -121,7 +120,8 @@ def check_jobs(jobs: Sequence[Job], *, resume: bool) -> None:
     """Look at what is in the folders of the runs already.
 
     Raises:
-        TapeheadError: there are runs and `resume` is not set, or they have other settings.
+        TapeheadError: there are runs and `resume` is not set, or they have other settings than a
+            resumed run may change.
     """
     for job in jobs:
         if not (job.path / "config.json").exists():
@@ -131,25 +131,23 @@ def check_jobs(jobs: Sequence[Job], *, resume: bool) -> None:
                 f"{job.path} already holds a run: --resume goes on with it, --runs names another "
                 "folder"
             )
-        found, wanted = read_config(job.path).to_dict(), job.config.to_dict()
-        for name, value in wanted.items():
-            if found[name] != value and name not in _HARMLESS:
-                raise TapeheadError(
-                    f"{job.path} was trained with {name} {found[name]!r} and the recipe now has "
-                    f"{value!r}: --runs names another folder"
-                )
+        try:
+            check_resumable(read_config(job.path), job.config)
+        except TapeheadError as error:
+            raise TapeheadError(f"{job.path}: {error}; --runs names another folder") from None
 
 
 def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, dict[int, Any]]:
     """Train them all; returns each run's `result.json` by contestant and seed.
 
-    Runs that are done already are not run again. When one fails the others still go on.
+    Runs that are done already are not run again; one that was done with fewer sequences goes on.
+    When one fails the others still go on.
 
     Raises:
         TapeheadError: some failed; names the first.
         Stopped: SIGINT or SIGTERM arrived; every run has saved its state.
     """
-    results = {job.path: read_result(job.path) for job in jobs}
+    results = {job.path: _result_of(job) for job in jobs}
     waiting = [job for job in jobs if results[job.path] is None]
     running: dict[Path, tuple[SpawnProcess, Connection]] = {}
     errors: dict[Path, str] = {}
@@ -258,6 +256,14 @@ def _train(settings: dict[str, Any], path: Path, log: Path, answers: Connection)
             traceback.print_exc()  # into the log
         answers.send(str(error) or type(error).__name__)
         raise SystemExit(1) from None
+
+
+def _result_of(job: Job) -> dict[str, Any] | None:
+    """Of a run that is done, if it was done with these settings."""
+    result = read_result(job.path)
+    if result and set(differing(read_config(job.path), job.config)) <= set(MANNER):
+        return result
+    return None
 
 
 def _last_row(path: Path) -> dict[str, Any] | None:

@@ -12,15 +12,9 @@ from tapehead.training.reporting import Reporter
 from tapehead.training.run import RunDirectory, read_config, read_result
 from tapehead.training.session import Session
 
-MAY_CHANGE = (
-    "max_sequences",
-    "stop_when_solved",
-    "test_sequences",
-    "checkpoint_every",
-    "device",
-    "threads",
-    "deterministic",
-)
+MANNER = ("checkpoint_every", "device", "threads", "deterministic")
+"""Options that say how a run is done, not what comes out of it."""
+MAY_CHANGE = ("max_sequences", "stop_when_solved", "test_sequences", *MANNER)
 """Options that a resumed run may change; any other would make it a run of neither setting."""
 
 
@@ -41,7 +35,7 @@ def open_run(
             raise TapeheadError(f"{path} holds a run already: resume it, or choose another folder")
         else:
             earlier = read_config(path)
-            _check_same(earlier, config)
+            check_resumable(earlier, config)
             if earlier != config or read_result(path) is None:
                 run.go_on(config)
     except BaseException:
@@ -74,14 +68,27 @@ def restore_latest(
         run.cut_metrics(session.progress.metrics_bytes)
 
 
-def _check_same(earlier: TrainConfig, config: TrainConfig) -> None:
+def check_resumable(earlier: TrainConfig, config: TrainConfig) -> None:
+    """
+    Raises:
+        TapeheadError: a run of the earlier settings cannot go on with these.
+    """
     allowed = list(MAY_CHANGE)
     if config.schedule != "constant" or config.curriculum == "linear":
         allowed.remove("max_sequences")  # it decides the course of these
-    for option in fields(TrainConfig):
-        before, now = getattr(earlier, option.name), getattr(config, option.name)
-        if before != now and option.name not in allowed:
+    for option in differing(earlier, config):
+        if option not in allowed:
+            before, now = getattr(earlier, option), getattr(config, option)
             raise TapeheadError(
-                f"cannot resume: {option.name} was {before!r} and is now {now!r}; "
+                f"cannot resume: {option} was {before!r} and is now {now!r}; "
                 f"only {', '.join(allowed)} may change"
             )
+
+
+def differing(earlier: TrainConfig, config: TrainConfig) -> list[str]:
+    """Names of the options that two settings do not share."""
+    return [
+        option.name
+        for option in fields(TrainConfig)
+        if getattr(earlier, option.name) != getattr(config, option.name)
+    ]
