@@ -89,6 +89,13 @@ class DiscreteMachine(Machine):
         return self.addressing != "soft"
 
     @property
+    def still_soft(self) -> bool:
+        """Whether every batch of training is soft as yet; true of a machine that stays so."""
+        return self.addressing == "soft" or (
+            self.addressing == "annealed" and self._softness() >= 1
+        )
+
+    @property
     def annealed(self) -> bool:
         """Whether an annealed machine has come to the end of its softness; true of others."""
         return self.addressing != "annealed" or self._softness() <= 0

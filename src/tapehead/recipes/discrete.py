@@ -86,9 +86,13 @@ def loss_of(machine: Machine, task: Task, batch: Batch) -> Tensor:
     return task.loss(machine(batch.inputs, lengths=batch.lengths)[0], batch)
 
 
-def errors_of(machine: Machine, task: Task, sequences: int, seed: int) -> float:
-    """The score of the pass mark on fresh sequences, addresses hard."""
-    machine.eval()
+def errors_of(
+    machine: Machine, task: Task, sequences: int, seed: int, *, as_trained: bool = False
+) -> float:
+    """The score of the pass mark on fresh sequences, addresses hard; `as_trained`: soft, if every
+    batch of the machine is so as yet."""
+    soft = as_trained and isinstance(machine, DiscreteMachine) and machine.still_soft
+    machine.train(soft)
     with torch.no_grad():
         batch = task.batch(torch.Generator().manual_seed(seed), sequences)
         outputs, _ = machine(batch.inputs, lengths=batch.lengths)
@@ -160,9 +164,11 @@ def train(
         finished = not isinstance(machine, DiscreteMachine) or machine.annealed
         solved = finished and task.solved({metric: errors})
         # On to the first level that it cannot do yet: what carries over need not be learned again.
+        # A soft machine does not do with hard addresses what it was never trained to do.
         while level < task.max_difficulty:
             lesson = task.with_difficulty(level)
-            if errors_of(machine, lesson, count, fresh) >= schedule.lesson_mark:
+            now = errors_of(machine, lesson, count, fresh, as_trained=True)
+            if now >= schedule.lesson_mark:
                 break
             level += 1
     return {
