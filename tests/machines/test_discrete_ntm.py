@@ -290,6 +290,29 @@ def test_soft_batches_come_before_the_annealing_and_are_those_of_the_plain_machi
     assert (machine.trace(INPUT).weights == 1).any()
 
 
+def test_soft_batches_of_an_annealed_machine_may_pay_for_entropy():
+    lengths = torch.tensor([STEPS - 1])
+    phases = {"addressing": "annealed", "soft_batches": 9}
+    free = small({"estimator": "reinforce"}, **phases)
+    paying = small({"estimator": "reinforce"}, **phases, soft_entropy_cost=0.5)
+
+    def answered(y):
+        return costs(y) * (torch.arange(STEPS) < lengths)
+
+    plain, outputs = free.training_loss(INPUT, answered, lengths=lengths)
+    loss, y = paying.training_loss(INPUT, answered, lengths=lengths)
+    torch.testing.assert_close(y[:, : STEPS - 1], outputs[:, : STEPS - 1], rtol=1e-5, atol=1e-6)
+    weights = free.trace(INPUT, lengths=lengths).weights[:, : STEPS - 1]
+    entropy = -(weights * weights.log()).sum()
+    torch.testing.assert_close(loss - plain, 0.5 * entropy, rtol=1e-5, atol=1e-6)
+    (of_entropy,) = torch.autograd.grad(entropy, free.interface.weight)
+    (without,) = torch.autograd.grad(plain, free.interface.weight)
+    (with_it,) = torch.autograd.grad(loss, paying.interface.weight)
+    torch.testing.assert_close(with_it - without, 0.5 * of_entropy, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=r"soft_entropy_cost must be at least 0, got -1\.0"):
+        DiscreteNTM(2, 2, soft_entropy_cost=-1.0)
+
+
 def test_soft_addresses_take_the_kernel_where_there_is_one(monkeypatch):
     called = []
     kernel = calls.forward

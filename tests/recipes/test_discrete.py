@@ -87,6 +87,36 @@ def test_an_annealed_machine_is_not_done_while_it_is_soft():
     assert discrete.train(*contestant("ntm soft"), task, long, 0)["sequences"] == 16
 
 
+def test_lessons_judge_a_machine_soft_while_it_has_never_chosen():
+    kind, options, _ = discrete.contestants()["annealed dynamic-ntm reinforce"]
+    options = {**options, "soft_batches": 3, "annealing": 2}
+    machine = discrete.MACHINES[kind](TASK.input_size, TASK.output_size, **options)
+    largest = []
+
+    def watch(run):
+        def watched(*args, **kwargs):
+            done = run(*args, **kwargs)
+            largest.append(done.weights.amax(-1).min().item())
+            return done
+
+        return watched
+
+    machine.run = watch(machine.run)
+
+    def hard(**how):
+        largest.clear()
+        discrete.errors_of(machine, TASK, 5, 0, **how)
+        assert machine.training
+        return largest == [1.0]
+
+    assert hard()
+    assert not hard(as_trained=True)
+    machine.batches_seen.fill_(3)  # the first coin is still sure to say soft
+    assert not hard(as_trained=True)
+    machine.batches_seen.fill_(4)
+    assert hard(as_trained=True)
+
+
 def test_a_study_writes_its_result_and_figure(tmp_path):
     trials = [
         discrete.trial(name, *contestant(name), TASK, SHORT)

@@ -58,6 +58,7 @@ class DiscreteMachine(Machine):
         *,
         annealing: int,
         soft_batches: int,
+        soft_entropy_cost: float,
         context_size: int,
         estimator: str,
         baseline: str,
@@ -70,7 +71,9 @@ class DiscreteMachine(Machine):
         check_at_least(1, annealing=annealing)
         check_at_least(0, soft_batches=soft_batches)
         self.addressing, self.annealing = addressing, annealing
-        self.soft_batches = soft_batches
+        if soft_entropy_cost < 0:
+            raise ValueError(f"soft_entropy_cost must be at least 0, got {soft_entropy_cost!r}")
+        self.soft_batches, self.soft_entropy_cost = soft_batches, soft_entropy_cost
         self.address_estimator = AddressEstimator(
             self.choices,
             self.rows,
@@ -210,8 +213,7 @@ class DiscreteMachine(Machine):
         if self.training:
             self.batches_seen += 1
         if soft:
-            y, _ = self.run_soft(x, self.initial_state(x.shape[0]), lengths)
-            return costs(y).sum(1).mean(), y.detach()
+            return self._soft_loss(x, costs, lengths)
         estimate = self.estimate(x, costs, lengths=lengths, generator=generator)
         return estimate.loss, estimate.outputs
 
@@ -245,6 +247,21 @@ class DiscreteMachine(Machine):
         """Outputs and state with soft addresses; for a machine that has a faster way to them."""
         run = self.run(x, state, addresses.soft, lengths=lengths)
         return run.y, run.state
+
+    def _soft_loss(
+        self, x: Tensor, costs: Callable[[Tensor], Tensor], lengths: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        start = self._start(x, None, lengths)
+        if not self.soft_entropy_cost:
+            y, _ = self.run_soft(x, start, lengths)
+            return costs(y).sum(1).mean(), y.detach()
+        run = self.run(x, start, addresses.soft, lengths=lengths)
+        active = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        if lengths is not None:
+            active = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+        spread = addresses.entropies(run.logits, active).sum(1).mean()
+        loss = costs(run.y).sum(1).mean() + self.soft_entropy_cost * spread
+        return loss, run.y.detach()
 
     def _soft_now(self, generator: torch.Generator | None = None) -> bool:
         if self.addressing != "annealed" or not self.training:

@@ -41,6 +41,8 @@ class DiscreteNTM(DiscreteMachine, NTM):
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
         annealing: training batches that "annealed" takes from soft to discrete.
         soft_batches: training batches of "annealed" before that, all of them soft.
+        soft_entropy_cost: of a nat of entropy of each address in the soft batches of "annealed":
+            it makes addresses sharp enough to be chosen by.
         estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
             "straight-through" or "straight-through-gumbel".
         baseline: of the unbiased estimators: "none", "moving-average", "learned" or
@@ -71,6 +73,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
         addressing: str = "discrete",
         annealing: int = 10_000,
         soft_batches: int = 0,
+        soft_entropy_cost: float = 0.0,
         estimator: str = "straight-through-gumbel",
         baseline: str = "learned",
         samples: int = 1,
@@ -99,6 +102,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
             addressing,
             annealing=annealing,
             soft_batches=soft_batches,
+            soft_entropy_cost=soft_entropy_cost,
             context_size=hidden_size,
             estimator=estimator,
             baseline=baseline,

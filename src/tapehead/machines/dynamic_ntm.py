@@ -71,6 +71,8 @@ class DynamicNTM(DiscreteMachine):
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
         annealing: training batches that "annealed" takes from soft to discrete.
         soft_batches: training batches of "annealed" before that, all of them soft.
+        soft_entropy_cost: of a nat of entropy of each address in the soft batches of "annealed":
+            it makes addresses sharp enough to be chosen by.
         estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
             "straight-through" or "straight-through-gumbel".
         baseline: of the unbiased estimators: "none", "moving-average", "learned" or
@@ -98,6 +100,7 @@ class DynamicNTM(DiscreteMachine):
         addressing: str = "soft",
         annealing: int = 10_000,
         soft_batches: int = 0,
+        soft_entropy_cost: float = 0.0,
         estimator: str = "straight-through-gumbel",
         baseline: str = "learned",
         samples: int = 1,
@@ -142,6 +145,7 @@ class DynamicNTM(DiscreteMachine):
             addressing,
             annealing=annealing,
             soft_batches=soft_batches,
+            soft_entropy_cost=soft_entropy_cost,
             context_size=context,
             estimator=estimator,
             baseline=baseline,
