@@ -22,8 +22,8 @@ CONTESTANTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def tasks() -> dict[str, tuple[Task, Schedule]]:
-    """The tasks, small enough for an hour of one core, and how they are trained: by lessons
-    TARDIS keeps short sequences in its LSTM, and finds no use for the memory later."""
+    """The tasks, small enough for an hour of one core, and how they are trained: without
+    lessons."""
     copy = make_task("copy", max_length=10)
     recall = make_task("associative-recall", max_items=3)
     schedule = Schedule(learning_rate=2e-3, clip_norm=1.0, lessons=False)
