@@ -6,16 +6,11 @@ each run beats several cores on one. A run that was stopped goes on from its che
 
 import dataclasses
 import json
-import multiprocessing
 import os
 import re
-import signal
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,13 +25,11 @@ from tapehead.training import (
     read_result,
     train,
 )
-from tapehead.training.failures import stop_on_signal
 from tapehead.training.files import clear_errors
 from tapehead.training.resuming import MANNER, check_resumable, differing
+from tapehead.training.workers import Tell, Workers
 
 State = Literal["waiting", "running", "done", "failed"]
-POLL = 0.2
-"""Seconds between looks at the runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +141,12 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, 
         Stopped: SIGINT or SIGTERM arrived; every run has saved its state.
     """
     results = {job.path: _result_of(job) for job in jobs}
-    waiting = [job for job in jobs if results[job.path] is None]
-    running: dict[Path, tuple[SpawnProcess, Connection]] = {}
+    todo = {
+        job.path: (job.config.to_dict(), job.path, job.log)
+        for job in jobs
+        if results[job.path] is None
+    }
+    running: set[Path] = set()
     errors: dict[Path, str] = {}
 
     def status(job: Job) -> JobStatus:
@@ -160,32 +157,20 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, 
         result = results[job.path]
         return JobStatus(job=job, state="waiting" if result is None else "done", result=result)
 
-    with stop_on_signal() as stop:
-        try:
-            while (waiting or running) and stop.number is None:
-                while waiting and len(running) < workers:
-                    job = waiting.pop(0)
-                    running[job.path] = _start(job)
-                for path, (process, answers) in list(running.items()):
-                    if process.is_alive():
-                        continue
-                    process.join()
-                    del running[path]
-                    results[path] = read_result(path)
-                    if results[path] is None or process.exitcode:
-                        died = f"its process died (exit code {process.exitcode})"
-                        errors[path] = str(answers.recv()) if answers.poll() else died
+    with Workers(_train, todo, workers) as pool:
+        for news in pool:
+            if news is None:
                 watch([status(job) for job in jobs])
-                time.sleep(POLL)
-        finally:
-            # Stopped, not killed: each run writes a checkpoint before it leaves.
-            for process, _ in running.values():
-                process.terminate()
-            for process, _ in running.values():
-                process.join()
-    if stop.number is not None:
+            elif news.event == "started":
+                running.add(news.key)
+            else:
+                running.remove(news.key)
+                results[news.key] = read_result(news.key)
+                if news.event in ("failed", "died"):
+                    errors[news.key] = news.value
+    if pool.stopped_by is not None:
         done = sum(result is not None for result in results.values())
-        raise Stopped(stop.number, f"with {done} of {len(jobs)} runs done; --resume goes on")
+        raise Stopped(pool.stopped_by, f"with {done} of {len(jobs)} runs done; --resume goes on")
     watch([status(job) for job in jobs])
     if errors:
         first = next(job for job in jobs if job.path in errors)
@@ -230,32 +215,20 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
-def _start(job: Job) -> tuple[SpawnProcess, Connection]:
-    context = multiprocessing.get_context("spawn")  # a fork would inherit thread pools
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_train, args=(job.config.to_dict(), job.path, job.log, sender), daemon=True
-    )
-    process.start()
-    sender.close()
-    return process, receiver
-
-
-def _train(settings: dict[str, Any], path: Path, log: Path, answers: Connection) -> None:
+def _train(tell: Tell, settings: dict[str, Any], path: Path, log: Path) -> None:
     """In a process of its own: train one run, or say in one line why not."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the parent passes it on
+    with clear_errors(f"write to {log.parent}"):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
     try:
-        with clear_errors(f"write to {log.parent}"):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with open(log, "ab") as file:
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
         train(TrainConfig.from_dict(settings), path, resume=True)
+    except TapeheadError:
+        raise
     except Exception as error:
-        if not isinstance(error, TapeheadError):
-            traceback.print_exc()  # into the log
-        answers.send(str(error) or type(error).__name__)
-        raise SystemExit(1) from None
+        traceback.print_exc()  # into the log
+        raise TapeheadError(str(error) or type(error).__name__) from error
 
 
 def _result_of(job: Job) -> dict[str, Any] | None:

@@ -4,10 +4,8 @@
 finished runs there, as long as their settings are still those of the recipe, and does the rest.
 """
 
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,10 @@ import torch
 from tapehead.errors import TapeheadError
 from tapehead.recipes.reproduce import default_workers
 from tapehead.recipes.results import Cell, read_result
+from tapehead.training.failures import Stopped
 from tapehead.training.files import clear_errors, write_json
 from tapehead.training.provenance import provenance
+from tapehead.training.workers import Tell, Workers
 
 Outcome = Mapping[str, Any]
 """Of one run: "value", "solved", "sequences", "seconds" (of CPU time), and "rows", its curve."""
@@ -76,7 +76,9 @@ def run_trials(
         What `folder/result.json` then holds: a cell for each trial.
 
     Raises:
-        TapeheadError: no such machine, or the folder cannot be written or holds something else.
+        TapeheadError: no such machine, or the folder cannot be written or holds something else, or
+            a run failed.
+        Stopped: SIGINT or SIGTERM arrived.
     """
     known_machines = list(dict.fromkeys(trial.machine for trial in trials))
     for machine in machines:
@@ -109,49 +111,51 @@ def run_trials(
         if seed not in outcomes[index] and (not machines or trial.machine in machines)
     ]
     workers = min(workers or default_workers(), max(1, len(todo)))
-    done = _outcomes([(trials[index].run, seed) for index, seed in todo], workers)
-    for number, (place, outcome) in enumerate(done, start=1):
-        index, seed = todo[place]
-        trial = trials[index]
-        outcomes[index][seed] = {**outcome, "commit": about["commit"]}
-        write()
-        verdict = "solved" if outcome["solved"] else "not solved"
-        if not (quiet or json):
-            print(
-                f"{number}/{len(todo)} {trial.machine}, {trial.task}, seed {seed}: {verdict} after "
-                f"{outcome['sequences']:,} sequences, {outcome['seconds']:.0f} s",
-                flush=True,
-            )
+    runs = [(trials[index].run, seed) for index, seed in todo]
+    with closing(_outcomes(runs, workers)) as done:
+        for number, (place, outcome) in enumerate(done, start=1):
+            index, seed = todo[place]
+            trial = trials[index]
+            outcomes[index][seed] = {**outcome, "commit": about["commit"]}
+            write()
+            if not (quiet or json):
+                run = f"{number}/{len(todo)} {trial.machine}, {trial.task}, seed {seed}"
+                print(f"{run}: {_verdict(outcome)}", flush=True)
     return write()
+
+
+def _verdict(outcome: Outcome) -> str:
+    solved = "solved" if outcome["solved"] else "not solved"
+    return f"{solved} after {outcome['sequences']:,} sequences, {outcome['seconds']:.0f} s"
 
 
 def _outcomes(
     runs: Sequence[tuple[Callable[[int], Outcome], int]], workers: int
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """The outcomes of all runs as they come, each with the number of its run."""
     if workers == 1:
         for place, (run, seed) in enumerate(runs):
             yield place, run(seed)
         return
-    before = multiprocessing.active_children()
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _alone) as pool:
-        waiting = {pool.submit(run, seed): place for place, (run, seed) in enumerate(runs)}
-        try:
-            for one in as_completed(waiting):
-                yield waiting[one], one.result()
-        except BaseException:
-            # Not after the runs under way, which may take an hour.
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                if process not in before:
-                    process.terminate()
-            raise
+    done = 0
+    with Workers(_run, dict(enumerate(runs)), workers) as pool:
+        for news in pool:
+            if news is None:
+                continue
+            if news.event == "done":
+                done += 1
+                yield news.key, news.value
+            elif news.event in ("failed", "died"):
+                raise TapeheadError(news.value)
+    if pool.stopped_by is not None:
+        rest = f"with {done} of {len(runs)} runs done; the same command does the rest"
+        raise Stopped(pool.stopped_by, rest)
 
 
-def _alone() -> None:
-    """One thread to each process, and Ctrl-C left to the one that hands out the work."""
+def _run(tell: Tell, run: Callable[[int], Outcome], seed: int) -> Outcome:
+    """In a process of its own, with one thread."""
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return run(seed)
 
 
 _BY_SEED = {

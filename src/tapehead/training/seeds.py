@@ -1,22 +1,17 @@
 """The same training with several seeds, one after another or in several processes."""
 
-import contextlib
-import multiprocessing
-import os
-import signal
-import traceback
 from collections.abc import Sequence
 from dataclasses import replace
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tapehead.errors import TapeheadError
 from tapehead.training.config import TrainConfig
-from tapehead.training.failures import Stopped, stop_on_signal
+from tapehead.training.failures import Stopped
 from tapehead.training.loop import train
 from tapehead.training.reporting import Reporter, RunInfo
 from tapehead.training.result import Result
+from tapehead.training.workers import Tell, Workers
 
 
 class SeedsFailed(TapeheadError):
@@ -74,7 +69,7 @@ def train_seeds(
     if workers == 1 or len(jobs) == 1:
         results, errors = _one_after_another(jobs, resume, reporter)
     else:
-        results, errors = _Workers(jobs, resume, reporter).run(min(workers, len(jobs)))
+        results, errors = _side_by_side(jobs, resume, reporter, workers)
     ordered = [results[seed] for seed in seeds if seed in results]
     if errors:
         raise SeedsFailed(ordered, {seed: errors[seed] for seed in seeds if seed in errors})
@@ -97,131 +92,60 @@ def _one_after_another(jobs: _Jobs, resume: bool, reporter: Reporter) -> _Outcom
     return results, errors
 
 
-class _Workers:
-    """Hands seeds to processes and their news to the reporter."""
+def _side_by_side(jobs: _Jobs, resume: bool, reporter: Reporter, workers: int) -> _Outcome:
+    results, errors, reporters = {}, {}, {}
+    arguments = {
+        seed: (replace(config, threads=config.threads or 1).to_dict(), path, resume)
+        for seed, (config, path) in jobs.items()
+    }
+    with Workers(_train, arguments, workers) as pool:
+        for news in pool:
+            if news is None:
+                continue
+            seed = news.key
+            if news.event == "started":
+                reporters[seed] = reporter.for_seed(seed)
+            elif news.event == "told":
+                told, details = news.value
+                getattr(reporters[seed], told)(*details)
+            elif news.event == "done":
+                results[seed] = Result.from_dict(news.value, jobs[seed][1])
+            elif news.event in ("failed", "died"):
+                errors[seed] = news.value
+            if news.event == "died":
+                reporters[seed].ended()
+    if pool.stopped_by is not None:
+        done = f"with {len(results)} of {len(jobs)} seeds done; resume to go on"
+        raise Stopped(pool.stopped_by, done)
+    return results, errors
 
-    def __init__(self, jobs: _Jobs, resume: bool, reporter: Reporter):
-        self._waiting, self._resume, self._reporter = dict(jobs), resume, reporter
-        self._total, self._jobs = len(jobs), jobs
-        self._reporters: dict[int, Reporter] = {}
-        self._busy: dict[Connection, int] = {}
-        self._processes: dict[Connection, Any] = {}
-        self._results: dict[int, Result] = {}
-        self._errors: dict[int, str] = {}
 
-    def run(self, workers: int) -> _Outcome:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit thread pools
-        with stop_on_signal() as stop:
-            try:
-                for _ in range(workers):
-                    ours, theirs = context.Pipe()
-                    process = context.Process(target=_work, args=(theirs,), daemon=True)
-                    process.start()
-                    theirs.close()
-                    self._processes[ours] = process
-                    self._give_work(ours)
-                told = False
-                while self._busy:
-                    if stop.number is not None and not told:
-                        told, self._waiting = True, {}
-                        for connection in self._busy:
-                            _signal(self._processes[connection], signal.SIGTERM)
-                    for connection in wait(list(self._busy), timeout=0.2):
-                        self._hear(cast(Connection, connection))
-            finally:
-                for connection, process in self._processes.items():
-                    connection.close()
-                    if connection in self._busy:
-                        process.terminate()
-                    process.join()
-        if stop.number is not None:
-            raise Stopped(
-                stop.number,
-                f"with {len(self._results)} of {self._total} seeds done; resume to go on",
-            )
-        return self._results, self._errors
-
-    def _give_work(self, connection: Connection) -> None:
-        if not self._waiting:
-            connection.send(None)
-            return
-        seed = next(iter(self._waiting))
-        config, path = self._waiting.pop(seed)
-        if config.threads is None:
-            config = replace(config, threads=1)
-        self._reporters[seed] = self._reporter.for_seed(seed)
-        self._busy[connection] = seed
-        connection.send((config.to_dict(), path, self._resume))
-
-    def _hear(self, connection: Connection) -> None:
-        seed = self._busy[connection]
-        try:
-            event, arguments = connection.recv()
-        except (EOFError, OSError):
-            process = self._processes[connection]
-            process.join()
-            self._errors[seed] = f"its process died (exit code {process.exitcode})"
-            self._reporters[seed].ended()
-            del self._busy[connection]
-            return
-        if event == "result":
-            self._results[seed] = Result.from_dict(arguments[0], self._jobs[seed][1])
-        elif event == "error":
-            self._errors[seed] = arguments[0]
-        elif event != "stopped":
-            getattr(self._reporters[seed], event)(*arguments)
-            return
-        del self._busy[connection]
-        self._give_work(connection)
+def _train(tell: Tell, settings: dict[str, Any], path: Path | None, resume: bool) -> dict[str, Any]:
+    """In a process of its own: train one seed."""
+    config = TrainConfig.from_dict(settings)
+    return train(config, path, resume=resume, reporter=_Messenger(tell)).to_dict()
 
 
 class _Messenger(Reporter):
-    """Sends all it is told to the parent process."""
+    """Tells the parent process all it is told."""
 
-    def __init__(self, connection: Connection):
-        self._connection = connection
+    def __init__(self, tell: Tell):
+        self._tell = tell
 
     def started(self, info: RunInfo) -> None:
-        self._connection.send(("started", (info,)))
+        self._tell(("started", (info,)))
 
     def progressed(self, sequences: int, seconds: float) -> None:
-        self._connection.send(("progressed", (sequences, seconds)))
+        self._tell(("progressed", (sequences, seconds)))
 
     def reported(self, row: Any) -> None:
-        self._connection.send(("reported", (row,)))
+        self._tell(("reported", (row,)))
 
     def noted(self, text: str) -> None:
-        self._connection.send(("noted", (text,)))
+        self._tell(("noted", (text,)))
 
     def finished(self, result: Any) -> None:
-        self._connection.send(("finished", (result,)))
+        self._tell(("finished", (result,)))
 
     def ended(self) -> None:
-        self._connection.send(("ended", ()))
-
-
-def _work(connection: Connection) -> None:
-    """A worker process: train what is sent until nothing more is."""
-    reporter = _Messenger(connection)
-    # A signal that finds no training has nothing to save.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while (job := connection.recv()) is not None:
-        settings, path, resume = job
-        try:
-            config = TrainConfig.from_dict(settings)
-            result = train(config, path, resume=resume, reporter=reporter)
-            message = "result", (result.to_dict(),)
-        except BrokenPipeError:
-            return  # the parent is gone
-        except Stopped:
-            message = "stopped", ()
-        except (TapeheadError, TypeError, ValueError) as error:
-            message = "error", (str(error),)
-        except Exception:
-            message = "error", (traceback.format_exc(),)
-        connection.send(message)
-
-
-def _signal(process: Any, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, number)
+        self._tell(("ended", ()))

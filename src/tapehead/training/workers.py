@@ -1,0 +1,157 @@
+"""Jobs done by several processes at a time, and what they tell while they run."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, Literal, TypeVar, cast
+
+from tapehead.errors import TapeheadError
+from tapehead.training.failures import Stopped, stop_on_signal
+
+POLL = 0.2
+"""Seconds after which no news is said to be none."""
+
+Key = TypeVar("Key", bound=Hashable)
+Tell = Callable[[Any], None]
+"""How a job sends a message from its process."""
+
+
+@dataclass(frozen=True)
+class News(Generic[Key]):
+    """Of a job: it has `started`; it `told` its message `value`; it is `done` and returned `value`;
+    it `failed` or its process `died`, for the reason `value`; or it was `stopped` by a signal."""
+
+    key: Key
+    event: Literal["started", "told", "done", "failed", "died", "stopped"]
+    value: Any = None
+
+
+class Workers(Generic[Key]):
+    """Processes that take one job after the other, in order.
+
+    A process that dies takes its job with it; another one does what is left. SIGINT and SIGTERM are
+    passed on to the jobs under way, which may save what they have, and begin no more.
+
+        with Workers(work, jobs, 2) as workers:
+            for news in workers:
+                ...
+
+    Iterating does all jobs and says what happens as it happens, and None when nothing does. Leaving
+    early ends the jobs under way.
+
+    Args:
+        work: called in a worker as `work(tell, *arguments)`; like them it must survive pickling.
+            A script that uses it must guard its main part by `if __name__ == "__main__":`.
+        jobs: the arguments of each, by what it is called here.
+        count: processes at most.
+
+    Attributes:
+        stopped_by: the number of the signal that arrived, if one did.
+    """
+
+    def __init__(self, work: Callable[..., Any], jobs: Mapping[Key, tuple[Any, ...]], count: int):
+        self.stopped_by: int | None = None
+        self._work, self._jobs, self._count = work, jobs, count
+        self._waiting = list(jobs)
+        self._processes: dict[Connection, Any] = {}
+        self._busy: dict[Connection, Key] = {}
+
+    def __enter__(self) -> "Workers[Key]":
+        self._open = contextlib.ExitStack()
+        self._request = self._open.enter_context(stop_on_signal())
+        self._open.callback(self._dismiss)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def __iter__(self) -> Iterator[News[Key] | None]:
+        while True:
+            if self._request.number is not None and self.stopped_by is None:
+                self._stop(self._request.number)
+            while self._waiting and len(self._busy) < self._count:
+                yield self._give_work(self._new_worker())
+            if not self._busy:
+                return
+            speaking = wait(list(self._busy), timeout=POLL)
+            if not speaking:
+                yield None
+            for connection in speaking:
+                yield from self._hear(cast(Connection, connection))
+
+    def _new_worker(self) -> Connection:
+        context = multiprocessing.get_context("spawn")  # a fork would inherit thread pools
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._work), daemon=True)
+        process.start()
+        theirs.close()
+        self._processes[ours] = process
+        return ours
+
+    def _give_work(self, connection: Connection) -> News[Key]:
+        key = self._waiting.pop(0)
+        self._busy[connection] = key
+        with contextlib.suppress(OSError):  # one that has died will be heard of
+            connection.send(self._jobs[key])
+        return News(key, "started")
+
+    def _hear(self, connection: Connection) -> Iterator[News[Key]]:
+        key = self._busy[connection]
+        try:
+            event, value = connection.recv()
+        except (EOFError, OSError):
+            process = self._processes.pop(connection)
+            process.join()
+            connection.close()
+            del self._busy[connection]
+            if self.stopped_by is None:
+                yield News(key, "died", f"its process died (exit code {process.exitcode})")
+            else:
+                yield News(key, "stopped")
+            return
+        yield News(key, event, value)
+        if event != "told":
+            del self._busy[connection]
+            if self._waiting:
+                yield self._give_work(connection)
+
+    def _stop(self, number: int) -> None:
+        self.stopped_by, self._waiting = number, []
+        for connection in self._busy:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._processes[connection].pid, signal.SIGTERM)
+
+    def _dismiss(self) -> None:
+        for connection, process in self._processes.items():
+            connection.close()  # which ends a worker that has nothing to do
+            if connection in self._busy:
+                process.terminate()
+            process.join()
+
+
+def _serve(connection: Connection, work: Callable[..., Any]) -> None:
+    """A worker: do what is sent until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the parent passes it on
+
+    def tell(message: Any) -> None:
+        connection.send(("told", message))
+
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            arguments = connection.recv()
+            try:
+                answer = "done", work(tell, *arguments)
+            except BrokenPipeError:
+                raise  # the parent is gone
+            except Stopped:
+                answer = "stopped", None
+            except (TapeheadError, TypeError, ValueError) as error:
+                answer = "failed", str(error)
+            except Exception:
+                answer = "failed", traceback.format_exc()
+            connection.send(answer)
