@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 from samples import MACHINES, copy_episode
 
+from tapehead.recipes.dnc import VARIANTS
 from tapehead.viewing import bit_figure, learning_curves, save
 from tapehead.viewing.header import text_mm
 from tapehead.viewing.style import machine_styles, new_figure, place, to_array
@@ -106,6 +107,13 @@ def test_each_machine_looks_its_own_way_in_every_figure():
     assert len({style.colour for style in together.values()}) == 6
     assert len({style.marker for style in together.values()}) == 6
     assert together["mine"].label == "mine"
+
+
+def test_variants_of_a_machine_have_its_name_and_looks_of_their_own():
+    study = machine_styles(VARIANTS)
+    assert study["dnc, feed-forward"].label == "DNC, feed-forward"
+    looks = {(style.colour, style.marker) for style in study.values()}
+    assert len(looks) == len({style.marker for style in study.values()}) == len(VARIANTS) == 8
 
 
 def test_arrays_of_any_kind():

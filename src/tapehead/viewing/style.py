@@ -144,17 +144,22 @@ _SPARE = [
     ("#332288", "p", _DOT),
     ("#117733", "h", _SHORT),
     ("#999933", ">", _LONG),
+    ("#009e73", "^", _DOT),
+    ("#aa4499", "<", _LONG),
 ]
 
 
 def machine_styles(names: Iterable[str]) -> dict[str, MachineStyle]:
-    """The style of each machine: fixed for those we know, one of the spare looks for others."""
+    """The style of each machine: fixed for those we know, one of the spare looks for others, such
+    as the variants of one ("dnc, dot")."""
     styles, spare = {}, 0
     for name in names:
         if name in _STYLES:
             label, colour, marker, dashes = _STYLES[name]
         else:
-            label, (colour, marker, dashes) = name, _SPARE[spare % len(_SPARE)]
+            kind, comma, variant = name.partition(", ")
+            label = _STYLES[kind][0] + comma + variant if kind in _STYLES else name
+            colour, marker, dashes = _SPARE[spare % len(_SPARE)]
             spare += 1
         styles[name] = MachineStyle(label=label, colour=colour, marker=marker, dashes=dashes)
     return styles
