@@ -39,7 +39,7 @@ MACHINE: dict[str, Any] = {
 SEQUENCES = {
     "copy": {"dnc": 20_000, "ntm-lstm": 20_000, "lstm": 5_000},
     "repeat-copy": {"dnc": 150_000, "ntm-lstm": 150_000, "lstm": 2_000},
-    "associative-recall": {"dnc": 100_000, "ntm-lstm": 100_000, "lstm": 5_000},
+    "associative-recall": {"dnc": 100_000, "ntm-lstm": 250_000, "lstm": 20_000},
     "chained-copy": {"dnc": 200_000, "ntm-feedforward": 200_000, "lstm": 2_000},
 }
 
