@@ -37,6 +37,12 @@ def test_one_seed_has_no_band():
     assert not any("median" in text for text in texts(figure))
 
 
+def test_a_curve_of_one_report_is_seen():
+    figure = learning_curves({"dnc": [seed([5.0, 2.0])], "lstm": [seed([9.0])]})
+    markers = {one.get_label(): one.get_marker() for one in curves(figure).lines}
+    assert markers == {"dnc": "None", "lstm": "_"}
+
+
 def test_seeds_that_report_at_other_times_are_interpolated_and_keep_their_last_value():
     slow = Seed(rows=[{"kind": "train", "sequences": s, "bits": b} for s, b in
                       ((2, 10.0), (6, 2.0))])  # fmt: skip

@@ -61,9 +61,11 @@ def draw_curves(
                 axis, values.min(0), values.max(0), color=style.colour, alpha=0.16, lw=0,
                 label=f"{name} range",
             )  # fmt: skip
+        # A line of a single point would not be seen; a filled mark would say that it was solved.
+        dash = {"marker": "_", "ms": 5.0, "mew": 1.1, "clip_on": False} if len(axis) == 1 else {}
         axes.plot(
             axis, np.median(values, axis=0), color=style.colour, ls=style.dashes, label=name,
-            zorder=3,
+            zorder=3, **dash,
         )  # fmt: skip
         solved = [
             position_of(seed, seed.solved_at, kind=kind, x=x, metric=metric)
