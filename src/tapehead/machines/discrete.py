@@ -260,7 +260,9 @@ class DiscreteMachine(Machine):
         if lengths is not None:
             active = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
         spread = addresses.entropies(run.logits, active).sum(1).mean()
-        loss = costs(run.y).sum(1).mean() + self.soft_entropy_cost * spread
+        # Sharp from the start, some machines settle on a part of the task.
+        risen = min(1.0, self.batches_seen.item() / max(1, self.soft_batches))
+        loss = costs(run.y).sum(1).mean() + self.soft_entropy_cost * risen * spread
         return loss, run.y.detach()
 
     def _soft_now(self, generator: torch.Generator | None = None) -> bool:

@@ -41,8 +41,8 @@ class DiscreteNTM(DiscreteMachine, NTM):
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
         annealing: training batches that "annealed" takes from soft to discrete.
         soft_batches: training batches of "annealed" before that, all of them soft.
-        soft_entropy_cost: of a nat of entropy of each address in the soft batches of "annealed":
-            it makes addresses sharp enough to be chosen by.
+        soft_entropy_cost: of a nat of entropy of each address in the soft batches of "annealed",
+            which makes addresses sharp enough to be chosen by; it rises from 0 over `soft_batches`.
         estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
             "straight-through" or "straight-through-gumbel".
         baseline: of the unbiased estimators: "none", "moving-average", "learned" or

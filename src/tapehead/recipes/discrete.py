@@ -84,12 +84,14 @@ DYNAMIC = {
     "controller": "feedforward",
     "hidden_size": 100,
     "addressing": "annealed",
-    "soft_batches": 1400,
-    "annealing": 300,
-    "soft_entropy_cost": 0.0004,
+    "soft_batches": 1000,
+    "annealing": 1000,
+    "soft_entropy_cost": 0.001,
     "entropy": 0.0,
 }
-DYNAMIC_SCHEDULE = Schedule(batch_size=16, learning_rate=2e-3, clip_norm=1.0, lesson_mark=1.0)
+DYNAMIC_SCHEDULE = Schedule(
+    batch_size=16, learning_rate=2e-3, clip_norm=1.0, lesson_mark=1.0, check_every=25
+)
 
 
 def loss_of(machine: Machine, task: Task, batch: Batch) -> Tensor:
