@@ -6,7 +6,7 @@ and annealed, finds its way as a soft machine does; what an estimator then has t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import process_time
@@ -60,6 +60,8 @@ class Schedule:
         lessons: whether it begins with the shortest sequences; otherwise with all lengths.
         lesson_mark: bit errors a sequence under which a lesson is passed.
         samples: estimates of one gradient that its variance is measured from.
+        fresh_optimiser: whether an annealed machine gets a new one as it begins to choose. Adam's
+            memory of the small gradients of a soft machine makes its first steps too long.
     """
 
     max_sequences: int = 60_000
@@ -71,10 +73,12 @@ class Schedule:
     lessons: bool = True
     lesson_mark: float = 3.0
     samples: int = 64
+    fresh_optimiser: bool = False
 
 
 WHOLE = Schedule(batch_size=16, check_every=100, lessons=False)
-"""For machines that are soft, at least at first."""
+"""For a machine that is soft."""
+ANNEALED_SCHEDULE = replace(WHOLE, fresh_optimiser=True)
 ANNEALED = {"addressing": "annealed", "soft_batches": 1000, "annealing": 500}
 
 # The D-NTM's strengths grow slowly: alone, its soft addresses end far from one row each.
@@ -90,7 +94,12 @@ DYNAMIC = {
     "entropy": 0.0,
 }
 DYNAMIC_SCHEDULE = Schedule(
-    batch_size=16, learning_rate=2e-3, clip_norm=1.0, lesson_mark=1.0, check_every=25
+    batch_size=16,
+    learning_rate=2e-3,
+    clip_norm=1.0,
+    lesson_mark=1.0,
+    check_every=25,
+    fresh_optimiser=True,
 )
 
 
@@ -150,6 +159,8 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     machine = MACHINES[kind](task.input_size, task.output_size, **options)
     optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
+    chooser = machine if isinstance(machine, DiscreteMachine) else None
+    renew = schedule.fresh_optimiser
     metric = task.pass_mark[0]
     level = 1 if schedule.lessons else task.max_difficulty
     sequences, seconds, errors = 0, 0.0, float("inf")
@@ -159,6 +170,9 @@ def train(
         begun = process_time()
         for _ in range(schedule.check_every):
             batch = lesson.batch(generator, schedule.batch_size)
+            if renew and chooser and not chooser.still_soft:
+                optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
+                renew = False
             optimiser.zero_grad()
             loss_of(machine, task, batch).backward()
             torch.nn.utils.clip_grad_norm_(machine.parameters(), schedule.clip_norm)
@@ -177,7 +191,7 @@ def train(
                 "log_variance": variance,
             }
         )
-        finished = not isinstance(machine, DiscreteMachine) or machine.annealed
+        finished = chooser is None or chooser.annealed
         solved = finished and task.solved({metric: errors})
         # On to the first level that it cannot do yet: what carries over need not be learned again.
         # A soft machine does not do with hard addresses what it was never trained to do.
@@ -204,7 +218,7 @@ def contestants() -> dict[str, tuple[str, dict[str, Any], Schedule]]:
     for estimator, options in ESTIMATORS.items():
         for chooser, kind, sizes, schedule in (
             ("discrete-ntm", "discrete-ntm", SIZES | SMALL, Schedule()),
-            ("annealed discrete-ntm", "discrete-ntm", SIZES | LARGE | ANNEALED, WHOLE),
+            ("annealed discrete-ntm", "discrete-ntm", SIZES | LARGE | ANNEALED, ANNEALED_SCHEDULE),
             ("annealed dynamic-ntm", "dynamic-ntm", DYNAMIC, DYNAMIC_SCHEDULE),
         ):
             found[f"{chooser} {estimator}"] = (kind, options | sizes, schedule)
