@@ -1,6 +1,5 @@
 """Help screens: one screen for each command, every option with its default."""
 
-import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -67,7 +66,7 @@ def packed(options: Sequence[Option]) -> list[str]:
             for column, width in zip(columns, widths, strict=True)
             if row < len(column)
         ).rstrip()
-        for row in range(math.ceil(len(entries) / len(columns)) if columns else 0)
+        for row in range(len(columns[0]) if columns else 0)
     ]
 
 
