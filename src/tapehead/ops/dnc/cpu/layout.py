@@ -26,8 +26,9 @@ from tapehead.ops.dnc.cpu.sizes import Places, machine_sizes, tape_size
 from tapehead.ops.dnc.parts import DNCSpec
 from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
-LONGEST_BLOCK = 8
-"""Sequences computed together: they share each load of a weight."""
+LONGEST_BLOCK = 4
+"""Sequences computed together: they share each load of a weight, and with more of them their link
+matrices push each other out of the cache."""
 
 REPLAYED_BYTES = 2**20
 """About how much memory the states between two kept ones may take, for one sequence."""
