@@ -1,6 +1,7 @@
 """Learning curves of several machines: median and range over seeds (NTM figures 3, 7, 10 ...)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -62,7 +63,9 @@ def draw_curves(
                 label=f"{name} range",
             )  # fmt: skip
         # A line of a single point would not be seen; a filled mark would say that it was solved.
-        dash = {"marker": "_", "ms": 5.0, "mew": 1.1, "clip_on": False} if len(axis) == 1 else {}
+        dash: dict[str, Any] = (
+            {"marker": "_", "ms": 5.0, "mew": 1.1, "clip_on": False} if len(axis) == 1 else {}
+        )
         axes.plot(
             axis, np.median(values, axis=0), color=style.colour, ls=style.dashes, label=name,
             zorder=3, **dash,
