@@ -122,9 +122,7 @@ class AddressEstimator(nn.Module):
         noise = self.noise(x, generator)
         sampled = run(x, lengths, self.chooser(noise), offset)
         value, outputs = cost(sampled.y), sampled.y.chunk(self.samples)[0].detach()
-        active = torch.ones_like(value, dtype=torch.bool)
-        if lengths is not None:
-            active = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+        active = addresses.active_steps(x, lengths)
         total = value.sum(1)
         loss = total.mean()
         if self.entropy:

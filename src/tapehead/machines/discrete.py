@@ -256,11 +256,9 @@ class DiscreteMachine(Machine):
             y, _ = self.run_soft(x, start, lengths)
             return costs(y).sum(1).mean(), y.detach()
         run = self.run(x, start, addresses.soft, lengths=lengths)
-        active = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-        if lengths is not None:
-            active = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+        active = addresses.active_steps(x, lengths)
         spread = addresses.entropies(run.logits, active).sum(1).mean()
-        # Sharp from the start, some machines settle on a part of the task.
+        # Not from the start: which rows to use must be found out first.
         risen = min(1.0, self.batches_seen.item() / max(1, self.soft_batches))
         loss = costs(run.y).sum(1).mean() + self.soft_entropy_cost * risen * spread
         return loss, run.y.detach()

@@ -81,7 +81,7 @@ WHOLE = Schedule(batch_size=16, check_every=100, lessons=False)
 ANNEALED_SCHEDULE = replace(WHOLE, fresh_optimiser=True)
 ANNEALED = {"addressing": "annealed", "soft_batches": 1000, "annealing": 500}
 
-# The D-NTM's strengths grow slowly: alone, its soft addresses end far from one row each.
+# Nothing else makes the D-NTM's soft addresses sharp: it has no sharpening as the NTM has.
 DYNAMIC = {
     "memory_size": 24,
     "word_size": 12,

@@ -20,7 +20,7 @@ single choice it is REBAR exactly (Tucker et al. 2017, arXiv 1703.07370, eq. 4).
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -75,6 +75,15 @@ def conditional_noise(
 ) -> Addresses:
     """Gumbel noise drawn again, given what was chosen with it; differentiable in the logits."""
     return CATEGORICAL.conditional(logits, choices, generator) - logits
+
+
+def active_steps(
+    x: Float[Tensor, "batch time input"], lengths: Int[Tensor, " batch"] | None
+) -> Bool[Tensor, "batch time"]:
+    """Which steps are within their sequence."""
+    if lengths is None:
+        return torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+    return torch.arange(x.shape[1], device=x.device) < lengths[:, None]
 
 
 def log_probs(logits: Addresses, choices: Addresses, active: Bool[Tensor, "batch time"]) -> PerStep:
