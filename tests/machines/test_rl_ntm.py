@@ -21,15 +21,26 @@ def said_is_seen(machine):
     with torch.no_grad():
         machine.say.weight.zero_()
         machine.say.bias.zero_()
-        machine.say.weight[:, : machine.symbols] = 20 * torch.eye(machine.symbols)
-        machine.say.weight[BLANK, MARKER] = 30.0
+        here = machine.reach * machine.symbols
+        machine.say.weight[:, here : here + machine.symbols] = 20 * torch.eye(machine.symbols)
+        machine.say.weight[BLANK, here + MARKER] = 30.0
+        pass_on_nothing(machine)
     return machine
 
 
-def test_copy_by_hand_is_solved_with_no_time_to_spare():
+def pass_on_nothing(machine, but=None):
+    """Close the gates of all places in view; `but`: the number of one to open."""
+    machine.pass_on.weight.zero_()
+    machine.pass_on.bias.fill_(-50.0)
+    if but is not None:
+        machine.pass_on.bias[but] = 50.0
+
+
+@pytest.mark.parametrize("reach", [0, 2])
+def test_copy_by_hand_is_solved_with_no_time_to_spare(reach):
     """Always go right, always write: the program that copies."""
     task = TapeTask(kind="copy", max_complexity=6)
-    machine = said_is_seen(RLNTM(task.symbols))
+    machine = said_is_seen(RLNTM(task.symbols, reach=reach))
     with torch.no_grad():
         machine.choose.weight.zero_()
         machine.choose.bias.copy_(torch.tensor([-9.0, -9.0, 9.0, 0.0, -9.0, 9.0]))
@@ -68,28 +79,59 @@ def test_a_machine_that_never_writes_is_made_to_in_the_end():
     )
 
 
-def tape_player(task):
-    """Stores the symbol under its input head, and says what is in its memory cell."""
+@pytest.mark.parametrize("place", range(-2, 3))
+def test_a_gate_passes_on_the_symbol_of_its_place(place):
+    task = TapeTask(kind="copy", max_complexity=4, num_symbols=6)
+    machine = RLNTM(task.symbols, reach=2)
+    with torch.no_grad():
+        machine.say.weight.zero_()
+        machine.say.bias.zero_()
+        pass_on_nothing(machine, but=place + 2)
+    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([4]))
+    run = machine(*batch)
+    tape = [*batch.tape[0].tolist(), *[BLANK] * 8]
+    wrote = run.wrote[0].nonzero()[:, 0].tolist()
+    heads = [int(run.input_heads[0, time]) for time in wrote]
+    expected = [tape[head + place] if head + place >= 0 else BLANK for head in heads]
+    assert run.written[0].tolist() == expected
+
+
+def tape_player(task, reach, place=0, cell_size=None):
+    """Stores the symbol under its input head, and says what is in the memory cell at a place."""
+    cell_size = cell_size or task.symbols
     machine = RLNTM(
-        task.symbols, memory=True, forward_only=True, cell_size=task.symbols, hidden_size=4
+        task.symbols,
+        memory=True,
+        forward_only=True,
+        cell_size=cell_size,
+        hidden_size=4,
+        reach=reach,
     )
+    here = reach * task.symbols
     with torch.no_grad():
         machine.store.weight.zero_()
         machine.store.bias.fill_(-20.0)
-        machine.store.weight[:, : task.symbols] = 40 * torch.eye(task.symbols)
+        cells = 40 * torch.eye(cell_size, task.symbols)
+        machine.store.weight[:, here : here + task.symbols] = cells
         machine.say.weight.zero_()
         machine.say.bias.zero_()
-        machine.say.weight[:, task.symbols :] = 10 * torch.eye(task.symbols)
+        pass_on_nothing(machine, but=2 * reach + 1 + reach + place)
         machine.keep.weight.zero_()
     return machine
 
 
-def test_memory_keeps_what_was_stored_where_the_head_was():
+@pytest.mark.parametrize(
+    ("reach", "place", "cell_size"),
+    [(0, 0, None), (2, 0, None), (1, -1, 14), (2, 2, 12), (2, -2, 10)],
+)
+def test_memory_keeps_what_was_stored_where_the_head_was(reach, place, cell_size):
     """Walk right storing each symbol, then walk the memory back saying it: reversed input."""
     task = TapeTask(kind="forward-reverse", max_complexity=5, num_symbols=6)
-    machine = tape_player(task)
+    machine = tape_player(task, reach, place, cell_size)
     count = 4
     batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([count]))
+    # Where cells are too small for all symbols, those of the data still fit.
+    assert cell_size is None or batch.tape.max() < cell_size
     walk_on, turn, walk_back = [1, 2, 0], [0, 0, 0], [0, 0, 1]
     spare = int(batch.limits[0]) - count - 1
     follow(machine, torch.tensor([[walk_on] * count + [turn] + [walk_back] * spare]))
@@ -98,12 +140,17 @@ def test_memory_keeps_what_was_stored_where_the_head_was():
     machine.keep.forward = lambda hidden: torch.full((1, 1), -50.0 if next(calls) < count else 50.0)
     run = machine(*batch, sample=False)
     assert run.memory_heads[0, : count + 1].tolist() == list(range(count + 1))
-    assert run.written[0, :count].tolist() == batch.targets[0, :count].tolist()
+    said, due = run.written[0].tolist(), batch.targets[0, :count].tolist()
+    # One who looks to the right is late, one who looks to the left is early.
+    early, late = max(0, -place), max(0, place)
+    assert said[late : count - early] == due[early : count - late]
+    assert len(due[early : count - late]) >= 2
 
 
-def test_what_is_stored_replaces_what_was_there():
+@pytest.mark.parametrize("reach", [0, 2])
+def test_what_is_stored_replaces_what_was_there(reach):
     task = TapeTask(kind="forward-reverse", max_complexity=5, num_symbols=6)
-    machine = tape_player(task)
+    machine = tape_player(task, reach)
     batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([2]))
     assert batch.targets[0, 0] != batch.targets[0, 1]
     stay = [1, 1, 0]
@@ -113,18 +160,28 @@ def test_what_is_stored_replaces_what_was_there():
     machine.keep.forward = lambda hidden: torch.full((1, 1), -50.0 if next(calls) < 2 else 50.0)
     run = machine(*batch, sample=False)
     assert run.wrote[0, :3].tolist() == [False, False, True]
+    # Of 10 symbols one has 8 = PASSED_ON, the others -8.
     assert run.costs[0, 2] < 1e-3
 
 
 COSTS = 3
 
 
-@pytest.mark.parametrize("memory", [False, True])
-def test_mean_estimate_is_the_sum_over_all_paths(memory):
+@pytest.mark.parametrize(
+    ("memory", "controller"), [(False, "direct"), (True, "direct"), (True, "lstm")]
+)
+def test_mean_estimate_is_the_sum_over_all_paths(memory, controller):
     """Two symbols to write in three steps: every sequence of choices, weighed and summed."""
     torch.manual_seed(0)
     machine = RLNTM(
-        4, memory=memory, hidden_size=4, cell_size=2, forward_only=True, baseline_size=3
+        4,
+        controller=controller,
+        memory=memory,
+        hidden_size=4,
+        cell_size=2,
+        forward_only=True,
+        reach=1,
+        baseline_size=3,
     ).double()
     with torch.no_grad():
         for parameter in machine.parameters():
@@ -206,6 +263,8 @@ def test_baseline_learns_apart_from_the_machine():
 def test_wrong_calls_are_named():
     with pytest.raises(ValueError, match="controller must be one of direct, lstm, got 'gru'"):
         RLNTM(10, controller="gru")
+    with pytest.raises(ValueError, match="reach must be a whole number of at least 0, got -1"):
+        RLNTM(10, reach=-1)
     task = TapeTask(kind="copy", max_complexity=3)
     batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([3]))
     with pytest.raises(ValueError, match="limits must leave a step for every symbol asked"):

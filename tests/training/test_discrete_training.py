@@ -1,5 +1,6 @@
 """Machines that choose rows, trained by the loop: the right loss, exact resuming, wrong calls."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,8 +10,11 @@ from test_loop import StopAt, rows, same_weights, weights
 
 from tapehead.machines.discrete import DiscreteMachine
 from tapehead.tasks import TASKS
-from tapehead.training import Stopped, load_run, train
+from tapehead.tasks.copy import Copy
+from tapehead.training import Stopped, load_run, train, trainer
 from tapehead.training.build import build_machine, build_task
+from tapehead.training.evaluation import mean_scores
+from tapehead.training.randomness import Stream
 from tapehead.training.session import Session
 
 SIZES = {"memory_size": 5, "word_size": 3, "hidden_size": 6}
@@ -35,6 +39,49 @@ def session(config):
 
     task = build_task(config)
     return Session(config, task, build_machine(config, task), Fabric(accelerator="cpu"))
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "rmsprop", "graves-rmsprop"])
+@pytest.mark.parametrize("fresh", [True, False])
+def test_an_annealed_machine_begins_to_choose_with_a_fresh_optimiser(optimiser, fresh):
+    """And with the weights that it has."""
+    options = {"addressing": "annealed", "soft_batches": 2, "annealing": 5}
+    run = session(replace(chooser(**options), optimiser=optimiser, fresh_optimiser=fresh))
+    batch = run.task.batch(torch.Generator().manual_seed(1), 4)
+    empty = []
+    for number in range(1, 6):
+        before = run.learner.flat.parameter.detach().clone()
+        run.learner.step(run.task, batch, number, 1e-3)
+        assert not torch.equal(run.learner.flat.parameter, before)
+        tensors = run.learner.optimiser_tensors().values()
+        empty.append(all((each == 0).all() for each in tensors))
+    # Softness is still whole with as many batches seen as are soft: the third is soft for sure.
+    assert empty == [False, False, fresh, False, False]
+
+
+def test_lessons_are_judged_softly_while_every_batch_is_soft(monkeypatch):
+    """Validation and tests never are: what counts in the end are hard addresses."""
+    options = {"addressing": "annealed", "soft_batches": 2, "annealing": 1}
+    run = session(chooser(**options))
+    twin = session(chooser(**options | {"addressing": "soft"}))
+    twin.machine.load_state_dict(run.machine.state_dict())
+    how = (run.task, 16, 8, 0, Stream.VALIDATION)
+    soft, hard = mean_scores(twin.machine, *how), mean_scores(run.machine, *how)
+    assert soft != hard
+    assert mean_scores(run.machine, *how, as_trained=True) == pytest.approx(soft)
+    run.machine.batches_seen += 3
+    assert mean_scores(run.machine, *how, as_trained=True) == hard
+
+    asked = set()
+
+    def listening(*args, as_trained=False):
+        asked.add(("validation" if args[4] == trainer.VALIDATION_SEED else "lesson", as_trained))
+        return mean_scores(*args, as_trained=as_trained)
+
+    monkeypatch.setattr(trainer, "mean_scores", listening)
+    monkeypatch.setattr(Copy, "solved", lambda task, scores: True)
+    train(replace(chooser(**options), curriculum="naive", stop_when_solved=False))
+    assert asked == {("validation", False), ("lesson", True)}
 
 
 @pytest.mark.parametrize("name", ["copy", "associative-recall", "ngrams", "traversal"])
@@ -100,6 +147,7 @@ def test_outputs_of_several_samples_are_those_of_the_first(monkeypatch):
     [
         ("discrete-ntm", {"estimator": "relax", "baseline": "moving-average"}),
         ("dynamic-ntm", {"addressing": "annealed", "annealing": 10}),
+        ("discrete-ntm", {"addressing": "annealed", "annealing": 10, "soft_batches": 7}),
         ("tardis", {"estimator": "reinforce"}),
     ],
 )

@@ -9,14 +9,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tapehead.machines.cells import Cell
-from tapehead.machines.machine import check_choice, check_sizes
+from tapehead.machines.machine import check_at_least, check_choice, check_sizes
 from tapehead.ops.estimators import CATEGORICAL
 from tapehead.ops.estimators.addresses import to_go
 
 CONTROLLERS = ("direct", "lstm")
 MOVES = (-1, 0, 1)
-COPY = 4.0
-"""Weight from a symbol to itself in a fresh direct-access controller."""
+STORED = 4.0
+"""Weight from the symbol seen to itself in what a fresh direct-access controller stores."""
+PASSED_ON = 8.0
+"""What a symbol in view adds to its own logit when its gate is wide open."""
 
 
 class Rollout(NamedTuple):
@@ -42,23 +44,26 @@ class Rollout(NamedTuple):
 class RLNTM(nn.Module):
     """A controller with an input tape, a memory tape and an output tape.
 
-    In each step it sees the symbol under its input head, the cell under its memory head and its
-    last choices; it rewrites the memory cell, says how likely each symbol is to come next, and
-    chooses: where the input head goes, where the memory head goes, and whether to write, which
-    means that the next symbol of the answer is compared with what it said. When the steps left are
-    only just enough for the symbols left, it must write.
+    In each step it sees the symbols around its input head, the cells around its memory head and its
+    last choices; it rewrites the cell under its memory head, says how likely each symbol is to come
+    next, and chooses: where the input head goes, where the memory head goes, and whether to write,
+    which means that the next symbol of the answer is compared with what it said. When the steps
+    left are only just enough for the symbols left, it must write.
 
     It runs on tapes and not on sequences of vectors, so it is not a `Machine`.
 
     Args:
         symbols: symbols there are.
         controller: "lstm": what is said and stored comes from the hidden state. "direct": the
-            hidden state only chooses, and what is said and stored comes straight from the input
-            symbol and the memory cell (the paper's direct-access controller), at first as they are.
+            hidden state chooses, and what is said and stored comes straight from the symbols and
+            cells in view (the paper's direct-access controller): gates decide which of them are
+            passed on to what is said, and the symbol under the head is stored, at first as it is.
         hidden_size: units of the LSTM.
         cell_size: numbers in a memory cell.
         memory: have a memory tape; without, only the input tape serves.
         forward_only: the input head never moves back.
+        reach: places to either side that a head sees. With 0 a machine must be right about where
+            its heads go before anything that it stored is of use.
         baseline_size: hidden units of the network that predicts the cost still to come.
     """
 
@@ -71,6 +76,7 @@ class RLNTM(nn.Module):
         cell_size: int = 35,
         memory: bool = False,
         forward_only: bool = False,
+        reach: int = 2,
         baseline_size: int = 50,
     ):
         super().__init__()
@@ -80,12 +86,14 @@ class RLNTM(nn.Module):
             cell_size=cell_size,
             baseline_size=baseline_size,
         )
+        check_at_least(0, reach=reach)
         check_choice("controller", controller, CONTROLLERS)
         self.symbols, self.controller = symbols, controller
         self.memory, self.cell_size = memory, cell_size
+        self.reach, window = reach, 2 * reach + 1
         self.input_moves = MOVES[1:] if forward_only else MOVES
         self.choice_sizes = [len(self.input_moves), len(MOVES) if memory else 1, 2]
-        seen = symbols + (cell_size if memory else 0)
+        seen = window * (symbols + (cell_size if memory else 0))
         self.cell = Cell("lstm", seen + sum(self.choice_sizes), hidden_size)
         self.choose = nn.Linear(hidden_size, sum(self.choice_sizes))
         source = seen if controller == "direct" else hidden_size
@@ -93,23 +101,22 @@ class RLNTM(nn.Module):
         self.store = nn.Linear(source, cell_size)
         self.keep = nn.Linear(hidden_size, 1)
         if controller == "direct":
-            self._copy_at_first()
+            # One for each symbol and cell in view.
+            self.pass_on = nn.Linear(hidden_size, 2 * window if memory else window)
+            if memory:
+                self._store_what_is_seen()
         # It also hears how many steps and symbols are left.
         self.baseline = nn.Sequential(
             nn.Linear(hidden_size + 2, baseline_size), nn.Tanh(), nn.Linear(baseline_size, 1)
         )
 
-    def _copy_at_first(self) -> None:
-        """Say the symbol seen or remembered, and store the symbol seen. The authors' controller
-        adds gated copies of them to what is said; a machine that first has to learn what each
-        symbol is called cannot tell its good choices from its bad ones until it has."""
-        symbols = self.symbols
+    def _store_what_is_seen(self) -> None:
+        """A machine that first has to learn how to remember a symbol cannot tell where to keep it
+        before it has."""
+        here = self.reach * self.symbols
         with torch.no_grad():
-            self.say.weight[:, :symbols] += COPY * torch.eye(symbols)
-            if self.memory:
-                cells = torch.eye(self.cell_size, symbols)
-                self.store.weight[:, :symbols] += COPY * cells
-                self.say.weight[:, symbols:] += COPY * cells.T
+            under_head = self.store.weight[:, here : here + self.symbols]
+            under_head += STORED * torch.eye(self.cell_size, self.symbols)
 
     def forward(
         self,
@@ -137,11 +144,15 @@ class RLNTM(nn.Module):
         steps = int(limits.max())
         new = self.say.weight.new_zeros
         one_hot = torch.eye(max(self.symbols, *self.choice_sizes)).to(self.say.weight)
-        # A blank on either side, where a head that leaves the tape stands.
-        tape = nn.functional.pad(tape, (1, 1))
+        # Blanks on either side, where a head that leaves the tape stands, and what it sees there.
+        margin = self.reach + 1
+        around = nn.functional.pad(tape, (margin, margin)).unfold(1, 2 * self.reach + 1, 1)
+        in_view = one_hot[around, : self.symbols].flatten(2)
         head = torch.zeros(batch, dtype=torch.int64, device=tape.device)
-        memory_head, done = torch.full_like(head, steps), torch.zeros_like(head)
-        memory = new(batch, 2 * steps + 1, self.cell_size) if self.memory else None
+        middle = steps + self.reach
+        memory_head, done = torch.full_like(head, middle), torch.zeros_like(head)
+        memory = new(batch, 2 * middle + 1, self.cell_size) if self.memory else None
+        near = torch.arange(-self.reach, self.reach + 1, device=tape.device)
         hidden, cell = new(batch, self.cell.hidden_size), new(batch, self.cell.hidden_size)
         last = new(batch, sum(self.choice_sizes))
         noise = new(steps, *last.shape)
@@ -153,15 +164,15 @@ class RLNTM(nn.Module):
             active = (steps_left > 0) & (symbols_left > 0)
             if not active.any():
                 break
-            seen = one_hot[tape[rows, head + 1], : self.symbols]
-            here = None if memory is None else memory[rows, memory_head]
-            if here is not None:
-                seen = torch.cat([seen, here], -1)
+            seen = in_view[rows, head + 1]
+            cells = None if memory is None else memory[rows[:, None], memory_head[:, None] + near]
+            if cells is not None:
+                seen = torch.cat([seen, cells.flatten(1)], -1)
             hidden, cell = self.cell(torch.cat([seen, last], -1), hidden, cell)
             source = seen if self.controller == "direct" else hidden
-            if memory is not None and here is not None:
+            if memory is not None and cells is not None:
                 kept = self.keep(hidden).sigmoid()
-                stored = kept * here + (1 - kept) * self.store(source).tanh()
+                stored = kept * cells[:, self.reach] + (1 - kept) * self.store(source).tanh()
                 memory = memory.index_put((rows, memory_head), stored)
             logits = self.choose(hidden)
             picked = self._pick(logits.detach() + noise[time])
@@ -171,7 +182,7 @@ class RLNTM(nn.Module):
             taken = torch.cat([picked[:, :2], wrote[:, None]], 1)
             left = torch.stack([steps_left, symbols_left], -1)
             step = (source, hidden, logits, picked, left, active, forced, wrote, done, head)
-            history.append((*step, memory_head - steps))
+            history.append((*step, memory_head - middle))
             done = done + wrote
             move = picked[:, 0] + self.input_moves[0]
             head = torch.where(active, (head + move).clamp(-1, places), head)
@@ -186,6 +197,8 @@ class RLNTM(nn.Module):
             torch.stack(part, 1) for part in zip(*history, strict=True)
         )
         said = self.say(source)
+        if self.controller == "direct":
+            said = said + self._passed_on(source, hidden)
         places_due = due.clamp(max=targets.shape[1] - 1)
         costs = cross_entropy(said.transpose(1, 2), targets.gather(1, places_due), reduction="none")
         log_probs, entropies = self._judge(logits, picked, active, forced)
@@ -246,6 +259,18 @@ class RLNTM(nn.Module):
             log_probs = log_probs + torch.where(free, chosen, 0.0)
             entropies = entropies + torch.where(free, -(log_p.exp() * log_p).sum(-1), 0.0)
         return log_probs, entropies
+
+    def _passed_on(self, seen: Tensor, hidden: Tensor) -> Tensor:
+        """What the symbols and cells in view add to the logits of what is said."""
+        window = 2 * self.reach + 1
+        tape, memory = seen.tensor_split([window * self.symbols], -1)
+        shown = tape.unflatten(-1, (window, self.symbols))
+        if self.memory:
+            cells = memory.unflatten(-1, (window, self.cell_size))
+            cells = nn.functional.pad(cells, (0, self.symbols - self.cell_size))
+            shown = torch.cat([shown, cells], -2)
+        gates = PASSED_ON * self.pass_on(hidden).sigmoid()
+        return (gates[..., None] * shown).sum(-2)
 
     def _pick(self, logits: Float[Tensor, "batch choices"]) -> Int64[Tensor, "batch 3"]:
         """The moves of the input head and of the memory head, and whether to write."""

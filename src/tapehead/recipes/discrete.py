@@ -54,7 +54,7 @@ class Schedule:
 
     Attributes:
         max_sequences: give up after so many.
-        learning_rate, clip_norm: of Adam, and the norm that gradients are cut at.
+        learning_rate, epsilon, clip_norm: of Adam, and the norm that gradients are cut at.
         check_every: batches between two looks at fresh sequences, with hard addresses.
         check_sequences: how many.
         lessons: whether it begins with the shortest sequences; otherwise with all lengths.
@@ -67,6 +67,7 @@ class Schedule:
     max_sequences: int = 60_000
     batch_size: int = 32
     learning_rate: float = 3e-3
+    epsilon: float = 1e-8
     clip_norm: float = 10.0
     check_every: int = 50
     check_sequences: int = 128
@@ -96,6 +97,9 @@ DYNAMIC = {
 DYNAMIC_SCHEDULE = Schedule(
     batch_size=16,
     learning_rate=2e-3,
+    # Smaller, and REBAR's noise moves the weights of a machine that has nothing left to learn
+    # until it breaks down.
+    epsilon=1e-4,
     clip_norm=1.0,
     lesson_mark=1.0,
     check_every=25,
@@ -158,7 +162,13 @@ def train(
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     machine = MACHINES[kind](task.input_size, task.output_size, **options)
-    optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
+
+    def new_optimiser() -> torch.optim.Optimizer:
+        return torch.optim.Adam(
+            machine.parameters(), lr=schedule.learning_rate, eps=schedule.epsilon
+        )
+
+    optimiser = new_optimiser()
     chooser = machine if isinstance(machine, DiscreteMachine) else None
     renew = schedule.fresh_optimiser
     metric = task.pass_mark[0]
@@ -171,8 +181,7 @@ def train(
         for _ in range(schedule.check_every):
             batch = lesson.batch(generator, schedule.batch_size)
             if renew and chooser and not chooser.still_soft:
-                optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
-                renew = False
+                optimiser, renew = new_optimiser(), False
             optimiser.zero_grad()
             loss_of(machine, task, batch).backward()
             torch.nn.utils.clip_grad_norm_(machine.parameters(), schedule.clip_norm)

@@ -51,15 +51,15 @@ class Schedule:
         pass_mark: share of them that must be wholly right.
     """
 
-    max_updates: int = 2_500
+    max_updates: int = 3_000
     batch_size: int = 64
     learning_rate: float = 3e-3
     clip_norm: float = 5.0
     # Much at first, so that no choice is sure before it can tell right from wrong; never nothing,
     # as a choice that is sure tries nothing else.
     entropy: float = 0.5
-    last_entropy: float = 0.1
-    entropy_updates: int = 800
+    last_entropy: float = 0.03
+    entropy_updates: int = 1_600
     first_level: int = 1
     lesson_mark: float = 0.25
     patience: int = 20

@@ -46,6 +46,8 @@ class TrainConfig:
     """Clip each number of the gradient to plus or minus this."""
     clip_norm: float | None = None
     """Scale the whole gradient down to this norm."""
+    fresh_optimiser: bool = True
+    """Begin to choose with a new optimiser; for a machine whose addressing is annealed."""
     schedule: Schedule = "constant"
     """Course of the learning rate from the warm-up to max_sequences."""
     final_learning_rate: float = 0.0
@@ -97,7 +99,7 @@ class TrainConfig:
             _require_type(isinstance(getattr(self, name), str), self, name, "a name")
         for name in ("task_options", "machine_options"):
             _require_type(_are_options(getattr(self, name)), self, name, "a table of plain values")
-        for name in ("stop_when_solved", "deterministic"):
+        for name in ("fresh_optimiser", "stop_when_solved", "deterministic"):
             _require_type(isinstance(getattr(self, name), bool), self, name, "true or false")
         for name, least in _WHOLE_NUMBERS.items():
             value = getattr(self, name)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from tapehead.machines.discrete import DiscreteMachine
 from tapehead.tasks import Batch, Task
 from tapehead.training.devices import batch_to, place
 from tapehead.training.randomness import (
@@ -52,11 +53,17 @@ def mean_scores(
     batch_size: int,
     seed: int,
     stream: Stream,
+    *,
+    as_trained: bool = False,
 ) -> dict[str, float]:
-    """As `evaluate`, of the sequences of any stream; each batch has a generator of its own."""
+    """As `evaluate`, of the sequences of any stream; each batch has a generator of its own.
+
+    Args:
+        as_trained: take the addresses of an annealed machine soft while all its batches are.
+    """
     device, dtype = place(machine)
     states, was_training = capture_globals(device), machine.training
-    machine.eval()
+    machine.train(as_trained and isinstance(machine, DiscreteMachine) and machine.still_soft)
     totals: dict[str, float] = {}
     try:
         for number, start in enumerate(range(0, sequences, batch_size)):

@@ -59,6 +59,8 @@ class Learner:
         self._autocast = fabric.autocast if config.precision == "bf16-mixed" else nullcontext
         self._reduce = fabric.all_reduce if fabric.world_size > 1 else None
         self._watch = None if self.device.type == "cpu" else _Watch(self.flat)
+        anneals = isinstance(machine, DiscreteMachine) and machine.addressing == "annealed"
+        self._annealed = machine if anneals and config.fresh_optimiser else None
 
     def step(self, task: Task, batch: Batch, number: int, learning_rate: float) -> Step:
         """Step number `number`, on a batch drawn on the CPU.
@@ -67,6 +69,7 @@ class Learner:
             NonFiniteError: the loss or a gradient of this step, or of the one before, is not
                 finite.
         """
+        soft = self._annealed is not None and self._annealed.still_soft
         batch, outputs, loss = self.differentiate(task, batch)
         gradient = self.flat.gradient
         if self._reduce is not None:
@@ -86,6 +89,10 @@ class Learner:
         self._group["lr"] = learning_rate
         self.optimiser.update()
         self.flat.spread()
+        if soft and self._annealed is not None and not self._annealed.still_soft:
+            # What it remembers of a soft machine's small gradients would make its first steps
+            # with chosen rows far too long.
+            self.optimiser.prepare()
         return step
 
     def differentiate(self, task: Task, batch: Batch) -> tuple[Batch, Tensor, Tensor]:

@@ -170,6 +170,8 @@ class Trainer:
             VALIDATION_BATCH,
             derived_seed(config.seed, Stream.CURRICULUM, session.progress.step),
             Stream.VALIDATION,
+            # Hard addresses, of which a soft machine has learned nothing yet, would hold it back.
+            as_trained=True,
         )
         return self.fabric.broadcast(scores) if self.fabric.world_size > 1 else scores
 
