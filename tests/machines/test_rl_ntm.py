@@ -147,6 +147,21 @@ def test_memory_keeps_what_was_stored_where_the_head_was(reach, place, cell_size
     assert len(due[early : count - late]) >= 2
 
 
+@pytest.mark.parametrize("reach", [0, 1])
+def test_a_fresh_direct_controller_stores_the_symbol_under_its_head(reach):
+    torch.manual_seed(0)
+    machine = RLNTM(5, memory=True, cell_size=6, reach=reach)
+    window = 2 * reach + 1
+    seen = torch.zeros(5, machine.store.in_features)
+    for symbol in range(5):
+        for place in range(window):
+            shown = symbol if place == reach else (symbol + 1) % 5
+            seen[symbol, place * 5 + shown] = 1.0
+    stored = machine.store(seen).tanh()
+    assert stored.argmax(1).tolist() == list(range(5))
+    assert (stored.diagonal() > 0.99).all()
+
+
 @pytest.mark.parametrize("reach", [0, 2])
 def test_what_is_stored_replaces_what_was_there(reach):
     task = TapeTask(kind="forward-reverse", max_complexity=5, num_symbols=6)
