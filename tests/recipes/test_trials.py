@@ -112,6 +112,28 @@ def test_a_run_with_other_options_is_another_run(tmp_path):
     assert len(further.calls) == len(SEEDS)
 
 
+def test_a_run_from_before_an_option_existed_had_its_default(tmp_path):
+    before = Runner()
+    before.go(tmp_path, [before.trial("a", size=1, schedule={"rate": 0.1})])
+    after = Runner()
+    now = after.trial("a", size=1, schedule={"rate": 0.1, "epsilon": 1e-8})
+    defaults = {"schedule": {"rate": 0.3, "epsilon": 1e-8}}
+    result = after.go(tmp_path, [dataclasses.replace(now, defaults=defaults)])
+    assert after.calls == []
+    assert result["cells"][0]["options"]["schedule"] == {"rate": 0.1, "epsilon": 1e-8}
+    changed = after.trial("a", size=1, schedule={"rate": 0.1, "epsilon": 1e-4})
+    after.go(tmp_path, [dataclasses.replace(changed, defaults=defaults)])
+    assert len(after.calls) == len(SEEDS)
+
+
+def test_fewer_seeds_lose_no_run(tmp_path):
+    runner = Runner()
+    runner.go(tmp_path, [runner.trial("a")])
+    result = runner.go(tmp_path, [runner.trial("a")], seeds=(1, 5))
+    assert result["cells"][0]["seeds"] == [0, 1, 2, 5]
+    assert len(runner.calls) == 4
+
+
 def test_some_machines_now_and_the_rest_later(tmp_path, capsys):
     runner = Runner()
     trials = [runner.trial("a"), runner.trial("b")]

@@ -245,6 +245,8 @@ def trial(
         metric=task.pass_mark[0],
         unit="wrong bits per sequence",
         options={"machine": dict(options), "task": asdict(task), "schedule": asdict(schedule)},
+        # What a new setting is by default must be what was done before there was one.
+        defaults={"schedule": asdict(Schedule())},
         run=partial(train, kind, options, task, schedule),
     )
 

@@ -6,7 +6,7 @@ finished runs there, as long as their settings are still those of the recipe, an
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Trial:
 
     Attributes:
         options: all that decides a run beside its seed, as plain JSON values.
+        defaults: of options, those that a run made before they existed had without saying so.
         run: from a seed to its outcome; with several workers it must survive pickling.
         published, source: the value in print, and where it stands.
     """
@@ -40,6 +41,7 @@ class Trial:
     metric: str
     unit: str
     options: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     run: Callable[[int], Outcome]
     published: float | None = None
     source: str | None = None
@@ -65,6 +67,7 @@ def run_trials(
     json: bool = False,
 ) -> dict[str, Any]:
     """Do what is not done yet, seed by seed, so that a study cut short has something of all.
+    Finished runs of other seeds stay in the result.
 
     Args:
         machines: run only these, all if there are none; those run before stay in the result.
@@ -86,7 +89,7 @@ def run_trials(
             allowed = ", ".join(known_machines)
             raise TapeheadError(f"--machines must be one of {allowed}, got {machine!r}")
     about = provenance()
-    outcomes: list[dict[int, Outcome]] = [_known(folder, trial, seeds) for trial in trials]
+    outcomes: list[dict[int, Outcome]] = [_known(folder, trial) for trial in trials]
     folder.mkdir(parents=True, exist_ok=True)
 
     def write() -> dict[str, Any]:
@@ -181,13 +184,25 @@ def _cell(trial: Trial, known: Mapping[int, Outcome]) -> Cell:
     }
 
 
-def _known(folder: Path, trial: Trial, seeds: Sequence[int]) -> dict[int, Outcome]:
+def _known(folder: Path, trial: Trial) -> dict[int, Outcome]:
     """The outcomes of this trial that an earlier call has written."""
     for cell in (read_result(folder) or {"cells": []})["cells"]:
-        if all(cell.get(fact) == value for fact, value in trial.facts.items()):
+        said = {**cell, "options": _filled(cell.get("options", {}), trial.defaults)}
+        if all(said.get(fact) == value for fact, value in trial.facts.items()):
             columns = zip(*(cell[many] for many in _BY_SEED), strict=True)
             rows = [dict(zip(_BY_SEED.values(), column, strict=True)) for column in columns]
-            return {
-                seed: row for seed, row in zip(cell["seeds"], rows, strict=True) if seed in seeds
-            }
+            return dict(zip(cell["seeds"], rows, strict=True))
     return {}
+
+
+def _filled(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with the default of each that is missing, tables within tables too."""
+    return {
+        **options,
+        **{
+            name: _filled(options.get(name, {}), default)
+            if isinstance(default, Mapping)
+            else options.get(name, default)
+            for name, default in defaults.items()
+        },
+    }
