@@ -54,7 +54,7 @@ class Schedule:
 
     Attributes:
         max_sequences: give up after so many.
-        learning_rate, epsilon, clip_norm: of Adam, and the norm that gradients are cut at.
+        learning_rate, clip_norm: of Adam, and the norm that gradients are cut at.
         check_every: batches between two looks at fresh sequences, with hard addresses.
         check_sequences: how many.
         lessons: whether it begins with the shortest sequences; otherwise with all lengths.
@@ -62,12 +62,12 @@ class Schedule:
         samples: estimates of one gradient that its variance is measured from.
         fresh_optimiser: whether an annealed machine gets a new one as it begins to choose. Adam's
             memory of the small gradients of a soft machine makes its first steps too long.
+        choosing_epsilon: Adam's epsilon from then on.
     """
 
     max_sequences: int = 60_000
     batch_size: int = 32
     learning_rate: float = 3e-3
-    epsilon: float = 1e-8
     clip_norm: float = 10.0
     check_every: int = 50
     check_sequences: int = 128
@@ -75,6 +75,7 @@ class Schedule:
     lesson_mark: float = 3.0
     samples: int = 64
     fresh_optimiser: bool = False
+    choosing_epsilon: float = 1e-8
 
 
 WHOLE = Schedule(batch_size=16, check_every=100, lessons=False)
@@ -97,13 +98,13 @@ DYNAMIC = {
 DYNAMIC_SCHEDULE = Schedule(
     batch_size=16,
     learning_rate=2e-3,
-    # Smaller, and REBAR's noise moves the weights of a machine that has nothing left to learn
-    # until it breaks down.
-    epsilon=1e-4,
     clip_norm=1.0,
     lesson_mark=1.0,
     check_every=25,
     fresh_optimiser=True,
+    # With less, what REBAR's noise alone adds up to moves the weights of a machine that has nothing
+    # left to learn until it breaks down.
+    choosing_epsilon=1e-4,
 )
 
 
@@ -162,13 +163,7 @@ def train(
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     machine = MACHINES[kind](task.input_size, task.output_size, **options)
-
-    def new_optimiser() -> torch.optim.Optimizer:
-        return torch.optim.Adam(
-            machine.parameters(), lr=schedule.learning_rate, eps=schedule.epsilon
-        )
-
-    optimiser = new_optimiser()
+    optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
     chooser = machine if isinstance(machine, DiscreteMachine) else None
     renew = schedule.fresh_optimiser
     metric = task.pass_mark[0]
@@ -181,7 +176,10 @@ def train(
         for _ in range(schedule.check_every):
             batch = lesson.batch(generator, schedule.batch_size)
             if renew and chooser and not chooser.still_soft:
-                optimiser, renew = new_optimiser(), False
+                optimiser = torch.optim.Adam(
+                    machine.parameters(), lr=schedule.learning_rate, eps=schedule.choosing_epsilon
+                )
+                renew = False
             optimiser.zero_grad()
             loss_of(machine, task, batch).backward()
             torch.nn.utils.clip_grad_norm_(machine.parameters(), schedule.clip_norm)
