@@ -90,23 +90,29 @@ def test_an_annealed_machine_is_not_done_while_it_is_soft():
 def test_a_fresh_optimiser_comes_once_as_an_annealed_machine_begins_to_choose(monkeypatch):
     made, seen = [], []
     adam, loss_of = torch.optim.Adam, discrete.loss_of
-    monkeypatch.setattr(
-        torch.optim, "Adam", lambda *a, **k: made.append(len(seen)) or adam(*a, **k)
-    )
+
+    def making(*args, lr, eps=1e-8):
+        made.append((len(seen), eps))
+        return adam(*args, lr=lr, eps=eps)
+
+    monkeypatch.setattr(torch.optim, "Adam", making)
     monkeypatch.setattr(discrete, "loss_of", lambda *a: seen.append(a) or loss_of(*a))
 
     def when(name, **phases):
         made.clear()
         seen.clear()
         kind, options = contestant(name)
-        fresh = replace(SHORT, fresh_optimiser=True, lessons=False)
+        fresh = replace(SHORT, fresh_optimiser=True, choosing_epsilon=0.5, lessons=False)
         discrete.train(kind, options | phases, TASK, fresh, 0)
         return list(made)
 
     # The batch after the soft ones is sure to be soft too.
-    assert when("annealed discrete-ntm reinforce", soft_batches=3, annealing=2) == [0, 4]
-    assert when("annealed discrete-ntm reinforce", soft_batches=30, annealing=2) == [0]
-    assert when("ntm soft") == [0]
+    assert when("annealed discrete-ntm reinforce", soft_batches=3, annealing=2) == [
+        (0, 1e-8),
+        (4, 0.5),
+    ]
+    assert when("annealed discrete-ntm reinforce", soft_batches=30, annealing=2) == [(0, 1e-8)]
+    assert when("ntm soft") == [(0, 1e-8)]
 
 
 def test_lessons_judge_a_machine_soft_while_it_has_never_chosen():
