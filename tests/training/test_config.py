@@ -91,6 +91,7 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(option, value, messa
         ("learning_rate", "fast", "a number"),
         ("learning_rate", None, "a number"),
         ("stop_when_solved", 1, "true or false"),
+        ("fresh_optimiser", 1, "true or false"),
         ("task", 3, "a name"),
         ("task_options", ["a"], "a table of plain values"),
         ("machine_options", {"a": [1]}, "a table of plain values"),

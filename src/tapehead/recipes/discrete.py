@@ -102,8 +102,7 @@ DYNAMIC_SCHEDULE = Schedule(
     lesson_mark=1.0,
     check_every=25,
     fresh_optimiser=True,
-    # With less, what REBAR's noise alone adds up to moves the weights of a machine that has nothing
-    # left to learn until it breaks down.
+    # At the usual 1e-8 noise alone makes long steps once a machine has nothing left to learn.
     choosing_epsilon=1e-4,
 )
 
