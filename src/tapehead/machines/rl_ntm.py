@@ -90,10 +90,10 @@ class RLNTM(nn.Module):
         check_choice("controller", controller, CONTROLLERS)
         self.symbols, self.controller = symbols, controller
         self.memory, self.cell_size = memory, cell_size
-        self.reach, window = reach, 2 * reach + 1
+        self.reach, self.window = reach, 2 * reach + 1
         self.input_moves = MOVES[1:] if forward_only else MOVES
         self.choice_sizes = [len(self.input_moves), len(MOVES) if memory else 1, 2]
-        seen = window * (symbols + (cell_size if memory else 0))
+        seen = self.window * (symbols + (cell_size if memory else 0))
         self.cell = Cell("lstm", seen + sum(self.choice_sizes), hidden_size)
         self.choose = nn.Linear(hidden_size, sum(self.choice_sizes))
         source = seen if controller == "direct" else hidden_size
@@ -102,7 +102,7 @@ class RLNTM(nn.Module):
         self.keep = nn.Linear(hidden_size, 1)
         if controller == "direct":
             # One for each symbol and cell in view.
-            self.pass_on = nn.Linear(hidden_size, 2 * window if memory else window)
+            self.pass_on = nn.Linear(hidden_size, self.window * (2 if memory else 1))
             if memory:
                 self._store_what_is_seen()
         # It also hears how many steps and symbols are left.
@@ -146,7 +146,7 @@ class RLNTM(nn.Module):
         one_hot = torch.eye(max(self.symbols, *self.choice_sizes)).to(self.say.weight)
         # Blanks on either side, where a head that leaves the tape stands, and what it sees there.
         margin = self.reach + 1
-        around = nn.functional.pad(tape, (margin, margin)).unfold(1, 2 * self.reach + 1, 1)
+        around = nn.functional.pad(tape, (margin, margin)).unfold(1, self.window, 1)
         in_view = one_hot[around, : self.symbols].flatten(2)
         head = torch.zeros(batch, dtype=torch.int64, device=tape.device)
         middle = steps + self.reach
@@ -262,11 +262,10 @@ class RLNTM(nn.Module):
 
     def _passed_on(self, seen: Tensor, hidden: Tensor) -> Tensor:
         """What the symbols and cells in view add to the logits of what is said."""
-        window = 2 * self.reach + 1
-        tape, memory = seen.tensor_split([window * self.symbols], -1)
-        shown = tape.unflatten(-1, (window, self.symbols))
+        tape, memory = seen.tensor_split([self.window * self.symbols], -1)
+        shown = tape.unflatten(-1, (self.window, self.symbols))
         if self.memory:
-            cells = memory.unflatten(-1, (window, self.cell_size))
+            cells = memory.unflatten(-1, (self.window, self.cell_size))
             cells = nn.functional.pad(cells, (0, self.symbols - self.cell_size))
             shown = torch.cat([shown, cells], -2)
         gates = PASSED_ON * self.pass_on(hidden).sigmoid()

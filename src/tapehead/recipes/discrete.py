@@ -20,6 +20,7 @@ from tapehead.machines.discrete import DiscreteMachine
 from tapehead.machines.machine import Machine
 from tapehead.recipes.trials import Outcome, Trial, run_trials
 from tapehead.tasks import Batch, Task, make_task
+from tapehead.training.evaluation import evaluating
 
 NAME = "discrete/copy"
 PAPER = "not published: estimators of Williams 1992, Tucker et al. 2017, Grathwohl et al. 2018"
@@ -118,10 +119,8 @@ def loss_of(machine: Machine, task: Task, batch: Batch) -> Tensor:
 def errors_of(
     machine: Machine, task: Task, sequences: int, seed: int, *, as_trained: bool = False
 ) -> float:
-    """The score of the pass mark on fresh sequences, addresses hard; `as_trained`: soft, if every
-    batch of the machine is so as yet."""
-    soft = as_trained and isinstance(machine, DiscreteMachine) and machine.still_soft
-    machine.train(soft)
+    """The score of the pass mark on fresh sequences; `as_trained` as in `evaluating`."""
+    evaluating(machine, as_trained=as_trained)
     with torch.no_grad():
         batch = task.batch(torch.Generator().manual_seed(seed), sequences)
         outputs, _ = machine(batch.inputs, lengths=batch.lengths)

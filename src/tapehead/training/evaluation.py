@@ -59,11 +59,11 @@ def mean_scores(
     """As `evaluate`, of the sequences of any stream; each batch has a generator of its own.
 
     Args:
-        as_trained: take the addresses of an annealed machine soft while all its batches are.
+        as_trained: see `evaluating`.
     """
     device, dtype = place(machine)
     states, was_training = capture_globals(device), machine.training
-    machine.train(as_trained and isinstance(machine, DiscreteMachine) and machine.still_soft)
+    evaluating(machine, as_trained=as_trained)
     totals: dict[str, float] = {}
     try:
         for number, start in enumerate(range(0, sequences, batch_size)):
@@ -80,6 +80,15 @@ def mean_scores(
         restore_globals(states, device)
         machine.train(was_training)
     return {name: total / sequences for name, total in totals.items()}
+
+
+def evaluating(machine: nn.Module, *, as_trained: bool = False) -> None:
+    """Put a machine in the mode in which it is judged.
+
+    Args:
+        as_trained: take the addresses of an annealed machine soft while all its batches are.
+    """
+    machine.train(as_trained and isinstance(machine, DiscreteMachine) and machine.still_soft)
 
 
 def run_machine(
