@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tapehead.ops.backends import choose
 from tapehead.ops.ntm import reference
-from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
+from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 
 __all__ = ["NTMSpec", "NTMState", "NTMWeights", "implementation"]
 

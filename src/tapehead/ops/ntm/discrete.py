@@ -14,14 +14,8 @@ from torch.nn.functional import linear
 from tapehead.ops.addressing import circular_shift, content_weighting, interpolate
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.memory import add, erase, read
-from tapehead.ops.ntm.reference import (
-    HeadParameters,
-    NTMSpec,
-    NTMState,
-    NTMWeights,
-    controller_step,
-    head_parameters,
-)
+from tapehead.ops.ntm.parts import HeadParameters, NTMSpec, NTMState, NTMWeights
+from tapehead.ops.ntm.reference import controller_step, head_parameters
 from tapehead.ops.similarity import SIMILARITIES
 
 FLOOR = 1e-6

@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from tapehead.ops.ntm.cpu import calls, registered
 from tapehead.ops.ntm.cpu.tracing import unpack
-from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
+from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 
 __all__ = ["ntm", "ntm_trace", "obstacle"]
 

@@ -19,7 +19,7 @@ from tapehead.ops.ntm.cpu.layout import (
     default_every,
     layout,
 )
-from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
+from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
 
 _WEIGHTS = NTMWeights._fields

@@ -28,7 +28,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 
 from tapehead.ops.ntm.cpu.sizes import Places, machine_sizes, tape_sizes
-from tapehead.ops.ntm.reference import NTMSpec
+from tapehead.ops.ntm.parts import NTMSpec
 from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
 LONGEST_BLOCK = 8

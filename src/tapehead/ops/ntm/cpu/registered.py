@@ -6,7 +6,7 @@ from torch import Tensor
 from tapehead.ops.ntm.cpu import calls
 from tapehead.ops.ntm.cpu.layout import default_every
 from tapehead.ops.ntm.cpu.sizes import tape_size
-from tapehead.ops.ntm.reference import NTMSpec, NTMState, NTMWeights
+from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 
 _INPUTS = """
     Tensor x, Tensor? lengths, Tensor input_weight, Tensor input_bias, Tensor read_weight,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tapehead.ops.ntm.cpu.calls import Run
-from tapehead.ops.ntm.reference import NTMSpec, NTMState
+from tapehead.ops.ntm.parts import NTMSpec, NTMState
 
 
 def unpack(run: Run, state: NTMState, spec: NTMSpec, lengths: Tensor | None) -> dict[str, Tensor]:
