@@ -10,15 +10,18 @@ from tapehead import machines
 from tapehead.machines import MACHINES
 
 SOURCE = Path(tapehead.__file__).parent
+GROUND = {"errors", "checks", "room"}
 BELOW = {
     "errors": set(),
-    "ops": {"errors"},
-    "machines": {"ops", "errors"},
-    "tasks": {"ops", "errors"},
-    "training": {"machines", "tasks", "ops", "errors"},
-    "benchmark": {"machines", "tasks", "ops", "errors"},
-    "viewing": {"training", "machines", "tasks", "ops", "errors"},
-    "recipes": {"viewing", "training", "machines", "tasks", "ops", "errors"},
+    "checks": {"errors"},
+    "room": {"errors"},
+    "ops": GROUND,
+    "machines": {"ops", *GROUND},
+    "tasks": {"ops", *GROUND},
+    "training": {"machines", "tasks", "ops", *GROUND},
+    "benchmark": {"machines", "tasks", "ops", *GROUND},
+    "viewing": {"training", "machines", "tasks", "ops", *GROUND},
+    "recipes": {"viewing", "training", "machines", "tasks", "ops", *GROUND},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -313,7 +313,9 @@ def test_soft_batches_of_an_annealed_machine_may_pay_for_entropy():
     paying.annealing = 10**9
     loss = paying.training_loss(INPUT, answered, lengths=lengths)[0]
     torch.testing.assert_close(loss - plain, 0.5 * entropy, rtol=1e-5, atol=1e-6)
-    with pytest.raises(ValueError, match=r"soft_entropy_cost must be at least 0, got -1\.0"):
+    with pytest.raises(
+        ValueError, match=r"soft_entropy_cost must be a finite number of at least 0, got -1\.0"
+    ):
         DiscreteNTM(2, 2, soft_entropy_cost=-1.0)
 
 
@@ -348,5 +350,5 @@ def test_wrong_options_are_named():
         DiscreteNTM(2, 2, estimator="nvil")
     with pytest.raises(ValueError, match="samples must be a whole number of at least 2, got 1"):
         DiscreteNTM(2, 2, baseline="leave-one-out")
-    with pytest.raises(ValueError, match=r"temperature must be above 0, got 0\.0"):
+    with pytest.raises(ValueError, match=r"temperature must be a finite number above 0, got 0\.0"):
         DiscreteNTM(2, 2, temperature=0.0)

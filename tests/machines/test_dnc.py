@@ -564,7 +564,10 @@ def test_same_input_same_output_and_nothing_hides_in_the_module(options):
         ({"controller": "gru"}, "controller must be one of lstm, feedforward, got 'gru'"),
         ({"similarity": "cos"}, "similarity must be one of cosine, dot, euclidean, manhattan"),
         ({"allocation": "heap"}, "allocation must be one of sort, proportional, softmax"),
-        ({"bypass_dropout": 1.0}, "bypass_dropout must be from 0 to below 1, got 1.0"),
+        (
+            {"bypass_dropout": 1.0},
+            "bypass_dropout must be a finite number from 0 to below 1, got 1.0",
+        ),
         ({"backend": "gpu"}, "backend must be one of auto, reference, cpu, cuda, got 'gpu'"),
     ],
 )

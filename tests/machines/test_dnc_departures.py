@@ -85,9 +85,9 @@ def test_masks_have_the_least_value_they_are_told():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mask_floor": 1.0}, "mask_floor must be from 0 to below 1, got 1.0"),
-        ({"mask_floor": -0.1}, "mask_floor must be from 0 to below 1, got -0.1"),
-        ({"gradient_clip": -1.0}, "gradient_clip must be at least 0, got -1.0"),
+        ({"mask_floor": 1.0}, "mask_floor must be a finite number from 0 to below 1, got 1.0"),
+        ({"mask_floor": -0.1}, "mask_floor must be a finite number from 0 to below 1, got -0.1"),
+        ({"gradient_clip": -1.0}, "gradient_clip must be a finite number of at least 0, got -1.0"),
     ],
 )
 def test_impossible_values_are_named(options, message):

@@ -401,7 +401,7 @@ def test_same_input_same_output_and_nothing_hides_in_the_module():
         ({"controller": "gru"}, "controller must be one of lstm, feedforward, got 'gru'"),
         ({"similarity": "cos"}, "similarity must be one of cosine, dot, euclidean, manhattan"),
         ({"memory_init": "zero"}, "memory_init must be one of constant, learned, random, uniform"),
-        ({"gradient_clip": -1.0}, "gradient_clip must be at least 0, got -1.0"),
+        ({"gradient_clip": -1.0}, "gradient_clip must be a finite number of at least 0, got -1.0"),
         ({"memory_checkpoint_every": 0}, "memory_checkpoint_every must be a whole number of at le"),
         ({"backend": "gpu"}, "backend must be one of auto, reference, cpu, cuda, got 'gpu'"),
     ],

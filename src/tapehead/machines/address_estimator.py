@@ -1,13 +1,15 @@
 """The gradient through a sequence of addresses, and what has to be learned to estimate it well."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tapehead.machines.machine import check_at_least, check_choice
+from tapehead.checks import Finite, Positive, Size, choice, whole
+from tapehead.machines.options import Configured, configured
+from tapehead.machines.sizes import estimator_numbers
 from tapehead.ops.estimators import CATEGORICAL, UNBIASED, addresses, gumbel, leave_one_out
 from tapehead.ops.estimators.addresses import Chooser
 
@@ -28,7 +30,7 @@ class AddressEstimate(NamedTuple):
     gradient: Float[Tensor, "samples time choices rows"] | None
 
 
-class AddressEstimator(nn.Module):
+class AddressEstimator(Configured):
     """An estimator with its baseline and control variate.
 
     Its own parameters are trained by the same `backward` as the machine's, each on its own
@@ -49,25 +51,25 @@ class AddressEstimator(nn.Module):
         control_size: hidden units of the baseline and of RELAX's control variate.
     """
 
+    changeable = ("samples", "temperature", "entropy")
+
+    @configured(estimator_numbers)
     def __init__(
         self,
-        choices: int,
-        rows: int,
-        context_size: int,
+        choices: Size,
+        rows: Size,
+        context_size: Size,
         *,
-        name: str = "straight-through-gumbel",
-        baseline: str = "learned",
-        samples: int = 1,
-        temperature: float = 1.0,
-        entropy: float = 0.0,
-        control_size: int = 32,
+        name: Annotated[str, choice(ESTIMATORS)] = "straight-through-gumbel",
+        baseline: Annotated[str, choice(BASELINES)] = "learned",
+        samples: Size = 1,
+        temperature: Positive = 1.0,
+        entropy: Finite = 0.0,
+        control_size: Size = 32,
     ):
         super().__init__()
-        check_choice("estimator", name, ESTIMATORS)
-        check_choice("baseline", baseline, BASELINES)
-        check_at_least(2 if baseline == "leave-one-out" else 1, samples=samples)
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        if baseline == "leave-one-out":
+            whole(2)("samples", samples)
         self.name, self.baseline, self.samples = name, baseline, samples
         self.temperature, self.entropy = temperature, entropy
         self.choices, self.rows = choices, rows

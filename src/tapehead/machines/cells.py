@@ -1,28 +1,34 @@
 """Single-layer controllers of machines that step in Python: GRU, LSTM and feed-forward."""
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tapehead.machines.machine import check_choice
+from tapehead.checks import Size, choice
+from tapehead.machines.options import Configured, configured
+from tapehead.machines.sizes import cell_numbers
 
 CELLS = ("gru", "lstm", "feedforward")
 
 
-class Cell(nn.Module):
+class Cell(Configured):
     """One controller layer with one signature: (input, (hidden, cell)) -> (hidden, cell).
 
     A GRU has no use for `cell` and hands it back; a feed-forward layer (tanh) sees no `hidden`.
     """
 
-    def __init__(self, kind: str, input_size: int, hidden_size: int):
+    @configured(cell_numbers)
+    def __init__(
+        self, controller: Annotated[str, choice(CELLS)], input_size: Size, hidden_size: Size
+    ):
         super().__init__()
-        check_choice("controller", kind, CELLS)
-        self.kind, self.hidden_size = kind, hidden_size
-        if kind == "feedforward":
+        self.controller = controller
+        if controller == "feedforward":
             self.layer = nn.Linear(input_size, hidden_size)
         else:
-            layer = nn.GRUCell if kind == "gru" else nn.LSTMCell
+            layer = nn.GRUCell if controller == "gru" else nn.LSTMCell
             self.layer = layer(input_size, hidden_size)
         with torch.no_grad():
             for name, parameter in self.layer.named_parameters():
@@ -40,8 +46,8 @@ class Cell(nn.Module):
         hidden: Float[Tensor, "batch hidden"],
         cell: Float[Tensor, "batch hidden"],
     ) -> tuple[Float[Tensor, "batch hidden"], Float[Tensor, "batch hidden"]]:
-        if self.kind == "lstm":
+        if self.controller == "lstm":
             return self.layer(inputs, (hidden, cell))
-        if self.kind == "gru":
+        if self.controller == "gru":
             return self.layer(inputs, hidden), cell
         return self.layer(inputs).tanh(), cell

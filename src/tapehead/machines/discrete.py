@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tapehead.machines.address_estimator import ESTIMATORS, AddressEstimate, AddressEstimator
-from tapehead.machines.machine import Machine, Trace, check_at_least, check_choice, check_state
+from tapehead.machines.machine import Machine, Trace, check_state
 from tapehead.ops.estimators import addresses
 from tapehead.ops.estimators.addresses import Chooser
 
@@ -45,6 +45,7 @@ class DiscreteMachine(Machine):
             (Gulcehre et al. 2016).
     """
 
+    changeable = ("addressing", "annealing", "soft_batches", "soft_entropy_cost")
     choices: int
     """Addresses in a step."""
     rows: int
@@ -66,13 +67,9 @@ class DiscreteMachine(Machine):
         temperature: float,
         entropy: float,
     ) -> None:
-        """Called by a subclass when its sizes are known."""
-        check_choice("addressing", addressing, ADDRESSINGS)
-        check_at_least(1, annealing=annealing)
-        check_at_least(0, soft_batches=soft_batches)
+        """Called by a subclass when its sizes are known, with options that its constructor has
+        checked."""
         self.addressing, self.annealing = addressing, annealing
-        if soft_entropy_cost < 0:
-            raise ValueError(f"soft_entropy_cost must be at least 0, got {soft_entropy_cost!r}")
         self.soft_batches, self.soft_entropy_cost = soft_batches, soft_entropy_cost
         self.address_estimator = AddressEstimator(
             self.choices,

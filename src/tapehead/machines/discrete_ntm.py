@@ -1,13 +1,21 @@
 """The Neural Turing Machine with its head weightings sampled: one row for each head and step."""
 
+from typing import Annotated
+
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tapehead.machines.discrete import DiscreteMachine, Run
-from tapehead.machines.ntm import NTM
+from tapehead.checks import Count, Finite, Layers, NotNegative, Positive, Size, choice
+from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
+from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
+from tapehead.machines.ntm import CONTROLLERS, HEAD_INITS, MEMORY_INITS, NTM
+from tapehead.machines.options import configured
+from tapehead.machines.sizes import discrete_ntm_numbers
+from tapehead.ops.backends import BACKENDS
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.ntm import NTMState
 from tapehead.ops.ntm.discrete import ntm_choices
+from tapehead.ops.similarity import SIMILARITIES
 
 
 class DiscreteNTM(DiscreteMachine, NTM):
@@ -52,33 +60,34 @@ class DiscreteNTM(DiscreteMachine, NTM):
         entropy: reward for a nat of entropy of each address.
     """
 
+    @configured(discrete_ntm_numbers)
     def __init__(
         self,
-        input_size: int,
-        output_size: int,
+        input_size: Size,
+        output_size: Size,
         *,
-        memory_size: int = 128,
-        word_size: int = 20,
-        num_reads: int = 1,
-        num_writes: int = 1,
-        controller: str = "lstm",
-        hidden_size: int = 100,
-        num_layers: int = 1,
-        shift_range: int = 1,
-        similarity: str = "cosine",
+        memory_size: Size = 128,
+        word_size: Size = 20,
+        num_reads: Size = 1,
+        num_writes: Size = 1,
+        controller: Annotated[str, choice(CONTROLLERS)] = "lstm",
+        hidden_size: Size = 100,
+        num_layers: Layers = 1,
+        shift_range: Count = 1,
+        similarity: Annotated[str, choice(SIMILARITIES)] = "cosine",
         read_first: bool = True,
-        memory_init: str = "uniform",
-        head_init: str = "focused",
-        backend: str = "auto",
-        addressing: str = "discrete",
-        annealing: int = 10_000,
-        soft_batches: int = 0,
-        soft_entropy_cost: float = 0.0,
-        estimator: str = "straight-through-gumbel",
-        baseline: str = "learned",
-        samples: int = 1,
-        temperature: float = 1.0,
-        entropy: float = 0.0,
+        memory_init: Annotated[str, choice(MEMORY_INITS)] = "uniform",
+        head_init: Annotated[str, choice(HEAD_INITS)] = "focused",
+        backend: Annotated[str, choice(BACKENDS)] = "auto",
+        addressing: Annotated[str, choice(ADDRESSINGS)] = "discrete",
+        annealing: Size = 10_000,
+        soft_batches: Count = 0,
+        soft_entropy_cost: NotNegative = 0.0,
+        estimator: Annotated[str, choice(ESTIMATORS)] = "straight-through-gumbel",
+        baseline: Annotated[str, choice(BASELINES)] = "learned",
+        samples: Size = 1,
+        temperature: Positive = 1.0,
+        entropy: Finite = 0.0,
     ):
         super().__init__(
             input_size,

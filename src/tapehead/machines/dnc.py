@@ -1,21 +1,18 @@
 """The Differentiable Neural Computer (Graves, Wayne et al., Nature 538:471-476, 2016)."""
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from tapehead.machines.machine import (
-    Machine,
-    Trace,
-    check_at_least,
-    check_choice,
-    check_sizes,
-    check_state,
-    glorot_,
-)
+from tapehead.checks import Count, Finite, Layers, NotNegative, Share, Size, choice, whole
+from tapehead.machines.machine import Machine, Trace, check_batch_size, check_state, glorot_
+from tapehead.machines.options import configured
+from tapehead.machines.sizes import dnc_numbers
 from tapehead.ops.allocation import ALLOCATIONS
-from tapehead.ops.backends import check_backend
+from tapehead.ops.backends import BACKENDS
 from tapehead.ops.dnc import DNCSpec, DNCState, DNCWeights, implementation
 from tapehead.ops.similarity import SIMILARITIES
 
@@ -81,58 +78,42 @@ class DNC(Machine):
     ahead: nn.LSTM | None
     ahead_interface: nn.Linear | None
     _memory_size: int
+    changeable = ("backend", "bypass_dropout")
 
+    @configured(dnc_numbers)
     def __init__(
         self,
-        input_size: int,
-        output_size: int,
+        input_size: Size,
+        output_size: Size,
         *,
-        memory_size: int = 64,
-        word_size: int = 20,
-        num_reads: int = 1,
-        controller: str = "lstm",
-        hidden_size: int = 100,
-        num_layers: int = 1,
-        similarity: str = "cosine",
-        allocation: str = "sort",
+        memory_size: Size = 64,
+        word_size: Size = 20,
+        num_reads: Size = 1,
+        controller: Annotated[str, choice(CONTROLLERS)] = "lstm",
+        hidden_size: Size = 100,
+        num_layers: Layers = 1,
+        similarity: Annotated[str, choice(SIMILARITIES)] = "cosine",
+        allocation: Annotated[str, choice(ALLOCATIONS)] = "sort",
         masked_lookup: bool = False,
         erase_freed: bool = False,
         sharp_links: bool = False,
         layer_norm: bool = False,
-        bypass_dropout: float = 0.0,
+        bypass_dropout: Share = 0.0,
         bidirectional: bool = False,
-        sparse_links: int = 0,
+        sparse_links: Count = 0,
         biases: bool = True,
-        forget_bias: float = 1.0,
-        mask_floor: float = 0.0,
-        gradient_clip: float = 0.0,
-        backend: str = "auto",
+        forget_bias: Finite = 1.0,
+        mask_floor: Share = 0.0,
+        gradient_clip: NotNegative = 0.0,
+        backend: Annotated[str, choice(BACKENDS)] = "auto",
     ):
         super().__init__()
-        check_sizes(
-            input_size=input_size,
-            output_size=output_size,
-            word_size=word_size,
-            num_reads=num_reads,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-        )
-        check_at_least(0, sparse_links=sparse_links)
-        check_choice("controller", controller, CONTROLLERS)
-        check_choice("similarity", similarity, SIMILARITIES)
-        check_choice("allocation", allocation, ALLOCATIONS)
-        if not 0 <= bypass_dropout < 1:
-            raise ValueError(f"bypass_dropout must be from 0 to below 1, got {bypass_dropout!r}")
-        if not 0 <= mask_floor < 1:
-            raise ValueError(f"mask_floor must be from 0 to below 1, got {mask_floor!r}")
-        if not gradient_clip >= 0:
-            raise ValueError(f"gradient_clip must be at least 0, got {gradient_clip!r}")
         self.input_size, self.output_size = input_size, output_size
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.memory_size = memory_size
         self.bypass_dropout = bypass_dropout
         self.forget_bias = forget_bias
-        self.backend = check_backend(backend)
+        self.backend = backend
         self.spec = DNCSpec(
             num_reads=num_reads,
             word_size=word_size,
@@ -176,8 +157,7 @@ class DNC(Machine):
 
     @memory_size.setter
     def memory_size(self, rows: int) -> None:
-        check_sizes(memory_size=rows)
-        self._memory_size = rows
+        self._memory_size = whole(1)("memory_size", rows)
 
     def reset_parameters(self) -> None:
         """Draw all weights afresh."""
@@ -205,7 +185,7 @@ class DNC(Machine):
                 glorot_(self.ahead_interface.weight, hidden, self.interface.out_features)
 
     def initial_state(self, batch_size: int) -> DNCState:
-        check_sizes(batch_size=batch_size)
+        check_batch_size(batch_size)
         rows, word, reads = self.memory_size, self.spec.word_size, self.spec.num_reads
         sparse = self.spec.sparse_links
         kept = min(sparse, rows)

@@ -12,16 +12,20 @@
 | reads | r | batch, reads, address + word |
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from tapehead.machines.cells import Cell
-from tapehead.machines.discrete import DiscreteMachine, Run
-from tapehead.machines.machine import check_sizes, glorot_
+from tapehead.checks import Count, Finite, NotNegative, Positive, Size, choice
+from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
+from tapehead.machines.cells import CELLS, Cell
+from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
+from tapehead.machines.machine import check_batch_size, glorot_
+from tapehead.machines.options import configured
+from tapehead.machines.sizes import dynamic_ntm_numbers
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.similarity import cosine
 
@@ -82,43 +86,35 @@ class DynamicNTM(DiscreteMachine):
         entropy: reward for a nat of entropy of each address.
     """
 
+    changeable = ("least_recently_used",)
+
+    @configured(dynamic_ntm_numbers)
     def __init__(
         self,
-        input_size: int,
-        output_size: int,
+        input_size: Size,
+        output_size: Size,
         *,
-        memory_size: int = 128,
-        word_size: int = 20,
-        address_size: int = 20,
-        num_reads: int = 1,
-        num_writes: int = 1,
-        reading_steps: int = 1,
-        controller: str = "gru",
-        hidden_size: int = 100,
+        memory_size: Size = 128,
+        word_size: Size = 20,
+        address_size: Size = 20,
+        num_reads: Size = 1,
+        num_writes: Size = 1,
+        reading_steps: Size = 1,
+        controller: Annotated[str, choice(CELLS)] = "gru",
+        hidden_size: Size = 100,
         no_operation: bool = True,
         least_recently_used: bool = True,
-        addressing: str = "soft",
-        annealing: int = 10_000,
-        soft_batches: int = 0,
-        soft_entropy_cost: float = 0.0,
-        estimator: str = "straight-through-gumbel",
-        baseline: str = "learned",
-        samples: int = 1,
-        temperature: float = 1.0,
-        entropy: float = 0.0,
+        addressing: Annotated[str, choice(ADDRESSINGS)] = "soft",
+        annealing: Size = 10_000,
+        soft_batches: Count = 0,
+        soft_entropy_cost: NotNegative = 0.0,
+        estimator: Annotated[str, choice(ESTIMATORS)] = "straight-through-gumbel",
+        baseline: Annotated[str, choice(BASELINES)] = "learned",
+        samples: Size = 1,
+        temperature: Positive = 1.0,
+        entropy: Finite = 0.0,
     ):
         super().__init__()
-        check_sizes(
-            input_size=input_size,
-            output_size=output_size,
-            memory_size=memory_size,
-            word_size=word_size,
-            address_size=address_size,
-            num_reads=num_reads,
-            num_writes=num_writes,
-            reading_steps=reading_steps,
-            hidden_size=hidden_size,
-        )
         self.input_size, self.output_size = input_size, output_size
         self.memory_size, self.word_size = memory_size, word_size
         self.num_reads, self.num_writes = num_reads, num_writes
@@ -173,7 +169,7 @@ class DynamicNTM(DiscreteMachine):
             self.address.normal_()
 
     def initial_state(self, batch_size: int) -> DynamicNTMState:
-        check_sizes(batch_size=batch_size)
+        check_batch_size(batch_size)
         new = self.address.new_zeros
         heads = self.num_reads + self.num_writes
         width = self.address.shape[1] + self.word_size

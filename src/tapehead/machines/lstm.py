@@ -6,7 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tapehead.machines.machine import Machine, Trace, check_sizes, check_state
+from tapehead.checks import Layers, Size
+from tapehead.machines.machine import Machine, Trace, check_batch_size, check_state
+from tapehead.machines.options import configured
+from tapehead.machines.sizes import lstm_numbers
 
 
 class LSTMState(NamedTuple):
@@ -28,21 +31,16 @@ class LSTM(Machine):
         num_layers: stacked layers.
     """
 
+    @configured(lstm_numbers)
     def __init__(
         self,
-        input_size: int,
-        output_size: int,
+        input_size: Size,
+        output_size: Size,
         *,
-        hidden_size: int = 256,
-        num_layers: int = 3,
+        hidden_size: Size = 256,
+        num_layers: Layers = 3,
     ):
         super().__init__()
-        check_sizes(
-            input_size=input_size,
-            output_size=output_size,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-        )
         self.input_size, self.output_size = input_size, output_size
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.layers = nn.LSTM(input_size, hidden_size, num_layers, batch_first=True)
@@ -55,7 +53,7 @@ class LSTM(Machine):
                     parameter.zero_()[hidden_size : 2 * hidden_size] = forget
 
     def initial_state(self, batch_size: int) -> LSTMState:
-        check_sizes(batch_size=batch_size)
+        check_batch_size(batch_size)
         zeros = self.output.weight.new_zeros(batch_size, self.num_layers, self.hidden_size)
         return LSTMState(zeros, zeros.clone())
 

@@ -7,7 +7,12 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
+
+from tapehead.checks import whole
+from tapehead.machines.options import Configured
+
+_BATCH_SIZE = whole(1)
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Trace:
         return [*super().__dir__(), *self.tensors]
 
 
-class Machine(nn.Module, ABC):
+class Machine(Configured, ABC):
     """A recurrent network used like `torch.nn.LSTM(batch_first=True)`.
 
     State goes in and comes out as a `NamedTuple` of batch-first tensors; nothing mutable hides in
@@ -108,23 +113,11 @@ class Machine(nn.Module, ABC):
                 )
 
 
-def check_sizes(**sizes: int) -> None:
-    """Raise a ValueError that names the first option that is not a whole number of at least 1."""
-    for option, value in sizes.items():
-        check_at_least(1, **{option: value})
-
-
-def check_at_least(least: int, **options: int) -> None:
-    """Raise a ValueError that names the first option that is not a whole number >= `least`."""
-    for option, value in options.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{option} must be a whole number of at least {least}, got {value!r}")
-
-
-def check_choice(option: str, value: str, allowed: tuple[str, ...] | Mapping[str, Any]) -> None:
-    """Raise a ValueError that names the option, its value and what it may be."""
-    if value not in allowed:
-        raise ValueError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
+def check_batch_size(batch_size: int) -> None:
+    """Raise a ValueError or TypeError unless it is a whole number of at least 1."""
+    # A size that is a symbol in a graph being captured would be tied to what is asked of it.
+    if not (torch.compiler.is_compiling() or isinstance(batch_size, torch.SymInt)):
+        _BATCH_SIZE("batch_size", batch_size)
 
 
 def check_state(state: Any, expected: Any) -> None:

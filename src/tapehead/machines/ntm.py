@@ -1,19 +1,16 @@
 """The Neural Turing Machine (Graves, Wayne, Danihelka, arXiv 1410.5401)."""
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tapehead.machines.machine import (
-    Machine,
-    Trace,
-    check_at_least,
-    check_choice,
-    check_sizes,
-    check_state,
-    glorot_,
-)
-from tapehead.ops.backends import check_backend
+from tapehead.checks import Count, Layers, NotNegative, Size, choice
+from tapehead.machines.machine import Machine, Trace, check_batch_size, check_state, glorot_
+from tapehead.machines.options import configured
+from tapehead.machines.sizes import ntm_numbers
+from tapehead.ops.backends import BACKENDS
 from tapehead.ops.ntm import NTMSpec, NTMState, NTMWeights, implementation
 from tapehead.ops.similarity import SIMILARITIES
 
@@ -71,53 +68,36 @@ class NTM(Machine):
     layer_weight: Tensor
     layer_bias: Tensor
     initial_memory: Tensor
+    changeable = ("backend", "memory_checkpoint_every")
 
+    @configured(ntm_numbers)
     def __init__(
         self,
-        input_size: int,
-        output_size: int,
+        input_size: Size,
+        output_size: Size,
         *,
-        memory_size: int = 128,
-        word_size: int = 20,
-        num_reads: int = 1,
-        num_writes: int = 1,
-        controller: str = "lstm",
-        hidden_size: int = 100,
-        num_layers: int = 1,
-        shift_range: int = 1,
-        similarity: str = "cosine",
+        memory_size: Size = 128,
+        word_size: Size = 20,
+        num_reads: Size = 1,
+        num_writes: Size = 1,
+        controller: Annotated[str, choice(CONTROLLERS)] = "lstm",
+        hidden_size: Size = 100,
+        num_layers: Layers = 1,
+        shift_range: Count = 1,
+        similarity: Annotated[str, choice(SIMILARITIES)] = "cosine",
         read_first: bool = True,
-        memory_init: str = "constant",
-        head_init: str = "focused",
-        backend: str = "auto",
-        memory_checkpoint_every: int | None = None,
-        gradient_clip: float = 0.0,
+        memory_init: Annotated[str, choice(MEMORY_INITS)] = "constant",
+        head_init: Annotated[str, choice(HEAD_INITS)] = "focused",
+        backend: Annotated[str, choice(BACKENDS)] = "auto",
+        memory_checkpoint_every: Size | None = None,
+        gradient_clip: NotNegative = 0.0,
     ):
         super().__init__()
-        check_sizes(
-            input_size=input_size,
-            output_size=output_size,
-            memory_size=memory_size,
-            word_size=word_size,
-            num_reads=num_reads,
-            num_writes=num_writes,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-        )
-        check_at_least(0, shift_range=shift_range)
-        check_choice("controller", controller, CONTROLLERS)
-        check_choice("similarity", similarity, SIMILARITIES)
-        check_choice("memory_init", memory_init, MEMORY_INITS)
-        check_choice("head_init", head_init, HEAD_INITS)
         self.input_size, self.output_size = input_size, output_size
         self.memory_size, self.word_size = memory_size, word_size
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.memory_init, self.head_init = memory_init, head_init
-        self.backend = check_backend(backend)
-        if memory_checkpoint_every is not None:
-            check_sizes(memory_checkpoint_every=memory_checkpoint_every)
-        if not gradient_clip >= 0:
-            raise ValueError(f"gradient_clip must be at least 0, got {gradient_clip!r}")
+        self.backend = backend
         self.memory_checkpoint_every = memory_checkpoint_every
         self.spec = NTMSpec(
             num_reads=num_reads,
@@ -181,7 +161,7 @@ class NTM(Machine):
                     logits[:, 0] += FOCUS
 
     def initial_state(self, batch_size: int) -> NTMState:
-        check_sizes(batch_size=batch_size)
+        check_batch_size(batch_size)
 
         def repeated(tensor: Tensor) -> Tensor:
             return tensor.expand(batch_size, *tensor.shape)

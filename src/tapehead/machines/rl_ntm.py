@@ -1,15 +1,17 @@
 """The Reinforcement-Learning NTM (Zaremba & Sutskever, arXiv 1505.00521): heads on tapes, moved
 one place at a time by choices that REINFORCE trains."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from tapehead.checks import Count, Size, choice
 from tapehead.machines.cells import Cell
-from tapehead.machines.machine import check_at_least, check_choice, check_sizes
+from tapehead.machines.options import Configured, configured
+from tapehead.machines.sizes import rl_ntm_numbers
 from tapehead.ops.estimators import CATEGORICAL
 from tapehead.ops.estimators.addresses import to_go
 
@@ -41,7 +43,7 @@ class Rollout(NamedTuple):
     correct: Bool[Tensor, " batch"]
 
 
-class RLNTM(nn.Module):
+class RLNTM(Configured):
     """A controller with an input tape, a memory tape and an output tape.
 
     In each step it sees the symbols around its input head, the cells around its memory head and its
@@ -67,27 +69,20 @@ class RLNTM(nn.Module):
         baseline_size: hidden units of the network that predicts the cost still to come.
     """
 
+    @configured(rl_ntm_numbers)
     def __init__(
         self,
-        symbols: int,
+        symbols: Size,
         *,
-        controller: str = "direct",
-        hidden_size: int = 50,
-        cell_size: int = 35,
+        controller: Annotated[str, choice(CONTROLLERS)] = "direct",
+        hidden_size: Size = 50,
+        cell_size: Size = 35,
         memory: bool = False,
         forward_only: bool = False,
-        reach: int = 2,
-        baseline_size: int = 50,
+        reach: Count = 2,
+        baseline_size: Size = 50,
     ):
         super().__init__()
-        check_sizes(
-            symbols=symbols,
-            hidden_size=hidden_size,
-            cell_size=cell_size,
-            baseline_size=baseline_size,
-        )
-        check_at_least(0, reach=reach)
-        check_choice("controller", controller, CONTROLLERS)
         self.symbols, self.controller = symbols, controller
         self.memory, self.cell_size = memory, cell_size
         self.reach, self.window = reach, 2 * reach + 1

@@ -10,15 +10,19 @@ arXiv 1701.08718).
 | hidden_gate, read_gate | beta, alpha | batch |
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import hardsigmoid, one_hot
 
-from tapehead.machines.discrete import DiscreteMachine, Run
-from tapehead.machines.machine import check_sizes, glorot_
+from tapehead.checks import Count, Finite, NotNegative, Positive, Size, choice
+from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
+from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
+from tapehead.machines.machine import check_batch_size, glorot_
+from tapehead.machines.options import configured
+from tapehead.machines.sizes import tardis_numbers
 from tapehead.ops.estimators.addresses import Chooser
 
 EMPTY = -1e4
@@ -74,36 +78,28 @@ class TARDIS(DiscreteMachine):
 
     choices = 1
 
+    @configured(tardis_numbers)
     def __init__(
         self,
-        input_size: int,
-        output_size: int,
+        input_size: Size,
+        output_size: Size,
         *,
-        memory_size: int = 64,
-        word_size: int = 32,
-        address_size: int = 16,
-        hidden_size: int = 100,
-        attention_size: int = 64,
-        addressing: str = "discrete",
-        annealing: int = 10_000,
-        soft_batches: int = 0,
-        soft_entropy_cost: float = 0.0,
-        estimator: str = "straight-through-gumbel",
-        baseline: str = "learned",
-        samples: int = 1,
-        temperature: float = 1.0,
-        entropy: float = 0.0,
+        memory_size: Size = 64,
+        word_size: Size = 32,
+        address_size: Size = 16,
+        hidden_size: Size = 100,
+        attention_size: Size = 64,
+        addressing: Annotated[str, choice(ADDRESSINGS)] = "discrete",
+        annealing: Size = 10_000,
+        soft_batches: Count = 0,
+        soft_entropy_cost: NotNegative = 0.0,
+        estimator: Annotated[str, choice(ESTIMATORS)] = "straight-through-gumbel",
+        baseline: Annotated[str, choice(BASELINES)] = "learned",
+        samples: Size = 1,
+        temperature: Positive = 1.0,
+        entropy: Finite = 0.0,
     ):
         super().__init__()
-        check_sizes(
-            input_size=input_size,
-            output_size=output_size,
-            memory_size=memory_size,
-            word_size=word_size,
-            address_size=address_size,
-            hidden_size=hidden_size,
-            attention_size=attention_size,
-        )
         self.input_size, self.output_size = input_size, output_size
         self.memory_size = self.rows = memory_size
         self.word_size, self.hidden_size = word_size, hidden_size
@@ -147,7 +143,7 @@ class TARDIS(DiscreteMachine):
             self.address.normal_()
 
     def initial_state(self, batch_size: int) -> TARDISState:
-        check_sizes(batch_size=batch_size)
+        check_batch_size(batch_size)
         new = self.address.new_zeros
         return TARDISState(
             content=new(batch_size, self.rows, self.word_size),

@@ -9,12 +9,6 @@ BACKENDS = ("auto", "reference", "cpu", "cuda")
 _log = logging.getLogger("tapehead")
 
 
-def check_backend(backend: str) -> str:
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    return backend
-
-
 def choose(operation: str, backend: str, obstacles: Mapping[str, Callable[[], str | None]]) -> str:
     """The backend to run `operation` on.
 

@@ -1,0 +1,83 @@
+"""What a machine does with the options of its constructor: check, measure, keep and fix them."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from typing import Any, ClassVar, ParamSpec
+
+from torch import nn
+
+from tapehead.checks import Check, checked_arguments, checks_of, shown
+from tapehead.room import check_room
+
+_Arguments = ParamSpec("_Arguments")
+_CONFIGURE: set[Callable[..., None]] = set()
+"""Constructors that keep their arguments as attributes."""
+
+
+class Configured(nn.Module):
+    """A module whose options are attributes that stay as they were when it was made.
+
+    Setting one later would change nothing, or half of it, so that is an AttributeError. An option
+    that does take effect when it is set is named in `changeable`, and its new value checked; one
+    that takes more than an assignment is a property with a setter.
+    """
+
+    changeable: ClassVar[tuple[str, ...]] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Not before the constructor has set it.
+        if name in self.__dict__ and name in (options := _options_of(type(self))):
+            changeable, check = options[name]
+            if changeable:
+                value = value if check is None else check(name, value)
+            elif value is not (fixed := self.__dict__[name]) and value != fixed:
+                raise AttributeError(
+                    f"{name} of this {type(self).__name__} is fixed at {shown(fixed)}, "
+                    f"got {shown(value)}: make another machine"
+                )
+        super().__setattr__(name, value)
+
+
+def configured(
+    numbers: Callable[..., int],
+) -> Callable[[Callable[_Arguments, None]], Callable[_Arguments, None]]:
+    """For the constructor of a `Configured`: check its arguments as they are annotated (see
+    `tapehead.checks`), and keep them as attributes.
+
+    Args:
+        numbers: how many numbers the weights and the state of one sequence take; called with all
+            arguments by name, before anything is allocated.
+    """
+
+    def decorate(init: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+        @wraps(init)
+        def wrapper(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+            bound = checked_arguments(init, args, kwargs)
+            bound.apply_defaults()
+            module, *_ = bound.args
+            options = {name: bound.arguments[name] for name in [*bound.arguments][1:]}
+            check_room(numbers, options, what=f"the {type(module).__name__} and a sequence's state")
+            init(*bound.args, **bound.kwargs)
+            for name, value in options.items():
+                if not hasattr(module, name):
+                    setattr(module, name, value)
+
+        _CONFIGURE.add(wrapper)
+        return wrapper
+
+    return decorate
+
+
+@cache
+def _options_of(kind: type[Configured]) -> Mapping[str, tuple[bool, Check | None]]:
+    """By name of each option of a class and its bases: whether it may be changed, and its check."""
+    changeable = {name for base in kind.__mro__ for name in vars(base).get("changeable", ())}
+    options: dict[str, tuple[bool, Check | None]] = {}
+    for base in reversed(kind.__mro__):
+        init = vars(base).get("__init__")
+        if init is not None and init in _CONFIGURE:
+            names = list(inspect.signature(init).parameters)[1:]
+            checks = checks_of(init)
+            options |= {name: (name in changeable, checks.get(name)) for name in names}
+    return options
