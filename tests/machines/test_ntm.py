@@ -427,7 +427,7 @@ def test_inputs_and_states_that_do_not_fit_are_named():
     with pytest.raises(TypeError, match="state must be NTMState"):
         check_state((torch.zeros(3),), machine.initial_state(3))
     with pytest.raises(ValueError, match="lengths must hold one number for each of 3"):
-        machine._check_input(inputs(), torch.tensor([1, 2]))
+        machine(inputs(), lengths=[1, 2])
     for wrong in (0, 7):
         with pytest.raises(ValueError, match="lengths must lie between 1 and 6"):
             machine(inputs(), lengths=torch.tensor([1, 2, wrong]))

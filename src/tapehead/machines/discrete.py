@@ -1,7 +1,7 @@
 """What machines with discrete addresses share: how they run, and how they are trained."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,11 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tapehead.machines.address_estimator import ESTIMATORS, AddressEstimate, AddressEstimator
-from tapehead.machines.machine import Machine, Trace, check_state
+from tapehead.machines.machine import Machine, Trace
 from tapehead.ops.estimators import addresses
 from tapehead.ops.estimators.addresses import Chooser
 
 ADDRESSINGS = ("soft", "discrete", "annealed")
+NEEDED = ("logits", "weights", "context")
+"""What `Run` takes from the inner tensors of every step, even where they are not kept."""
 
 
 class Run(NamedTuple):
@@ -152,9 +154,9 @@ class DiscreteMachine(Machine):
                 )
             state = after
             outputs.append(y)
-            history.append(inner)
-        names = history[0] if keep else ("logits", "weights", "context")
-        stacked = {name: torch.stack([step[name] for step in history], 1) for name in names}
+            # Of a long sequence every memory would be a great deal.
+            history.append({name: inner[name] for name in (inner if keep else NEEDED)})
+        stacked = {name: torch.stack([step[name] for step in history], 1) for name in history[0]}
         return Run(
             y=torch.stack(outputs, 1),
             state=state,
@@ -164,29 +166,15 @@ class DiscreteMachine(Machine):
             inner=stacked if keep else {},
         )
 
-    def forward(
-        self,
-        x: Float[Tensor, "batch time input"],
-        state: Any = None,
-        *,
-        lengths: Int[Tensor, " batch"] | None = None,
-    ) -> tuple[Float[Tensor, "batch time output"], Any]:
-        start = self._start(x, state, lengths)
+    def _forward(self, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
         if self._soft_now():
-            return self.run_soft(x, start, lengths)
-        run = self.run(x, start, self._chooser(x), lengths=lengths)
+            return self.run_soft(x, state, lengths)
+        run = self.run(x, state, self._chooser(x), lengths=lengths)
         return run.y, run.state
 
-    def trace(
-        self,
-        x: Float[Tensor, "batch time input"],
-        state: Any = None,
-        *,
-        lengths: Int[Tensor, " batch"] | None = None,
-    ) -> Trace:
-        start = self._start(x, state, lengths)
+    def _trace(self, x: Tensor, state: Any, lengths: Tensor | None) -> Trace:
         choose = addresses.soft if self._soft_now() else self._chooser(x)
-        run = self.run(x, start, choose, lengths=lengths, keep=True)
+        run = self.run(x, state, choose, lengths=lengths, keep=True)
         return Trace(run.y, run.state, run.inner)
 
     def training_loss(
@@ -194,7 +182,7 @@ class DiscreteMachine(Machine):
         x: Float[Tensor, "batch time input"],
         costs: Callable[[Tensor], Tensor],
         *,
-        lengths: Int[Tensor, " batch"] | None = None,
+        lengths: Int[Tensor, " batch"] | Sequence[int] | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "batch time output"]]:
         """A loss to call `backward` on, and the outputs that it comes from.
@@ -206,27 +194,36 @@ class DiscreteMachine(Machine):
             costs: from outputs (batch, time, output) to the cost of each step (batch, time), zero
                 past each sequence's length.
         """
-        soft = self._soft_now(generator)
-        if self.training:
-            self.batches_seen += 1
-        if soft:
-            return self._soft_loss(x, costs, lengths)
-        estimate = self.estimate(x, costs, lengths=lengths, generator=generator)
-        return estimate.loss, estimate.outputs
+
+        def run(x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+            soft = self._soft_now(generator)
+            if self.training:
+                self.batches_seen += 1
+            if soft:
+                return self._soft_loss(x, costs, state, lengths)
+            estimate = self._estimate(x, costs, lengths, generator)
+            return estimate.loss, estimate.outputs
+
+        return self._admitted(run, x, None, lengths)
 
     def estimate(
         self,
         x: Float[Tensor, "batch time input"],
         costs: Callable[[Tensor], Tensor],
         *,
-        lengths: Int[Tensor, " batch"] | None = None,
+        lengths: Int[Tensor, " batch"] | Sequence[int] | None = None,
         generator: torch.Generator | None = None,
         want_gradient: bool = False,
     ) -> AddressEstimate:
         """The loss of `training_loss` with discrete addresses, and if wanted the estimate at the
         logits of every address."""
-        self._check_input(x, lengths)
 
+        def run(x: Tensor, _: Any, lengths: Tensor | None) -> AddressEstimate:
+            return self._estimate(x, costs, lengths, generator, want_gradient)
+
+        return self._admitted(run, x, None, lengths)
+
+    def _estimate(self, x, costs, lengths, generator, want_gradient=False) -> AddressEstimate:
         def run(x: Tensor, lengths: Tensor | None, choose: Chooser, offset: Tensor | None) -> Run:
             start = self.initial_state(x.shape[0])
             return self.run(x, start, choose, lengths=lengths, offset=offset)
@@ -246,9 +243,12 @@ class DiscreteMachine(Machine):
         return run.y, run.state
 
     def _soft_loss(
-        self, x: Tensor, costs: Callable[[Tensor], Tensor], lengths: Tensor | None
+        self,
+        x: Tensor,
+        costs: Callable[[Tensor], Tensor],
+        start: Any,
+        lengths: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        start = self._start(x, None, lengths)
         if not self.soft_entropy_cost:
             y, _ = self.run_soft(x, start, lengths)
             return costs(y).sum(1).mean(), y.detach()
@@ -268,14 +268,6 @@ class DiscreteMachine(Machine):
     def _softness(self) -> float:
         """The chance that a batch of an annealed machine is soft."""
         return 1 - (self.batches_seen.item() - self.soft_batches) / self.annealing
-
-    def _start(self, x, state, lengths):
-        self._check_input(x, lengths)
-        start = self.initial_state(x.shape[0])
-        if state is None:
-            return start
-        check_state(state, start)
-        return state
 
     def _chooser(self, x: Tensor) -> Chooser:
         if not self.training:

@@ -8,6 +8,7 @@ from torch import Tensor
 from tapehead.checks import Count, Finite, Layers, NotNegative, Positive, Size, choice
 from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
+from tapehead.machines.machine import Machine
 from tapehead.machines.ntm import CONTROLLERS, HEAD_INITS, MEMORY_INITS, NTM
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import discrete_ntm_numbers
@@ -120,6 +121,9 @@ class DiscreteNTM(DiscreteMachine, NTM):
             entropy=entropy,
         )
 
+    def _check_weights(self) -> None:
+        Machine._check_weights(self)
+
     def run_soft(
         self,
         x: Float[Tensor, "batch time input"],
@@ -127,7 +131,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
         lengths: Int[Tensor, " batch"] | None,
     ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
         """The plain machine, which has kernels."""
-        return NTM.forward(self, x, state, lengths=lengths)
+        return NTM._forward(self, x, state, lengths)
 
     def run(
         self,

@@ -3,12 +3,12 @@
 from typing import Annotated
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from tapehead.checks import Count, Finite, Layers, NotNegative, Share, Size, choice, whole
-from tapehead.machines.machine import Machine, Trace, check_batch_size, check_state, glorot_
+from tapehead.machines.machine import Machine, Trace, check_batch_size, check_range, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import dnc_numbers
 from tapehead.ops.allocation import ALLOCATIONS
@@ -214,34 +214,25 @@ class DNC(Machine):
             )
         return super().step(x_t, state)
 
-    def forward(
-        self,
-        x: Float[Tensor, "batch time input"],
-        state: DNCState | None = None,
-        *,
-        lengths: Int[Tensor, " batch"] | None = None,
-    ) -> tuple[Float[Tensor, "batch time output"], DNCState]:
+    def _forward(
+        self, x: Tensor, state: DNCState, lengths: Tensor | None
+    ) -> tuple[Tensor, DNCState]:
         module, arguments, ahead = self._prepare(x, state, lengths)
         features, state = module.dnc(*arguments)
         return self._output(features, ahead), state
 
-    def trace(
-        self,
-        x: Float[Tensor, "batch time input"],
-        state: DNCState | None = None,
-        *,
-        lengths: Int[Tensor, " batch"] | None = None,
-    ) -> Trace:
+    def _trace(self, x: Tensor, state: DNCState, lengths: Tensor | None) -> Trace:
         module, arguments, ahead = self._prepare(x, state, lengths)
         features, state, inner = module.dnc_trace(*arguments)
         return Trace(self._output(features, ahead), state, inner)
 
+    def _weight(self) -> Tensor:
+        return self.read_weight
+
+    def _check_whole_numbers(self, state: DNCState) -> None:
+        check_range("state.link_columns", state.link_columns, 0, self.memory_size - 1)
+
     def _prepare(self, x, state, lengths):
-        self._check_input(x, lengths)
-        start = self.initial_state(x.shape[0])
-        if state is not None:
-            check_state(state, start)
-            start = state
         projected = self.input(x)
         bias = self.interface.bias
         if bias is None:
@@ -252,7 +243,7 @@ class DNC(Machine):
             ahead = self._look_ahead(self.ahead, x, lengths)
             offset = offset + self.ahead_interface(ahead)
         module = implementation(self.backend, projected, self.spec)
-        return module, (projected, offset, self._weights(), start, self.spec, lengths), ahead
+        return module, (projected, offset, self._weights(), state, self.spec, lengths), ahead
 
     def _look_ahead(self, lstm: nn.LSTM, x: Tensor, lengths: Tensor | None) -> Tensor:
         """For every step, what the second LSTM made of that step and all after it."""

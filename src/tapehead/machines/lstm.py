@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from tapehead.checks import Layers, Size
-from tapehead.machines.machine import Machine, Trace, check_batch_size, check_state
+from tapehead.machines.machine import Machine, Trace, check_batch_size
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import lstm_numbers
 
@@ -57,39 +57,24 @@ class LSTM(Machine):
         zeros = self.output.weight.new_zeros(batch_size, self.num_layers, self.hidden_size)
         return LSTMState(zeros, zeros.clone())
 
-    def forward(
-        self,
-        x: Float[Tensor, "batch time input"],
-        state: LSTMState | None = None,
-        *,
-        lengths: Int[Tensor, " batch"] | None = None,
-    ) -> tuple[Float[Tensor, "batch time output"], LSTMState]:
+    def _forward(
+        self, x: Tensor, state: LSTMState, lengths: Tensor | None
+    ) -> tuple[Tensor, LSTMState]:
         hidden, state = self._run(x, state, lengths)
         return self.output(hidden), state
 
-    def trace(
-        self,
-        x: Float[Tensor, "batch time input"],
-        state: LSTMState | None = None,
-        *,
-        lengths: Int[Tensor, " batch"] | None = None,
-    ) -> Trace:
+    def _trace(self, x: Tensor, state: LSTMState, lengths: Tensor | None) -> Trace:
         hidden, state = self._run(x, state, lengths)
         return Trace(self.output(hidden), state, {"hidden": hidden})
 
     def _run(self, x, state, lengths):
-        self._check_input(x, lengths)
-        start = self.initial_state(x.shape[0])
-        if state is not None:
-            check_state(state, start)
-            start = state
         inputs = x
         if lengths is not None:
             inputs = nn.utils.rnn.pack_padded_sequence(
                 x, lengths.cpu(), batch_first=True, enforce_sorted=False
             )
         hidden, (last_hidden, last_cell) = self.layers(
-            inputs, tuple(part.transpose(0, 1).contiguous() for part in start)
+            inputs, tuple(part.transpose(0, 1).contiguous() for part in state)
         )
         if lengths is not None:
             hidden, _ = nn.utils.rnn.pad_packed_sequence(

@@ -1,7 +1,8 @@
 """What every machine offers."""
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from tapehead.checks import whole
 from tapehead.machines.options import Configured
+from tapehead.ops import gate
 
 _BATCH_SIZE = whole(1)
 
@@ -51,66 +53,104 @@ class Machine(Configured, ABC):
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first step, for `batch_size` sequences."""
 
-    @abstractmethod
     def forward(
         self,
         x: Float[Tensor, "batch time input"],
         state: Any = None,
         *,
-        lengths: Int[Tensor, " batch"] | None = None,
+        lengths: Int[Tensor, " batch"] | Sequence[int] | None = None,
     ) -> tuple[Float[Tensor, "batch time output"], Any]:
         """Run a batch of sequences.
 
         Args:
-            x: inputs.
+            x: inputs, of the type and on the device of the machine's weights.
             state: where to go on from; None starts afresh.
-            lengths: steps of each sequence when they differ. Past its length a sequence keeps its
-                state, and its outputs there mean nothing.
+            lengths: steps of each sequence when they differ, whole numbers from 1 to time. What
+                stands in x past its length is not looked at, a sequence keeps its state there,
+                and its outputs there mean nothing.
+
+        Inside `torch.autocast` a machine computes in the type of its weights, and outputs and state
+        have that type; x may then be of half precision, as a layer before it left it.
 
         Returns:
             The output logits of every step and the state after the last.
-        """
 
-    @abstractmethod
+        Raises:
+            TypeError, ValueError: an argument is none that the machine can take; one line names it.
+        """
+        return self._admitted(self._forward, x, state, lengths)
+
     def trace(
         self,
         x: Float[Tensor, "batch time input"],
         state: Any = None,
         *,
-        lengths: Int[Tensor, " batch"] | None = None,
+        lengths: Int[Tensor, " batch"] | Sequence[int] | None = None,
     ) -> Trace:
         """As `forward`, keeping every named inner tensor of every step."""
+        return self._admitted(self._trace, x, state, lengths)
+
+    def _forward(self, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        """`forward` of what has passed the gate: a state there is, zeros past the lengths, and
+        lengths that are the machine's own, int64, or None where all sequences are whole.
+
+        Every machine here has this and `_trace`; one that has a gate of its own may have `forward`
+        and `trace` instead.
+        """
+        raise NotImplementedError
+
+    def _trace(self, x: Tensor, state: Any, lengths: Tensor | None) -> Trace:
+        """`trace` of what has passed the gate."""
+        raise NotImplementedError
 
     def step(
         self, x_t: Float[Tensor, "batch input"], state: Any
     ) -> tuple[Float[Tensor, "batch output"], Any]:
         """One step: `(x_t, state) -> (y_t, state)`."""
-        if x_t.dim() != 2:
-            raise ValueError(f"x_t must be (batch, input_size), got shape {tuple(x_t.shape)}")
+        gate.check_rank("x_t", x_t, "batch", self.input_size)
         y, state = self(x_t[:, None], state)
         return y[:, 0], state
 
-    def _check_input(self, x: Tensor, lengths: Tensor | None) -> None:
-        if x.dim() != 3 or x.shape[-1] != self.input_size or 0 in x.shape[:2]:
-            raise ValueError(
-                f"x must be (batch, time, {self.input_size}) with at least one of each, "
-                f"got shape {tuple(x.shape)}"
-            )
-        if lengths is None:
-            return
-        if lengths.shape != x.shape[:1]:
-            raise ValueError(
-                f"lengths must hold one number for each of {x.shape[0]} sequences, "
-                f"got shape {tuple(lengths.shape)}"
-            )
-        # Values cannot be looked at while a graph is captured.
-        if not torch.compiler.is_compiling():
-            shortest, longest = (int(end) for end in lengths.aminmax())
-            if shortest < 1 or longest > x.shape[1]:
-                raise ValueError(
-                    f"lengths must lie between 1 and {x.shape[1]}, the steps of x, "
-                    f"got {shortest} to {longest}"
-                )
+    def _admitted(self, run: Callable, x: Any, state: Any, lengths: Any) -> Any:
+        """Run on arguments that have passed the gate."""
+        if not gate.autocasting(x):
+            return run(*self._begin(x, state, lengths))
+        with torch.autocast(x.device.type, enabled=False):
+            if x.dtype in (torch.float16, torch.bfloat16):
+                x = x.to(self._weight().dtype)
+            return run(*self._begin(x, state, lengths))
+
+    def _begin(self, x: Any, state: Any, lengths: Any) -> tuple[Tensor, Any, Tensor | None]:
+        """The gate of every machine: x, the state to start from, and lengths, as they may be used.
+
+        An operation with a gate of its own looks at weights and shapes of the state once more.
+        """
+        gate.check_rank("x", x, "batch", "time", self.input_size)
+        gate.check_numbers("x", x, self._weight(), "the machine's weights")
+        self._check_weights()
+        start = self.initial_state(x.shape[0])
+        if state is not None:
+            check_state(state, start)
+            self._check_whole_numbers(state)
+            start = state
+        if lengths is not None:
+            lengths = gate.admit_lengths(lengths, x)
+            x = gate.within_lengths(x, lengths)
+        return x, start, lengths
+
+    def _weight(self) -> Tensor:
+        """One of the weights, whose type and device are the machine's."""
+        return next(self.parameters())
+
+    def _check_weights(self) -> None:
+        """Raise unless all floating weights are of one type and on one device."""
+        like = self._weight()
+        for name, weight in itertools.chain(self.named_parameters(), self.named_buffers()):
+            if weight.is_floating_point() or weight.device != like.device:
+                gate.check_numbers(name, weight, like, "the other weights")
+
+    def _check_whole_numbers(self, state: Any) -> None:
+        """Raise unless the parts of a state that are whole numbers lie within their range."""
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -121,17 +161,22 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def check_state(state: Any, expected: Any) -> None:
-    """Raise a ValueError that names the first tensor of a given state that does not fit."""
+    """Raise an error that names the first tensor of a given state that does not fit."""
     if type(state) is not type(expected):
         raise TypeError(
             f"state must be {type(expected).__name__}, got {type(state).__name__}; "
             "start from machine.initial_state(batch_size) or leave it out"
         )
     for name, got, want in zip(expected._fields, state, expected, strict=True):
-        if got.shape != want.shape:
-            raise ValueError(
-                f"state.{name} must have shape {tuple(want.shape)}, got {tuple(got.shape)}"
-            )
+        gate.check_alike([f"state.{name}"], [got], [want.shape], want, "the machine's own")
+
+
+def check_range(name: str, numbers: Tensor, least: int, most: int) -> None:
+    """Raise a ValueError unless the numbers are in range, as far as they can be looked at."""
+    if numbers.numel() and gate.values_known(numbers):
+        low, high = (int(value) for value in numbers.aminmax())
+        if low < least or high > most:
+            raise ValueError(f"{name} must lie between {least} and {most}, got {low} to {high}")
 
 
 def glorot_(weight: Tensor, fan_in: int, fan_out: int) -> None:

@@ -3,11 +3,10 @@
 from typing import Annotated
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tapehead.checks import Count, Layers, NotNegative, Size, choice
-from tapehead.machines.machine import Machine, Trace, check_batch_size, check_state, glorot_
+from tapehead.machines.machine import Machine, Trace, check_batch_size, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS
@@ -177,34 +176,22 @@ class NTM(Machine):
             cell=zeros,
         )
 
-    def forward(
-        self,
-        x: Float[Tensor, "batch time input"],
-        state: NTMState | None = None,
-        *,
-        lengths: Int[Tensor, " batch"] | None = None,
-    ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
-        state, module = self._prepare(x, state, lengths)
+    def _forward(
+        self, x: Tensor, state: NTMState, lengths: Tensor | None
+    ) -> tuple[Tensor, NTMState]:
+        module = implementation(self.backend, x, self.spec)
         every = self.memory_checkpoint_every
         return module.ntm(x, self._weights(), state, self.spec, lengths, checkpoint_every=every)
 
-    def trace(
-        self,
-        x: Float[Tensor, "batch time input"],
-        state: NTMState | None = None,
-        *,
-        lengths: Int[Tensor, " batch"] | None = None,
-    ) -> Trace:
-        state, module = self._prepare(x, state, lengths)
+    def _trace(self, x: Tensor, state: NTMState, lengths: Tensor | None) -> Trace:
+        module = implementation(self.backend, x, self.spec)
         return Trace(*module.ntm_trace(x, self._weights(), state, self.spec, lengths))
 
-    def _prepare(self, x, state, lengths):
-        self._check_input(x, lengths)
-        start = self.initial_state(x.shape[0])
-        if state is not None:
-            check_state(state, start)
-            start = state
-        return start, implementation(self.backend, x, self.spec)
+    def _weight(self) -> Tensor:
+        return self.read_weight
+
+    def _check_weights(self) -> None:
+        """The operation does."""
 
     def _weight_of_layers(self, name: str, layers: int, *shape: int) -> None:
         """A parameter, or with no such layer an empty constant: an optimiser or a data-parallel

@@ -20,7 +20,7 @@ from torch.nn.functional import hardsigmoid, one_hot
 from tapehead.checks import Count, Finite, NotNegative, Positive, Size, choice
 from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
-from tapehead.machines.machine import check_batch_size, glorot_
+from tapehead.machines.machine import check_batch_size, check_range, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import tardis_numbers
 from tapehead.ops.estimators.addresses import Chooser
@@ -152,6 +152,9 @@ class TARDIS(DiscreteMachine):
             hidden=new(batch_size, self.hidden_size),
             cell=new(batch_size, self.hidden_size),
         )
+
+    def _check_whole_numbers(self, state: TARDISState) -> None:
+        check_range("state.filled", state.filled, 0, self.rows)
 
     def run(
         self,

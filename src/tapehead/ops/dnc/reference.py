@@ -35,6 +35,7 @@ from tapehead.ops.allocation import (
     update_usage,
     write_weighting,
 )
+from tapehead.ops.dnc.admission import admit
 from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights, Interface
 from tapehead.ops.links import (
     SparseLink,
@@ -282,6 +283,10 @@ def dnc_trace(
 
 
 def _unroll(projected, offset, weights, state, spec, lengths, *, keep):
+    # The columns are whole numbers; the machine looks at them.
+    parts = [part for part in state if part is not state.link_columns]
+    names = [name for name in state._fields if name != "link_columns"]
+    admit(projected, offset, [*weights, *parts], names, spec)
     outputs, history = [], []
     for time in range(projected.shape[1]):
         features, after, inner = dnc_step(projected[:, time], offset[:, time], weights, state, spec)

@@ -57,9 +57,10 @@ def ntm_choices(
             features = _where(active, features, torch.zeros_like(features))
         state = after
         outputs.append(features)
-        history.append(inner)
-    names = history[0] if keep else ("logits", "weights", "hidden")
-    stacked = {name: torch.stack([step[name] for step in history], 1) for name in names}
+        # Of a long sequence every memory would be a great deal.
+        names = inner if keep else ("logits", "weights", "hidden")
+        history.append({name: inner[name] for name in names})
+    stacked = {name: torch.stack([step[name] for step in history], 1) for name in history[0]}
     return torch.stack(outputs, 1), state, stacked
 
 

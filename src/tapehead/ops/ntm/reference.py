@@ -23,6 +23,7 @@ from torch.nn.functional import linear, softplus
 
 from tapehead.ops.addressing import circular_shift, content_weighting, interpolate, sharpen
 from tapehead.ops.memory import add, erase, read
+from tapehead.ops.ntm.admission import admit
 from tapehead.ops.ntm.parts import HeadParameters, NTMSpec, NTMState, NTMWeights
 from tapehead.ops.similarity import SIMILARITIES
 
@@ -174,6 +175,7 @@ def ntm_trace(
 
 
 def _unroll(x, weights, state, spec, lengths, *, keep):
+    admit(x, weights, state, spec)
     projected = linear(x, weights.input_weight, weights.input_bias)
     features, history = [], []
     for time in range(x.shape[1]):

@@ -8,6 +8,7 @@ from tapehead.ops.dnc.cpu import calls, registered
 from tapehead.ops.dnc.cpu.layout import STATE
 from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights
 from tapehead.ops.dnc.reference import dnc_trace, oneplus
+from tapehead.ops.gate import asks_for_gradients
 
 __all__ = ["dnc", "dnc_trace", "obstacle"]
 
@@ -48,6 +49,8 @@ def dnc(
         features, *last = registered.dnc(
             projected, offset, lengths, strength, weights, parts, spec, checkpoint_every
         )
+    elif not asks_for_gradients(projected, offset, strength, *weights[:4], *parts):
+        features, last = calls.infer(projected, offset, lengths, strength, weights[:4], parts, spec)
     else:
         features, *last = _DNC.apply(
             spec, checkpoint_every, projected, offset, lengths, strength, *weights[:4], *parts
@@ -63,8 +66,10 @@ class _DNC(torch.autograd.Function):
     def forward(ctx, spec, every, projected, offset, lengths, strength, *tensors):
         weights, state = tensors[:4], tensors[4:]
         run = calls.forward(projected, offset, lengths, strength, weights, state, spec, every)
-        ctx.save_for_backward(strength, *tensors)
-        ctx.run = run._replace(features=run.features.detach(), last=[])
+        # All that `backward` reads: a checkpoint must be able to let it go, and a caller who
+        # changes some of it in between must be told.
+        ctx.save_for_backward(strength, *tensors, run.features, run.tape, run.order, run.lengths)
+        ctx.plan = run.plan
         ctx.set_materialize_grads(False)
         return run.features, *run.last
 
@@ -74,9 +79,10 @@ class _DNC(torch.autograd.Function):
     # pyrefly: ignore[bad-override]
     def backward(ctx, *grad_outputs):
         d_features, *d_last = grad_outputs
-        strength, *rest = ctx.saved_tensors
+        strength, *rest, features, tape, order, lengths = ctx.saved_tensors
+        run = calls.Run(features, [], tape, order, lengths, ctx.plan)
         wanted = ctx.needs_input_grad[10:]
         d_projected, d_offset, d_strength, d_weights, d_state = calls.backward(
-            ctx.run, strength, rest[:4], rest[4:], d_features, d_last, wanted
+            run, strength, rest[:4], rest[4:], d_features, d_last, wanted
         )
         return None, None, d_projected, d_offset, None, d_strength, *d_weights, *d_state

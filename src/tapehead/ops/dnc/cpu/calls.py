@@ -9,13 +9,29 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tapehead.ops.dnc.admission import admit
 from tapehead.ops.dnc.cpu.layout import PACK, RUN, STATE, WEIGHTS, Arguments, Layout, layout
 from tapehead.ops.dnc.parts import DNCSpec
+from tapehead.ops.gate import (
+    TOO_LARGE,
+    address,
+    check_alike,
+    check_kernel_input,
+    dense,
+    own_lengths,
+    too_large,
+)
 from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
+
+STEPS_AT_ONCE = 64
+"""Where no tape is kept, its room serves so many steps and is then used again."""
 
 
 class Run(NamedTuple):
     """A forward pass: its results, and what its backward pass needs besides weights and state.
+
+    An autograd function saves features, tape, order and lengths by `save_for_backward` and keeps
+    the plan: only so can a checkpoint let them go, and a change of the features be noticed.
 
     order: the rows of every step from least used to most.
     """
@@ -46,26 +62,101 @@ def forward(
         strength: of the softmax allocation, after oneplus.
         clean: leave no number of tape and order undefined, not even in their gaps.
     """
+    given = _admitted(projected, offset, lengths, strength, weights, state, spec)
     plan = plan_for(projected, weights, state, spec, every)
-    weights = [tensor.contiguous() for tensor in weights]
-    state = [tensor.contiguous() for tensor in state]
-    lengths = None if lengths is None else lengths.long().contiguous()
-    sizes, arguments, threads = plan.sizes, plan.arguments(), _threads(plan)
+    room = _room(projected, plan, clean)
+    features, last = _steps(given, plan, room, PACK | RUN)
+    return Run(features, last, room.tape, room.order, given.lengths, plan)
+
+
+def infer(
+    projected: Tensor,
+    offset: Tensor,
+    lengths: Tensor | None,
+    strength: Tensor,
+    weights: Sequence[Tensor],
+    state: Sequence[Tensor],
+    spec: DNCSpec,
+) -> tuple[Tensor, list[Tensor]]:
+    """Features and last state of `forward`, to the bit, in room for a few steps."""
+    given = _admitted(projected, offset, lengths, strength, weights, state, spec)
+    batch, time, _ = projected.shape
+    plan = plan_for(projected, weights, state, spec, None, min(time, STEPS_AT_ONCE))
+    room = _room(projected, plan, clean=False)
+    if time <= STEPS_AT_ONCE:
+        return _steps(given, plan, room, PACK | RUN)
+    features = projected.new_empty(batch, time, plan.sizes["features_size"])
+    phases = PACK | RUN
+    for low in range(0, time, STEPS_AT_ONCE):
+        high = min(time, low + STEPS_AT_ONCE)
+        piece = given._replace(
+            projected=given.projected[:, low:high],
+            offset=given.offset[:, low:high],
+            lengths=None if given.lengths is None else given.lengths - low,
+        )
+        plan = plan_for(projected, weights, state, spec, None, high - low)
+        features[:, low:high], last = _steps(piece, plan, room, phases)
+        given = given._replace(state=last)
+        # The packed weights are still there.
+        phases = RUN
+    return features, given.state
+
+
+class _Given(NamedTuple):
+    """The inputs as the kernel may read them, once `projected` and `offset` are dense."""
+
+    projected: Tensor
+    offset: Tensor
+    lengths: Tensor | None
+    strength: Tensor
+    weights: list[Tensor]
+    state: list[Tensor]
+
+
+class _Room(NamedTuple):
+    """Where a kernel writes besides its results."""
+
+    tape: Tensor
+    order: Tensor
+    scratch: Tensor
+
+
+def _admitted(projected, offset, lengths, strength, weights, state, spec) -> _Given:
+    admit(projected, offset, [*weights, *state], STATE, spec)
+    check_alike(["allocation_strength"], [strength], [()], like=projected)
+    check_kernel_input("projected", projected)
+    weights = [dense(tensor) for tensor in weights]
+    state = [dense(tensor) for tensor in state]
+    lengths = own_lengths(lengths, projected)
+    return _Given(projected, offset, lengths, dense(strength), weights, state)
+
+
+def _room(projected: Tensor, plan: Layout, clean: bool) -> _Room:
+    sizes, new = plan.sizes, projected.new_zeros if clean else projected.new_empty
     batch, time = sizes["batch"], sizes["time"]
-    new = projected.new_zeros if clean else projected.new_empty
-    features = projected.new_empty(batch, time, sizes["features_size"])
-    last = [torch.empty_like(tensor) for tensor in state]
-    tape = new(batch, sizes["tape_size"])
-    order = new(batch, time, sizes["rows"], dtype=torch.int64)
-    scratch = new(sizes["packed_size"] + threads * sizes["work_size"])
-    _point(arguments, "", WEIGHTS, weights)
-    _point(arguments, "", STATE, state)
+    tape, scratch = sizes["tape_size"], sizes["packed_size"] + _threads(plan) * sizes["work_size"]
+    try:
+        return _Room(
+            new(batch, tape), new(batch, time, sizes["rows"], dtype=torch.int64), new(scratch)
+        )
+    except TOO_LARGE as error:
+        raise too_large("projected", projected, batch * tape) from error
+
+
+def _steps(given: _Given, plan: Layout, room: _Room, phases: int) -> tuple[Tensor, list[Tensor]]:
+    """Run the kernel once."""
+    sizes, arguments = plan.sizes, plan.arguments()
+    projected, offset = dense(given.projected), dense(given.offset)
+    features = projected.new_empty(sizes["batch"], sizes["time"], sizes["features_size"])
+    last = [projected.new_empty(tensor.shape) for tensor in given.state]
+    _point(arguments, "", WEIGHTS, given.weights)
+    _point(arguments, "", STATE, given.state)
     _point(arguments, "last_", STATE, last)
     names = ["projected", "offset", "lengths", "strength", "features", "tape", "order"]
-    given = [projected.contiguous(), offset.contiguous(), lengths, strength, features, tape, order]
-    _point(arguments, "", names, given)
-    _run(_kernel("forward", projected.dtype), arguments, plan, scratch, threads)
-    return Run(features, last, tape, order, lengths, plan)
+    tensors = [projected, offset, given.lengths, given.strength, features, room.tape, room.order]
+    _point(arguments, "", names, tensors)
+    _run(_kernel("forward", projected.dtype), arguments, plan, room.scratch, phases)
+    return features, last
 
 
 def backward(
@@ -82,15 +173,15 @@ def backward(
     plan, features = run.plan, run.features
     sizes, arguments, threads = plan.sizes, plan.arguments(), _threads(plan)
     batch, time = sizes["batch"], sizes["time"]
-    weights = [tensor.contiguous() for tensor in weights]
-    state = [tensor.contiguous() for tensor in state]
-    d_features = torch.zeros_like(features) if d_features is None else d_features.contiguous()
-    d_last = [None if d is None else d.contiguous() for d in d_last]
+    weights = [dense(tensor) for tensor in weights]
+    state = [dense(tensor) for tensor in state]
+    d_features = torch.zeros_like(features) if d_features is None else dense(d_features)
+    d_last = [None if d is None else dense(d) for d in d_last]
     d_projected = features.new_empty(batch, time, sizes["all_gates"])
     d_offset = features.new_empty(batch, time, sizes["interface"])
     d_strength = features.new_empty(batch)
     d_state = [
-        torch.empty_like(tensor) if want else None
+        features.new_empty(tensor.shape) if want else None
         for tensor, want in zip(state, wanted, strict=True)
     ]
     scratch = features.new_empty(sizes["packed_size"] + threads * sizes["work_size"])
@@ -103,8 +194,10 @@ def backward(
     _point(arguments, "", ["bound"], [bound])
     names = ["features", "projected", "offset", "strength"]
     _point(arguments, "d_", names, [d_features, d_projected, d_offset, d_strength])
-    _run(_kernel("backward", features.dtype), arguments, plan, scratch, threads)
-    d_weights = _weight_gradients(d_projected, d_offset, features, weights, state)
+    _run(_kernel("backward", features.dtype), arguments, plan, scratch, PACK | RUN)
+    # A backward pass inside `torch.autocast` must not be rounded on the way.
+    with torch.autocast("cpu", enabled=False):
+        d_weights = _weight_gradients(d_projected, d_offset, features, weights, state)
     return d_projected, d_offset, d_strength.sum(), d_weights, d_state
 
 
@@ -114,8 +207,11 @@ def plan_for(
     state: Sequence[Tensor],
     spec: DNCSpec,
     every: int | None,
+    steps: int | None = None,
 ) -> Layout:
+    """Where everything lies in a run of the whole sequence, or of `steps` steps of it."""
     batch, time, _ = projected.shape
+    time = steps or time
     rows, layers = state[0].shape[1], weights[2].shape[0] + 1
     hidden = weights[3].shape[1] // layers
     return layout(spec, batch, time, rows, hidden, layers, projected.element_size(), every)
@@ -157,25 +253,26 @@ def _point(
     arguments: Arguments, prefix: str, names: Sequence[str], tensors: Sequence[Tensor | None]
 ) -> None:
     for name, tensor in zip(names, tensors, strict=True):
-        setattr(arguments, prefix + name, 0 if tensor is None else tensor.data_ptr())
+        place = 0 if tensor is None else address(prefix + name, tensor)
+        setattr(arguments, prefix + name, place)
 
 
 def _threads(plan: Layout) -> int:
     return min(torch.get_num_threads(), plan.sizes["blocks"])
 
 
-def _run(kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, threads: int) -> None:
+def _run(kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, phases: int) -> None:
     arguments.packed = scratch.data_ptr()
     arguments.work = scratch.data_ptr() + plan.sizes["packed_size"] * scratch.element_size()
-    address = addressof(arguments)
+    place, threads = addressof(arguments), _threads(plan)
     if threads == 1:
-        arguments.phase = PACK | RUN
-        kernel(address)
+        arguments.phase = phases
+        kernel(place)
         return
-    arguments.phase = PACK
-    kernel(address)
-    arguments.phase = RUN
-    kernel(address, threads)
+    for phase, copies in ((PACK, 1), (RUN, threads)):
+        if phases & phase:
+            arguments.phase = phase
+            kernel(place, copies)
 
 
 @cache

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from tapehead.ops.gate import asks_for_gradients
 from tapehead.ops.ntm.cpu import calls, registered
 from tapehead.ops.ntm.cpu.tracing import unpack
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
@@ -42,6 +43,8 @@ def ntm(
     """
     if torch.compiler.is_compiling():
         y, *last = registered.ntm(x, weights, state, spec, lengths, checkpoint_every)
+    elif not asks_for_gradients(x, *weights, *state):
+        y, last = calls.infer(x, weights, state, spec, lengths)
     else:
         y, *last = _NTM.apply(spec, checkpoint_every, lengths, x, *weights, *state)
     return y, NTMState(*last)
@@ -75,8 +78,11 @@ class _NTM(torch.autograd.Function):
     @staticmethod
     def forward(ctx, spec, every, lengths, x, *tensors):
         weights, state = tensors[:_WEIGHTS], tensors[_WEIGHTS:]
-        y, last, ctx.run = calls.forward(x, weights, state, spec, lengths, every, lend=True)
-        ctx.save_for_backward(*weights)
+        y, last, run = calls.forward(x, weights, state, spec, lengths, every)
+        # All that `backward` reads: a checkpoint must be able to let it go, and a caller who
+        # changes a weight in between must be told.
+        ctx.save_for_backward(*weights, run.tape, run.lengths)
+        ctx.plan = run.plan
         ctx.set_materialize_grads(False)
         return y, *last
 
@@ -87,9 +93,10 @@ class _NTM(torch.autograd.Function):
     def backward(ctx, *grad_outputs):
         _, _, _, x_wanted, *wanted = ctx.needs_input_grad
         d_y, *d_last = grad_outputs
+        *weights, tape, lengths = ctx.saved_tensors
         d_x, d_weights, d_state = calls.backward(
-            ctx.run,
-            ctx.saved_tensors,
+            calls.Run(tape, lengths, ctx.plan),
+            weights,
             d_y,
             d_last,
             x_wanted=x_wanted,

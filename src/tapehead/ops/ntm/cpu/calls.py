@@ -9,6 +9,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tapehead.ops.gate import (
+    TOO_LARGE,
+    address,
+    check_kernel_input,
+    dense,
+    own_lengths,
+    too_large,
+)
+from tapehead.ops.lending import borrow
+from tapehead.ops.ntm.admission import admit
 from tapehead.ops.ntm.cpu.layout import (
     PACK,
     REDUCE,
@@ -26,44 +36,20 @@ _WEIGHTS = NTMWeights._fields
 _STATE = NTMState._fields
 
 
+STEPS_AT_ONCE = 64
+"""Where no tape is kept, its room serves so many steps and is then used again."""
+
+
 class Run(NamedTuple):
-    """What the backward pass of a forward pass needs besides the weights."""
+    """What the backward pass of a forward pass needs besides the weights.
+
+    An autograd function saves `tape` and `lengths` by `save_for_backward` and keeps the plan: only
+    so can a checkpoint let the tape go.
+    """
 
     tape: Tensor
     lengths: Tensor | None
     plan: Layout
-    loan: "_Loan | None" = None
-    """Gives the tape back once the run is forgotten."""
-
-
-_spare: dict[torch.dtype, Tensor] = {}
-"""Of each type of number the largest tape that is not in use."""
-
-_LARGEST_SPARE = 2**28
-"""Bytes of the largest tape that is worth keeping."""
-
-
-class _Loan:
-    """A tape to be used again.
-
-    The system clears each page of fresh memory at first touch: of a tape beyond 32 MiB, which the C
-    library always asks for afresh, that takes as long as the forward pass itself.
-    """
-
-    def __init__(self, like: Tensor, count: int):
-        spare = _spare.pop(like.dtype, None)
-        if spare is None or spare.numel() < count:
-            spare = like.new_empty(count)
-        self._whole = spare
-        self.tape = spare[:count]
-
-    def __del__(self, spare=_spare, largest=_LARGEST_SPARE):
-        # Names of the module may be gone by the time the process ends; defaults are not.
-        whole = self._whole
-        other = spare.get(whole.dtype)
-        small = whole.numel() * whole.element_size() <= largest
-        if small and (other is None or other.numel() < whole.numel()):
-            spare[whole.dtype] = whole
 
 
 def forward(
@@ -75,45 +61,104 @@ def forward(
     every: int | None = None,
     block: int | None = None,
     clean: bool = False,
-    lend: bool = False,
 ) -> tuple[Tensor, list[Tensor], Run]:
     """Outputs, the parts of the last state, and what `backward` needs; see `ntm`.
 
     Args:
         block: sequences computed together.
         clean: leave no number of the tape undefined, not even in its gaps.
-        lend: the tape may be used for another run as soon as this one's `Run` is gone.
     """
-    _check_alike(x, weights, state)
-    x = x.contiguous()
-    weights = [tensor.contiguous() for tensor in weights]
-    state = [_sequences_contiguous(tensor) for tensor in state]
-    lengths = None if lengths is None else lengths.long().contiguous()
+    x, weights, state, lengths = _admitted(x, weights, state, spec, lengths)
     plan = plan_for(x, weights, state, spec, every, block)
-    kernel = _kernel("forward", x.dtype)
-    threads = min(torch.get_num_threads(), plan.groups)
+    room = _room(x, plan, clean)
+    y, last = _steps(x, weights, state, lengths, plan, room, PACK | RUN, clean)
+    return y, last, Run(room.tape, lengths, plan)
+
+
+def infer(
+    x: Tensor,
+    weights: Sequence[Tensor],
+    state: Sequence[Tensor],
+    spec: NTMSpec,
+    lengths: Tensor | None = None,
+) -> tuple[Tensor, list[Tensor]]:
+    """Outputs and the parts of the last state of `forward`, to the bit, in room for a few steps."""
+    x, weights, state, lengths = _admitted(x, weights, state, spec, lengths)
+    time = x.shape[1]
+    plan = plan_for(x, weights, state, spec, None, steps=min(time, STEPS_AT_ONCE))
+    room = _room(x, plan, clean=False)
+    if time <= STEPS_AT_ONCE:
+        return _steps(x, weights, state, lengths, plan, room, PACK | RUN)
+    y = x.new_empty(x.shape[0], time, plan.sizes.outputs)
+    phases = PACK | RUN
+    for low in range(0, time, STEPS_AT_ONCE):
+        piece = x[:, low : low + STEPS_AT_ONCE].contiguous()
+        left = None if lengths is None else lengths - low
+        plan = plan_for(piece, weights, state, spec, None)
+        here, state = _steps(piece, weights, state, left, plan, room, phases)
+        y[:, low : low + STEPS_AT_ONCE] = here
+        # The packed weights are still there.
+        phases = RUN
+    return y, state
+
+
+class _Room(NamedTuple):
+    """Where a kernel writes besides its results."""
+
+    tape: Tensor
+    scratch: Tensor
+
+
+def _room(x: Tensor, plan: Layout, clean: bool) -> _Room:
+    batch = x.shape[0]
+    scratch = plan.packed_size + _threads(plan) * plan.work_size
+    try:
+        if clean:
+            return _Room(x.new_zeros(batch, plan.tape_size), x.new_zeros(scratch))
+        tape = borrow(x, batch * plan.tape_size).view(batch, -1)
+        return _Room(tape, x.new_empty(scratch))
+    except TOO_LARGE as error:
+        raise too_large("x", x, batch * plan.tape_size) from error
+
+
+def _admitted(x, weights, state, spec, lengths):
+    """The inputs as the kernel may read them."""
+    admit(x, weights, state, spec)
+    check_kernel_input("x", x)
+    x = dense(x)
+    weights = [dense(tensor) for tensor in weights]
+    state = [_sequences_dense(tensor) for tensor in state]
+    return x, weights, state, own_lengths(lengths, x)
+
+
+def _steps(
+    x: Tensor,
+    weights: Sequence[Tensor],
+    state: Sequence[Tensor],
+    lengths: Tensor | None,
+    plan: Layout,
+    room: _Room,
+    phases: int,
+    clean: bool = False,
+) -> tuple[Tensor, list[Tensor]]:
+    """Run the kernel once."""
     batch, time, _ = x.shape
     y = x.new_empty(batch, time, plan.sizes.outputs)
-    last = [torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in state]
-    new = x.new_zeros if clean else x.new_empty
-    loan = _Loan(x, batch * plan.tape_size) if lend else None
-    tape = loan.tape.view(batch, -1) if loan else new(batch, plan.tape_size)
-    scratch = new(plan.packed_size + threads * plan.work_size)
-
+    last = [x.new_empty(tensor.shape) for tensor in state]
     arguments = plan.arguments()
     arguments.clean = clean
-    arguments.x = x.data_ptr()
+    arguments.x = address("x", x)
     arguments.lengths = 0 if lengths is None else lengths.data_ptr()
     for name, tensor in zip(_WEIGHTS, weights, strict=True):
-        setattr(arguments, name, tensor.data_ptr())
+        setattr(arguments, name, address(name, tensor))
     for name, stride, after, tensor, result in _state_fields(state, last):
-        setattr(arguments, name, tensor.data_ptr())
+        setattr(arguments, name, address(name, tensor))
         setattr(arguments, stride, tensor.stride(0))
         setattr(arguments, after, result.data_ptr())
     arguments.y = y.data_ptr()
-    arguments.tape = tape.data_ptr()
-    _run(kernel, arguments, plan, scratch, threads)
-    return y, last, Run(tape, lengths, plan, loan)
+    arguments.tape = room.tape.data_ptr()
+    _run(_kernel("forward", x.dtype), arguments, plan, room.scratch, _threads(plan), phases)
+    return y, last
 
 
 def backward(
@@ -130,17 +175,16 @@ def backward(
     A gradient of None stands for zeros.
     """
     plan, tape = run.plan, run.tape
-    kernel = _kernel("backward", tape.dtype)
-    threads = min(torch.get_num_threads(), plan.groups)
+    kernel, threads = _kernel("backward", tape.dtype), _threads(plan)
     sizes = plan.sizes
     batch, time = sizes.batch, sizes.time
     if d_y is None:
         d_y = tape.new_zeros(batch, time, sizes.outputs)
-    d_y = d_y.contiguous()
-    d_last = [None if d is None else d.contiguous() for d in d_last]
-    weights = [tensor.contiguous() for tensor in weights]
+    d_y = dense(d_y)
+    d_last = [None if d is None else dense(d) for d in d_last]
+    weights = [dense(tensor) for tensor in weights]
     d_x = tape.new_empty(batch, time, sizes.inputs) if x_wanted else None
-    d_weights = [torch.empty_like(tensor) for tensor in weights]
+    d_weights = [tape.new_empty(tensor.shape) for tensor in weights]
     d_state = [
         tape.new_empty(batch, *shape) if wanted else None
         for shape, wanted in zip(plan.state_shapes, state_wanted, strict=True)
@@ -151,32 +195,22 @@ def backward(
     arguments = plan.arguments()
     arguments.lengths = 0 if run.lengths is None else run.lengths.data_ptr()
     for name, tensor, gradient in zip(_WEIGHTS, weights, d_weights, strict=True):
-        setattr(arguments, name, tensor.data_ptr())
+        setattr(arguments, name, address(name, tensor))
         setattr(arguments, "d_" + name, gradient.data_ptr())
     for name, above, below in zip(_STATE, d_last, d_state, strict=True):
         if above is not None:
-            setattr(arguments, "d_last_" + name, above.data_ptr())
+            setattr(arguments, "d_last_" + name, address(name, above))
         if below is not None:
             setattr(arguments, "d_" + name, below.data_ptr())
-    arguments.d_y = d_y.data_ptr()
+    arguments.d_y = address("the gradient of y", d_y)
     if d_x is not None:
         arguments.d_x = d_x.data_ptr()
     arguments.tape = tape.data_ptr()
     bound = tape.new_full((1,), plan.gradient_clip) if plan.gradient_clip else None
     arguments.bound = 0 if bound is None else bound.data_ptr()
     arguments.sums = scratch.data_ptr() + packed_and_work * scratch.element_size()
-    _run(kernel, arguments, plan, scratch, threads)
+    _run(kernel, arguments, plan, scratch, threads, PACK | RUN | REDUCE)
     return d_x, d_weights, d_state
-
-
-def _check_alike(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor]) -> None:
-    """The kernels take every address for numbers of one type in this machine's memory."""
-    dtype = x.dtype
-    for name, tensor in zip(_WEIGHTS + _STATE, (*weights, *state), strict=True):
-        if tensor.dtype != dtype or not tensor.is_cpu:
-            raise ValueError(
-                f"{name} must be {dtype} on cpu as x is, got {tensor.dtype} on {tensor.device}"
-            )
 
 
 def plan_for(
@@ -186,8 +220,11 @@ def plan_for(
     spec: NTMSpec,
     every: int | None,
     block: int | None = None,
+    steps: int | None = None,
 ) -> Layout:
+    """Where everything lies in a run of x, or of `steps` steps of it."""
     batch, time, inputs = x.shape
+    time = steps or time
     rows, (hidden, outputs, layers) = state[0].shape[1], widths(weights)
     return layout(
         spec,
@@ -219,24 +256,31 @@ def _state_fields(state, last):
         yield name, stride, after, tensor, result
 
 
-def _sequences_contiguous(tensor: Tensor) -> Tensor:
-    """Contiguous within each sequence; sequences may share memory, as expanded tensors do."""
+def _sequences_dense(tensor: Tensor) -> Tensor:
+    """Dense within each sequence; sequences may share memory, as expanded tensors do."""
     if tensor.is_contiguous() or tensor[0].is_contiguous():
-        return tensor
-    return tensor.contiguous()
+        return tensor.resolve_neg() if tensor.is_neg() else tensor
+    return dense(tensor)
 
 
-def _run(kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, threads: int):
+def _threads(plan: Layout) -> int:
+    return min(torch.get_num_threads(), plan.groups)
+
+
+def _run(
+    kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, threads: int, phases: int
+):
     arguments.packed = scratch.data_ptr()
     arguments.work = scratch.data_ptr() + plan.packed_size * scratch.element_size()
-    address = addressof(arguments)
+    place = addressof(arguments)
     if threads == 1:
-        arguments.phase = PACK | RUN | REDUCE
-        kernel(address)
+        arguments.phase = phases
+        kernel(place)
         return
     for phase, copies in ((PACK, 1), (RUN, threads), (REDUCE, 1)):
-        arguments.phase = phase
-        kernel(address, copies)
+        if phases & phase:
+            arguments.phase = phase
+            kernel(place, copies)
 
 
 @cache

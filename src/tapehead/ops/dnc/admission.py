@@ -1,0 +1,75 @@
+"""The gate of the Differentiable Neural Computer: what its weights and its state must be like."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from torch import Tensor
+
+from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights
+from tapehead.ops.gate import check_alike, check_rank, size
+
+NAMES = {"interface_weight": "interface.weight"}
+"""Weights that a machine calls otherwise than `DNCWeights`."""
+
+
+def admit(
+    projected: Tensor,
+    offset: Tensor,
+    tensors: Sequence[Tensor],
+    parts: Sequence[str],
+    spec: DNCSpec,
+) -> None:
+    """Raise unless all is of the type of `projected` (batch, time, gates), on its device, and of
+    shapes that fit each other.
+
+    Args:
+        tensors: the first weights, as many as there are, and the `parts` of the state.
+    """
+    weights = DNCWeights._fields[: len(tensors) - len(parts)]
+    check_rank("projected", projected, "batch", "time", "gates")
+    layers = size(tensors[2], 0) + 1
+    hidden = projected.shape[2] // (4 * layers if spec.controller == "lstm" else layers)
+    rows = size(tensors[len(weights) + parts.index("memory")], 1)
+    batch, time, _ = projected.shape
+    names, of_weights, of_state = _shapes(spec, rows, hidden, layers, len(weights), tuple(parts))
+    shapes = [(batch, time, spec.interface_size), *of_weights]
+    shapes += [(batch, *sizes) for sizes in of_state]
+    check_alike(names, (offset, *tensors), shapes, like=projected)
+
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@lru_cache(maxsize=256)
+def _shapes(
+    spec: DNCSpec, rows: int, hidden: int, layers: int, count: int, parts: tuple[str, ...]
+) -> tuple[tuple[str, ...], Shapes, Shapes]:
+    """Names; shapes of the first `count` weights, and of the parts of the state of one sequence."""
+    recurrent, gates = (layers, 4 * hidden) if spec.controller == "lstm" else (0, hidden)
+    reads, word, sparse = spec.num_reads, spec.word_size, spec.sparse_links
+    interface, kept = spec.interface_size, min(spec.sparse_links, rows)
+    norm = (interface if spec.layer_norm else 0,)
+    weights = DNCWeights(
+        read_weight=(layers * gates, reads * word),
+        recurrent_weight=(recurrent, gates, hidden),
+        layer_weight=(layers - 1, gates, hidden),
+        interface_weight=(interface, layers * hidden),
+        norm_gain=norm,
+        norm_bias=norm,
+        allocation_strength=(),
+    )
+    state = DNCState(
+        memory=(rows, word),
+        read_weights=(reads, rows),
+        write_weights=(1, rows),
+        reads=(reads, word),
+        usage=(rows,),
+        precedence=(rows,),
+        link=(rows, kept if sparse else rows),
+        link_columns=(rows, kept),
+        hidden=(recurrent, hidden),
+        cell=(recurrent, hidden),
+    )
+    names = [NAMES.get(name, name) for name in weights._fields[:count]]
+    names += [f"state.{name}" for name in parts]
+    return ("offset", *names), tuple(weights)[:count], tuple(getattr(state, n) for n in parts)

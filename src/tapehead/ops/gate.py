@@ -1,0 +1,263 @@
+"""What may reach an operation: every tensor is looked at here, once, before anything reads it.
+
+A kernel takes an address for what the caller says it is, and PyTorch's own messages name neither
+the argument nor the way out. So each refusal is one line: the argument, what it must be, what it
+was. Values are looked at only where that is possible: not of meta tensors, nor while a graph is
+captured.
+"""
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn.utils.rnn import PackedSequence
+
+WHOLE = (
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+)
+"""Types that lengths may have."""
+
+TOO_LARGE = (RuntimeError, TypeError, OverflowError, MemoryError)
+"""What PyTorch raises when a buffer cannot be had: its size may not even fit into a number."""
+
+
+def check_alike(
+    names: Iterable[str],
+    tensors: Iterable[Any],
+    shapes: Iterable[Sequence[int]],
+    like: Tensor,
+    leader: str = "x",
+) -> None:
+    """Raise unless each is a dense tensor of its shape, of the type and on the device of `like`.
+
+    Args:
+        leader: what `like` is called.
+    """
+    dtype, device = like.dtype, like.device
+    for name, tensor, shape in zip(names, tensors, shapes, strict=True):
+        if not isinstance(tensor, Tensor):
+            _refuse_type(name, "a tensor", tensor)
+        if tensor.dtype is not dtype or tensor.device != device:
+            raise ValueError(
+                f"{name} must be {dtype} on {device} as {leader} is, "
+                f"got {tensor.dtype} on {tensor.device}"
+            )
+        if tensor.layout is not torch.strided:
+            _refuse_layout(name, tensor)
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must have shape {_shape(shape)}, got {_shape(tensor.shape)}")
+
+
+def check_rank(name: str, tensor: Any, *sizes: int | str) -> None:
+    """Raise unless it is a dense tensor of these sizes; a size with a name may be any but zero."""
+    wanted = f"({', '.join(str(size) for size in sizes)})"
+    if not isinstance(tensor, Tensor):
+        if isinstance(tensor, PackedSequence):
+            raise TypeError(
+                f"{name} must be a padded tensor {wanted} with its lengths beside it, "
+                "got PackedSequence: pad_packed_sequence(..., batch_first=True) gives both"
+            )
+        _refuse_type(name, f"a tensor {wanted}", tensor)
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        _refuse_layout(name, tensor)
+    got = tensor.shape
+    fits = len(got) == len(sizes) and all(
+        have > 0 if isinstance(want, str) else have == want
+        for have, want in zip(got, sizes, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"{name} must be {wanted} with at least one of each, got shape {_shape(got)}"
+        )
+
+
+def size(tensor: Any, dimension: int) -> int:
+    """A size to hold other tensors against; 1 of what has none, for `check_alike` to refuse."""
+    shape = getattr(tensor, "shape", ())
+    return shape[dimension] if len(shape) > dimension else 1
+
+
+def check_numbers(name: str, tensor: Tensor, like: Tensor, leader: str) -> None:
+    """Raise unless a tensor is of the type and on the device of `like`, called `leader`."""
+    if tensor.dtype is not like.dtype or tensor.device != like.device:
+        raise ValueError(
+            f"{name} must be {like.dtype} on {like.device} as {leader} are, "
+            f"got {tensor.dtype} on {tensor.device}"
+        )
+
+
+def admit_lengths(lengths: Any, x: Tensor) -> Tensor | None:
+    """Lengths as an operation may keep them: a copy, int64, on the device of x (batch, time, ...).
+
+    None if every sequence fills the batch, as far as values can be looked at.
+
+    Args:
+        lengths: whole numbers from 1 to time, one for each sequence: a tensor or a list.
+    """
+    batch, time = x.shape[:2]
+    if isinstance(lengths, list | tuple) and not isinstance(lengths, PackedSequence):
+        lengths = _tensor_of(lengths, batch, time)
+    elif not isinstance(lengths, Tensor):
+        _refuse_type("lengths", "whole numbers, one for each sequence", lengths)
+    if lengths.dtype not in WHOLE:
+        raise ValueError(f"lengths must be whole numbers, got {lengths.dtype}")
+    if lengths.layout is not torch.strided or lengths.is_nested:
+        _refuse_layout("lengths", lengths)
+    if lengths.shape != (batch,):
+        raise ValueError(
+            f"lengths must hold one number for each of {batch} sequences, "
+            f"got shape {_shape(lengths.shape)}"
+        )
+    if lengths.is_meta and not x.is_meta:
+        raise ValueError(f"lengths must hold values that x on {x.device} can use, got them on meta")
+    # The caller may change his own before the backward pass reads them.
+    own = lengths.to(torch.int64, copy=True)
+    if values_known(own):
+        values = own.tolist()
+        _check_range(values, time)
+        if min(values) == time:
+            return None
+    return own.to(x.device)
+
+
+def values_known(tensor: Tensor) -> bool:
+    """Whether the values of a tensor can be looked at."""
+    # A subclass may stand for a tensor without values, as when a graph is exported.
+    return type(tensor) is Tensor and not tensor.is_meta and not torch.compiler.is_compiling()
+
+
+def within_lengths(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """x (batch, time, ...) with zeros past each sequence's length, and no gradient from there."""
+    if lengths is None:
+        return x
+    steps = torch.arange(x.shape[1], device=x.device)
+    past = steps >= lengths[:, None]
+    return x.masked_fill(past.view(*past.shape, *[1] * (x.dim() - 2)), 0.0)
+
+
+def check_kernel_input(name: str, tensor: Tensor) -> None:
+    """Raise unless a CPU kernel can compute with tensors of this one's type, where it is."""
+    if tensor.dtype not in (torch.float32, torch.float64) or not tensor.is_cpu:
+        raise ValueError(
+            f"{name} must be torch.float32 or torch.float64 on cpu for this backend, "
+            f"got {tensor.dtype} on {tensor.device}"
+        )
+
+
+def own_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
+    """Lengths that a kernel and its backward pass can read, whatever becomes of the caller's.
+
+    Their values are for the kernel to keep within the steps there are.
+    """
+    if lengths is None:
+        return None
+    if not isinstance(lengths, Tensor) or lengths.dtype not in WHOLE or lengths.device != x.device:
+        got = _kind(lengths)
+        raise ValueError(f"lengths must be whole numbers on {x.device}, got {got}")
+    if lengths.shape != x.shape[:1]:
+        raise ValueError(
+            f"lengths must have shape {_shape(x.shape[:1])}, got {_shape(lengths.shape)}"
+        )
+    return dense(lengths.to(torch.int64, copy=True))
+
+
+def too_large(name: str, tensor: Tensor, count: int) -> RuntimeError:
+    """The error of a kernel for whose buffer of `count` numbers there is no memory."""
+    size = count * tensor.element_size() / 2**30
+    return RuntimeError(
+        f"{name} of shape {_shape(tensor.shape)} needs {size:,.1f} GiB of memory on the way, "
+        "more than there is"
+    )
+
+
+def dense(tensor: Tensor) -> Tensor:
+    """The same numbers one behind the other, as they are: no lazy sign, no sparse layout."""
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.is_neg():
+        tensor = tensor.resolve_neg()
+    return tensor.contiguous()
+
+
+def address(name: str, tensor: Tensor) -> int:
+    """Where a dense tensor's numbers lie."""
+    place = tensor.data_ptr()
+    if not place and tensor.numel():
+        raise RuntimeError(f"{name} must hold its numbers in memory, got a tensor without storage")
+    return place
+
+
+def asks_for_gradients(*tensors: Tensor) -> bool:
+    """Whether a backward pass through an operation on these can come, so that it must keep a tape.
+
+    Inside forward-mode differentiation it counts as asked for: PyTorch then says that the operation
+    has no such derivative, where a plain call would lose it in silence.
+    """
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return True
+    return getattr(forward_ad, "_current_level", -1) >= 0
+
+
+def autocasting(x: Any) -> bool:
+    """Whether operations on this tensor would be cast to another type as they go."""
+    kind = x.device.type if isinstance(x, Tensor) else "meta"
+    return kind != "meta" and torch.is_autocast_enabled(kind)
+
+
+def _tensor_of(lengths: Sequence[Any], batch: int, time: int) -> Tensor:
+    values = []
+    for value in lengths:
+        try:
+            whole = operator.index(value)
+        except TypeError:
+            whole = None
+        if whole is None or isinstance(value, bool):
+            raise TypeError(f"lengths must be whole numbers, got {value!r}")
+        values.append(whole)
+    if len(values) != batch:
+        raise ValueError(
+            f"lengths must hold one number for each of {batch} sequences, got {len(values)}"
+        )
+    _check_range(values, time)
+    return torch.tensor(values, dtype=torch.int64, device="cpu")
+
+
+def _check_range(values: list[int], time: int) -> None:
+    shortest, longest = min(values), max(values)
+    if shortest < 1 or longest > time:
+        raise ValueError(
+            f"lengths must lie between 1 and {time}, the steps of x, got {shortest} to {longest}"
+        )
+
+
+def _refuse_type(name: str, wanted: str, got: Any) -> NoReturn:
+    raise TypeError(f"{name} must be {wanted}, got {_kind(got)}")
+
+
+def _refuse_layout(name: str, tensor: Tensor) -> NoReturn:
+    what = "a nested tensor" if tensor.is_nested else str(tensor.layout)
+    raise ValueError(f"{name} must be a dense tensor, got {what}")
+
+
+def _kind(got: Any) -> str:
+    if isinstance(got, Tensor):
+        return f"{got.dtype} on {got.device}"
+    if got is None:
+        return "None"
+    kind = type(got)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return module + kind.__qualname__
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return str(tuple(sizes))
