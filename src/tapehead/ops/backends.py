@@ -1,43 +1,149 @@
-"""Which implementation of an operation runs: one explicit choice, said once."""
+"""Which implementation of an operation runs: one explicit choice, said once.
+
+Where a kernel could serve but something is wrong with it (no Numba, a compiler that fails, an
+equation that was edited since), `auto` takes the reference and says why, once, as a warning.
+"""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+
+from tapehead.ops.numba_kit import NEWEST_TESTED_NUMBA
+from tapehead.ops.verified import Verified
 
 BACKENDS = ("auto", "reference", "cpu", "cuda")
 
 _log = logging.getLogger("tapehead")
 
 
-def choose(operation: str, backend: str, obstacles: Mapping[str, Callable[[], str | None]]) -> str:
+class Choice(NamedTuple):
+    """The backend that runs, and why no quicker one does ("" if there is no reason to say)."""
+
+    backend: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.backend} ({self.reason})" if self.reason else self.backend
+
+
+class Fault(str):
+    """Why a backend cannot run that by rights could: not what the user asked for."""
+
+
+def choose(
+    operation: str, backend: str, obstacles: Mapping[str, Callable[[], str | None]]
+) -> Choice:
     """The backend to run `operation` on.
 
     Args:
         backend: what the user asked for.
         obstacles: for each fused backend, fastest first, a function that says why it cannot run
-            here, or None if it can. The reference always can.
+            here, or None if it can; a `Fault` is said as a warning. The reference always can.
 
     Raises:
         RuntimeError: a backend was forced that cannot run.
     """
     if backend == "reference":
-        return backend
+        return Choice(backend)
     if backend == "auto":
         reasons = []
+        faulty = False
         for name, obstacle in obstacles.items():
             reason = obstacle()
             if reason is None:
-                _say_once(f"{operation}: backend {name}")
-                return name
+                _say_once(logging.INFO, f"{operation}: backend {name}")
+                return Choice(name)
+            faulty |= isinstance(reason, Fault)
             reasons.append(f"{name}: {reason}")
-        _say_once(f"{operation}: backend reference ({'; '.join(reasons) or 'no other exists'})")
-        return "reference"
+        choice = Choice("reference", "; ".join(reasons) or "no other exists")
+        _say_once(logging.WARNING if faulty else logging.INFO, f"{operation}: backend {choice}")
+        return choice
     reason = obstacles[backend]() if backend in obstacles else "this operation has none"
     if reason is not None:
         raise RuntimeError(f"{operation}: backend {backend!r} cannot run: {reason}")
-    return backend
+    return Choice(backend)
 
 
 @cache
-def _say_once(message: str) -> None:
-    _log.info(message)
+def _say_once(level: int, message: str) -> None:
+    _log.log(level, message)
+
+
+def kernel_obstacle(module: str, verified: Verified, tensor: torch.Tensor, spec: Any) -> str | None:
+    """Why the kernels of an operation cannot run on a tensor, or None if they can.
+
+    Compiles them if they may be wanted: the way back only where gradients are recorded.
+
+    Args:
+        module: its name; it has `obstacle(tensor, spec)` and `prepare(direction, dtype)`.
+        verified: the functions that the kernels were checked against.
+    """
+    kernels = _module(module)
+    if isinstance(kernels, Fault):
+        return kernels
+    directions = ("forward", "backward") if torch.is_grad_enabled() else ("forward",)
+    return kernels.obstacle(tensor, spec) or kernel_fault(
+        module, verified, tensor.dtype, directions
+    )
+
+
+def kernel_fault(
+    module: str, verified: Verified, dtype: torch.dtype, directions: Sequence[str]
+) -> Fault | None:
+    """What is wrong with kernels, whatever they are to be given; compiles them if need be."""
+    kernels = _module(module)
+    if isinstance(kernels, Fault):
+        return kernels
+    changed = verified.changed()
+    if changed is not None:
+        return Fault(changed)
+    return next(filter(None, (_failure(module, each, dtype) for each in directions)), None)
+
+
+@cache
+def _module(name: str) -> ModuleType | Fault:
+    """A module of Numba kernels, or why it cannot be had in this process."""
+    try:
+        import numba
+    except Exception as error:  # whatever goes wrong in there, we can do without
+        return Fault(f"Numba cannot be imported: {in_one_line(error)}")
+    settings: Any = numba.config
+    if settings.DISABLE_JIT:
+        return Fault("NUMBA_DISABLE_JIT is set")
+    try:
+        return import_module(name)
+    except Exception as error:
+        return Fault(f"its kernels do not load{_beyond()}: {in_one_line(error)}")
+
+
+@cache
+def _failure(module: str, direction: str, dtype: torch.dtype) -> Fault | None:
+    """Compile a kernel, or load it from the disk; what went wrong if that cannot be done."""
+    kernels: Any = _module(module)
+    try:
+        kernels.prepare(direction, dtype)
+    except Exception as error:
+        return Fault(f"its kernels do not compile{_beyond()}: {in_one_line(error)}")
+    return None
+
+
+def _beyond() -> str:
+    """Said where Numba is newer than any that was tested."""
+    import numba
+
+    minor = tuple(int(part) for part in numba.__version__.split(".")[:2] if part.isdecimal())
+    newest = ".".join(map(str, NEWEST_TESTED_NUMBA))
+    if minor <= NEWEST_TESTED_NUMBA:
+        return ""
+    return f" with Numba {numba.__version__}, newer than the tested {newest}"
+
+
+def in_one_line(error: Exception, most: int = 160) -> str:
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    line = f"{type(error).__name__}: {line}" if line else type(error).__name__
+    return line if len(line) <= most else f"{line[: most - 3]}..."

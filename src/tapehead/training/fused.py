@@ -6,7 +6,7 @@ and takes half as long as a small machine's gradient. The numbers agree with the
 """
 
 import ctypes
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,6 @@ class Arguments(ctypes.Structure):
     )
 
 
-_DTYPES = (torch.float32, torch.float64)
 arguments_at = at_address(record(Arguments))
 
 
@@ -53,7 +52,7 @@ def update(
     """One update in place, of plain RMSProp, or Graves' if there is a mean.
 
     Args:
-        weights, gradient: vectors for which `fits` holds.
+        weights, gradient: contiguous vectors of floats on the CPU.
         square, velocity, mean: running mean square, velocity and running mean.
         group: decay, momentum, epsilon and lr.
     """
@@ -72,18 +71,9 @@ def update(
     _kernel(weights.dtype)(ctypes.addressof(arguments))
 
 
-def fits(*vectors: Tensor) -> bool:
-    """Whether `update` can work on these."""
-    return all(
-        vector.device.type == "cpu" and vector.dtype in _DTYPES and vector.is_contiguous()
-        for vector in vectors
-    )
-
-
-def prepare(dtypes: Iterable[torch.dtype]) -> None:
-    """Compile now what `update` needs, or load it."""
-    for dtype in dtypes:
-        _kernel(dtype)
+def prepare(direction: str, dtype: torch.dtype) -> None:
+    """Compile now what `update` needs, or load it; there is one `direction`, forward."""
+    _kernel(dtype)
 
 
 @part
@@ -144,21 +134,19 @@ def run(address, kind, centred):
         plain(a, weights, numbers)
 
 
-def single(digest: str) -> Callable[[int], None]:
-    """The entry for float32; see `compile_kernel` for `digest`."""
+def single() -> Callable[[int], None]:
+    """The entry for float32."""
 
     def rmsprop(address):
-        digest  # noqa: B018
         run(address, float32_at(0), arguments_at(address).mean != 0)
 
     return rmsprop
 
 
-def double(digest: str) -> Callable[[int], None]:
+def double() -> Callable[[int], None]:
     """The entry for float64."""
 
     def rmsprop_double(address):
-        digest  # noqa: B018
         run(address, float64_at(0), arguments_at(address).mean != 0)
 
     return rmsprop_double

@@ -5,12 +5,23 @@ update is a handful of operations in place.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tapehead.ops.backends import choose, kernel_fault
+from tapehead.ops.verified import Verified
 from tapehead.training.config import TrainConfig
+
+VERIFIED = Verified(
+    Path(__file__).with_name("verified.json"),
+    "tapehead.training.optimisers:RMSprop._update",
+    "tapehead.training.optimisers:GravesRMSprop._update",
+)
+"""What `fused` computes, as it was checked."""
 
 
 class _Optimiser(torch.optim.Optimizer):
@@ -20,13 +31,14 @@ class _Optimiser(torch.optim.Optimizer):
         super().__init__(params, settings)
         self._fused = None
         if fused:
-            from tapehead.training import fused as kernels  # takes Numba, which takes a moment
-
             parameters = [weights for group in self.param_groups for weights in group["params"]]
-            if not kernels.fits(*parameters):
+            if not all(map(_fits, parameters)):
                 raise ValueError("fused needs contiguous parameters of floats on the CPU")
-            kernels.prepare({weights.dtype for weights in parameters})
-            self._fused = kernels.update
+            for dtype in {weights.dtype for weights in parameters}:
+                choose("optimiser", "cpu", {"cpu": partial(_fault, dtype)})
+            from tapehead.training.fused import update  # takes Numba, which takes a moment
+
+            self._fused = update
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
@@ -201,9 +213,23 @@ def make_optimiser(config: TrainConfig, vector: nn.Parameter) -> _Optimiser:
     chosen: dict[str, Any] = {"decay": config.decay, "epsilon": config.epsilon}
     options = {name: value for name, value in chosen.items() if value is not None}
     if config.optimiser != "adam":  # which PyTorch has fused itself
-        options["fused"] = vector.device.type == "cpu"
+        options["fused"] = _fits(vector) and _kernel_runs(vector.dtype)
     kind = _KINDS[config.optimiser]
     return kind([vector], config.learning_rate, momentum=config.momentum, **options)
+
+
+def _kernel_runs(dtype: torch.dtype) -> bool:
+    return choose("optimiser", "auto", {"cpu": partial(_fault, dtype)}).backend == "cpu"
+
+
+def _fits(vector: Tensor) -> bool:
+    """Whether `fused.update` can work on it."""
+    floats = vector.dtype in (torch.float32, torch.float64)
+    return floats and vector.device.type == "cpu" and vector.is_contiguous()
+
+
+def _fault(dtype: torch.dtype) -> str | None:
+    return kernel_fault("tapehead.training.fused", VERIFIED, dtype, ("forward",))
 
 
 def clip_gradient(

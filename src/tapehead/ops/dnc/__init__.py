@@ -1,22 +1,63 @@
 """The Differentiable Neural Computer over a whole sequence as one operation, and its backends."""
 
+from pathlib import Path
 from types import ModuleType
 
+import torch
 from torch import Tensor
 
-from tapehead.ops.backends import choose
+from tapehead.ops.backends import Choice, choose, kernel_fault, kernel_obstacle
 from tapehead.ops.dnc import reference
 from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights
+from tapehead.ops.verified import Verified
 
-__all__ = ["DNCSpec", "DNCState", "DNCWeights", "implementation"]
+__all__ = ["DNCSpec", "DNCState", "DNCWeights", "choice", "implementation"]
+
+VERIFIED = Verified(
+    Path(__file__).with_name("verified.json"),
+    "tapehead.ops.dnc.reference:dnc",
+    "tapehead.ops.dnc.reference:dnc_trace",
+    "tapehead.ops.dnc.parts:DNCSpec",
+)
+"""The functions that the kernels were checked against."""
+
+_KERNELS = "tapehead.ops.dnc.cpu"
+
+
+def choice(backend: str, projected: Tensor, spec: DNCSpec) -> Choice:
+    """The backend that runs, and why no quicker one does.
+
+    Raises:
+        RuntimeError: a backend was forced that cannot run.
+    """
+    return choose(
+        "dnc", backend, {"cpu": lambda: kernel_obstacle(_KERNELS, VERIFIED, projected, spec)}
+    )
 
 
 def implementation(backend: str, projected: Tensor, spec: DNCSpec) -> ModuleType:
-    """The module whose `dnc` and `dnc_trace` run here; see `reference` for their signature."""
+    """The module whose `dnc` and `dnc_trace` run here, as in `reference`."""
     if backend == "reference":
         return reference
-    # Numba is slow to import, so only when it may be of use.
-    from tapehead.ops.dnc import cpu
+    if torch.compiler.is_compiling() and backend in ("auto", "cpu"):
+        # `choose` writes to the log, and a kernel may have to be compiled first: no tracing
+        # follows that.
+        if not _in_order(projected.dtype):
+            return reference
+        from tapehead.ops.dnc import cpu
 
-    name = choose("dnc", backend, {"cpu": lambda: cpu.obstacle(projected, spec)})
-    return {"reference": reference, "cpu": cpu}[name]
+        return reference if cpu.obstacle(projected, spec) else cpu
+    if choice(backend, projected, spec).backend == "reference":
+        return reference
+    from tapehead.ops.dnc import cpu  # not before: Numba is slow to import
+
+    return cpu
+
+
+def _in_order(dtype: torch.dtype) -> bool:
+    floats = dtype in (torch.float32, torch.float64)
+    return floats and kernel_fault(_KERNELS, VERIFIED, dtype, ("forward", "backward")) is None
+
+
+# What tracing calls and does not look into.
+_in_order._dynamo_marked_constant = True  # pyrefly: ignore

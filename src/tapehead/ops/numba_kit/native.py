@@ -10,7 +10,6 @@ import hashlib
 import inspect
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -18,11 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numba
 import torch
 from llvmlite import ir
 from numba import types
+from numba.core.ccallback import CFunc
 
+from tapehead.ops.numba_kit.cache import KernelCache
 from tapehead.ops.numba_kit.intrinsics import intrinsic
 from tapehead.ops.numba_kit.linking import whole
 from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
@@ -126,7 +126,7 @@ def at_address(kind: types.Record):
     return view
 
 
-_PYTHON_ONLY = {"__init__.py", "calls.py", "registered.py", "tracing.py", "native.py"}
+_PYTHON_ONLY = {"__init__.py", "calls.py", "registered.py", "tracing.py", "native.py", "cache.py"}
 
 
 def kernel_files(*folders: Path) -> list[Path]:
@@ -135,60 +135,46 @@ def kernel_files(*folders: Path) -> list[Path]:
     return [file for file in files if file.name not in _PYTHON_ONLY]
 
 
-def compile_kernel(name: str, build: Callable[[str], Callable], sources: list[Path]) -> Kernel:
-    """Compile, or load from the disk cache.
+_compiling = threading.RLock()
+_compiled: dict[str, Kernel] = {}
+if hasattr(os, "register_at_fork"):
+    # A child begun in the midst of a compilation would find Numba half changed and locked.
+    os.register_at_fork(
+        before=_compiling.acquire,
+        after_in_parent=_compiling.release,
+        after_in_child=_compiling.release,
+    )
+
+
+def compile_kernel(name: str, build: Callable[[], Callable], sources: list[Path]) -> Kernel:
+    """Compile, or load from the disk; once in a process, whichever thread comes first.
 
     Args:
         name: said in the log while compiling, once for all kernels of that name.
-        build: returns the Python function of one address; it must read its argument, a digest of
-            `sources`, as a free variable. Numba looks for a change in the function's own file only,
-            so without this an edit of what it calls would go unseen in the cache.
-        sources: the files that the kernel is made of.
+        build: returns the Python function of one address.
+        sources: the files that the kernel is made of: a change in one makes it another kernel.
     """
-    digest = hashlib.sha256(f"{numba.__version__} {VECTOR_BYTES}".encode())
-    for source in sources:
-        digest.update(source.read_bytes())
-    function = inspect.unwrap(build(digest.hexdigest()))
-    start = time.perf_counter()
-    with _notice(name), whole():
-        try:
-            compiled = _native(function, cache=True)
-        except RuntimeError as problem:
-            if "cache" not in str(problem):
-                raise
-            compiled = _cached_elsewhere(function)
-    _log.debug("%s: ready after %.1f s", name, time.perf_counter() - start)
-    return Kernel(compiled.address)
+    function = inspect.unwrap(build())
+    ingredients = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in sources)
+    with _compiling:
+        cache = KernelCache(function, ingredients + bytes([VECTOR_BYTES]))
+        if cache.key not in _compiled:
+            start = time.perf_counter()
+            with _notice(name), whole():
+                _compiled[cache.key] = Kernel(_native(function, cache))
+            _log.debug("%s: ready after %.1f s", name, time.perf_counter() - start)
+        return _compiled[cache.key]
 
 
-def _native(function: Callable, *, cache: bool) -> Any:
-    signature = types.void(types.intp)
-    return numba.cfunc(signature, cache=cache, error_model="numpy")(function)
-
-
-def _cached_elsewhere(function: Callable) -> Any:
-    """Compile with the cache in the temporary folder, or without any."""
-    # Numba makes its settings when it is imported.
-    settings: Any = numba.config
-    before = settings.CACHE_DIR
-    try:
-        settings.CACHE_DIR = str(_own_temporary_folder())
-        return _native(function, cache=True)
-    except (RuntimeError, OSError):
-        return _native(function, cache=False)
-    finally:
-        settings.CACHE_DIR = before
-
-
-def _own_temporary_folder() -> Path:
-    """A folder that nobody else can write to: machine code will be loaded from it."""
-    user = os.getuid() if hasattr(os, "getuid") else None
-    folder = Path(tempfile.gettempdir()) / f"tapehead-{'cache' if user is None else user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.lstat()
-    if user is not None and (status.st_uid != user or status.st_mode & 0o022):
-        raise OSError(f"{folder} belongs to somebody else")
-    return folder
+def _native(function: Callable, cache: KernelCache) -> int:
+    """The address of the compiled function."""
+    # As `numba.cfunc` makes one, but for the cache.
+    compiled: Any = CFunc(
+        function, ((types.intp,), types.void), locals={}, options={"error_model": "numpy"}
+    )
+    compiled._cache = cache
+    compiled.compile()
+    return compiled.address
 
 
 class _notice:

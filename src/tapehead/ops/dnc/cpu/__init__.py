@@ -10,7 +10,9 @@ from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights
 from tapehead.ops.dnc.reference import dnc_trace, oneplus
 from tapehead.ops.gate import asks_for_gradients
 
-__all__ = ["dnc", "dnc_trace", "obstacle"]
+__all__ = ["dnc", "dnc_trace", "obstacle", "prepare"]
+
+prepare = calls.prepare
 
 UNKNOWN_SWITCHES = ("masked", "sharp_links", "layer_norm", "sparse_links")
 

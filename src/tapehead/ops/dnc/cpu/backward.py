@@ -34,21 +34,19 @@ from tapehead.ops.numba_kit.simd import broadcast, float32_at, float64_at, point
 _PACK, _RUN = PACK, RUN
 
 
-def backward_kernel(digest):
-    """The entry for float32; see `compile_kernel` for `digest`."""
+def backward_kernel():
+    """The entry for float32."""
 
     def dnc_backward(address):
-        digest  # noqa: B018
         backward(address, float32_at(0))
 
     return dnc_backward
 
 
-def backward_kernel_double(digest):
+def backward_kernel_double():
     """The entry for float64."""
 
     def dnc_backward_double(address):
-        digest  # noqa: B018
         backward(address, float64_at(0))
 
     return dnc_backward_double

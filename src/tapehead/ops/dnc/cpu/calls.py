@@ -275,6 +275,11 @@ def _run(kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, ph
             kernel(place, copies)
 
 
+def prepare(direction: str, dtype: torch.dtype) -> None:
+    """Compile a kernel now, or load it."""
+    _kernel(direction, dtype)
+
+
 @cache
 def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
     """The compiled kernel: "forward" or "backward", of one type of number."""

@@ -23,21 +23,19 @@ NEXT_SLOT = Arguments.next_slot.offset
 _PACK, _RUN = PACK, RUN
 
 
-def forward_kernel(digest):
-    """The entry for float32; see `compile_kernel` for `digest`."""
+def forward_kernel():
+    """The entry for float32."""
 
     def dnc_forward(address):
-        digest  # noqa: B018
         forward(address, float32_at(0))
 
     return dnc_forward
 
 
-def forward_kernel_double(digest):
+def forward_kernel_double():
     """The entry for float64."""
 
     def dnc_forward_double(address):
-        digest  # noqa: B018
         forward(address, float64_at(0))
 
     return dnc_forward_double

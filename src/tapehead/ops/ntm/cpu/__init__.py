@@ -13,7 +13,9 @@ from tapehead.ops.ntm.cpu import calls, registered
 from tapehead.ops.ntm.cpu.tracing import unpack
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 
-__all__ = ["ntm", "ntm_trace", "obstacle"]
+__all__ = ["ntm", "ntm_trace", "obstacle", "prepare"]
+
+prepare = calls.prepare
 
 
 def obstacle(x: Tensor, spec: NTMSpec) -> str | None:

@@ -35,21 +35,19 @@ from tapehead.ops.numba_kit.simd import float32_at, float64_at, pointer_like
 _PACK, _RUN, _REDUCE = PACK, RUN, REDUCE
 
 
-def backward_kernel(digest):
-    """The entry for float32; see `compile_kernel` for `digest`."""
+def backward_kernel():
+    """The entry for float32."""
 
     def ntm_backward(address):
-        digest  # noqa: B018
         backward(address, float32_at(0))
 
     return ntm_backward
 
 
-def backward_kernel_double(digest):
+def backward_kernel_double():
     """The entry for float64."""
 
     def ntm_backward_double(address):
-        digest  # noqa: B018
         backward(address, float64_at(0))
 
     return ntm_backward_double

@@ -283,6 +283,11 @@ def _run(
             kernel(place, copies)
 
 
+def prepare(direction: str, dtype: torch.dtype) -> None:
+    """Compile a kernel now, or load it."""
+    _kernel(direction, dtype)
+
+
 @cache
 def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
     """The compiled kernel: "forward" or "backward", of one type of number."""
