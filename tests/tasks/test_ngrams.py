@@ -11,7 +11,7 @@ from plain import plain_answer
 from scipy import stats
 
 from tapehead.tasks import NGrams
-from tapehead.tasks.task import bits_per_sequence
+from tapehead.tasks.metrics import REGRET
 
 
 def sequences(batch):
@@ -55,7 +55,7 @@ def test_papers_sizes():
     assert batch.mask.sum(dim=1).tolist() == [195] * 3
     assert torch.equal(batch.inputs[:, 5:], batch.targets[:, 4:-1])
     assert list(task.test_settings().values()) == [task]
-    assert task.pass_mark == ("regret", 1.0)
+    assert task.pass_mark == (REGRET, 1.0)
 
 
 @pytest.mark.parametrize(("context_length", "length"), [(1, 6), (2, 7)])
@@ -148,4 +148,4 @@ def test_bits_of_the_oracle_are_its_cross_entropy():
     task = NGrams()
     batch = task.batch(torch.Generator().manual_seed(0), 4)
     scores = task.scores(task.oracle(batch), batch)
-    torch.testing.assert_close(scores["bits"], bits_per_sequence(task.oracle(batch), batch) + 5)
+    torch.testing.assert_close(scores["bits"], task.answer.bits(task.oracle(batch), batch) + 5)

@@ -5,6 +5,7 @@ from chance import UNLIKELY, assert_fair, assert_uniform
 from scipy import stats
 
 from tapehead.tasks import PrioritySort
+from tapehead.tasks.metrics import BITS
 
 
 def test_layout_of_one_sequence():
@@ -26,7 +27,7 @@ def test_papers_sizes():
     batch = task.batch(torch.Generator(), 2)
     assert batch.lengths.tolist() == [36, 36]
     assert batch.mask.sum(dim=1).tolist() == [16, 16]
-    assert task.pass_mark == ("bits", 20.0)
+    assert task.pass_mark == (BITS, 20.0)
     assert list(task.test_settings().values()) == [task]
 
 
@@ -88,4 +89,4 @@ def test_levels_add_vectors():
     ]
     assert sizes == [(1, 1), (10, 10), (18, 16), (20, 16)]
     # Two vectors of 8 bits are 16 bits: the whole task's mark would pass any guess at all.
-    assert task.with_difficulty(2).pass_mark == ("bits", 2.5)
+    assert task.with_difficulty(2).pass_mark == (BITS, 2.5)

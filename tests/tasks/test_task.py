@@ -12,7 +12,6 @@ from options import DEFAULTS, EVERY, label, tasks
 from plain import plain_answer
 
 from tapehead.tasks import TASKS, Batch, NGrams, Task, make_task
-from tapehead.tasks.task import bits_per_sequence
 
 every_task = pytest.mark.parametrize("task", EVERY, ids=label)
 default_task = pytest.mark.parametrize("task", DEFAULTS, ids=lambda task: task.name)
@@ -266,7 +265,7 @@ def test_bits_are_those_of_the_whole_answer(task):
     batch = draw(task)
     undecided = torch.zeros_like(batch.targets)
     expected = (batch.mask.sum(dim=1) * task.output_size).float()
-    torch.testing.assert_close(bits_per_sequence(undecided, batch), expected)
+    torch.testing.assert_close(task.answer.bits(undecided, batch), expected)
     # The paper's learning curves start at about 1 bit of cost for each bit of the answer.
     given_free = task.context_length if isinstance(task, NGrams) else 0
     torch.testing.assert_close(task.scores(undecided, batch)["bits"], expected + given_free)
@@ -286,10 +285,11 @@ def test_scores_are_one_number_per_sequence_without_gradient(task):
 @default_task
 def test_pass_mark_is_strict(task):
     metric, threshold = task.pass_mark
-    assert not task.solved({metric: threshold})
-    assert task.solved({metric: threshold - 1e-3})
-    assert not task.solved({metric: math.nan})
-    assert metric in task.scores(some_outputs(draw(task)), draw(task))
+    better = threshold + (1e-3 if metric.better == "higher" else -1e-3)
+    assert not task.solved({metric.name: threshold})
+    assert task.solved({metric.name: better})
+    assert not task.solved({metric.name: math.nan})
+    assert metric.name in task.scores(some_outputs(draw(task)), draw(task))
 
 
 # Options, difficulty, test sizes

@@ -5,6 +5,7 @@ import re
 import pytest
 from rich.console import Console
 
+from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.training import JsonReporter, LineReporter, RichReporter, RunInfo, make_reporter
 from tapehead.training.progress import sparkline
 from tapehead.training.reporting import QuietReporter, clock
@@ -19,7 +20,7 @@ INFO = RunInfo(
     processes=1,
     max_sequences=200_000,
     stop_when_solved=True,
-    pass_mark=("bit_errors", 0.1),
+    pass_mark=PassMark(BIT_ERRORS, 0.1),
     resumed_at=0,
     path="runs/copy",
 )
@@ -66,9 +67,9 @@ def test_lines():
     tell(LineReporter(file))
     assert file.getvalue().splitlines() == [
         "ntm on copy   seed 3   67,561 parameters   cpu, 2 threads   runs/copy",
-        "   sequences        loss  bit errors      solved  per second   time left",
-        "      20,000     0.01235       1.250       50.0%       2,500        1:12",
-        "validation at 20,000: 0.050 bit errors, solved",
+        "   sequences        loss  wrong bits  without error  per second   time left",
+        "      20,000     0.01235       1.250          50.0%       2,500        1:12",
+        "validation at 20,000: 0.050 wrong bits, solved",
         "warning: mind the gap",
         "solved after 20,000 sequences in 8.0 s",
     ]
@@ -114,10 +115,10 @@ def test_live_progress_fits_the_terminal(width):
     assert "20,000 of 200,000" in text
     assert ("2,500/s" in text) == (width > 60)  # the first to go where there is no room
     assert "at most 1:12 left" in text
-    assert "bit errors 1.25 (goal 0.1)" in text
+    assert "wrong bits 1.25 (goal 0.1)" in text
     assert "warning: mind the gap" in text
     assert "✓ seed 3  solved after 20,000 sequences in 8.0 s" in text
-    assert ("0.050 bit errors a sequence" in text) == (width > 60)
+    assert ("0.050 wrong bits per sequence" in text) == (width > 60)
 
 
 def test_live_progress_without_unicode():

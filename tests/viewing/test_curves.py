@@ -138,7 +138,7 @@ def test_training_rows_unless_a_curriculum_changed_them():
 
 def test_labels_name_quantity_and_unit():
     axes = curves(learning_curves(MACHINES, title="Copy"))
-    assert axes.get_ylabel() == "cost per sequence (bits)"
+    assert axes.get_ylabel() == "cost (bits per sequence)"
     assert axes.get_xlabel() == "sequences seen (thousands)"
 
 

@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tapehead.cli.command import check_run, print_json, read, table
 from tapehead.cli.options import UsageError
+
+if TYPE_CHECKING:  # helping and refusing need no torch
+    from tapehead.tasks.metrics import Metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,31 +50,19 @@ def run(argv: Sequence[str]) -> int:
         print_json({"run": str(command.run), **wanted, "evaluation": scores})
     else:
         print(f"{config.machine} on {config.task}, {command.sequences:,} sequences for each row")
-        print(scores_table(scores))
+        print(scores_table(scores, task.metrics))
     return 0
 
 
-def scores_table(evaluation: Mapping[str, Mapping[str, float]]) -> str:
-    """Mean scores, a row for each test setting."""
-    metrics = [name for name in next(iter(evaluation.values())) if name != "loss"]
+def scores_table(evaluation: Mapping[str, Mapping[str, float]], metrics: Sequence["Metric"]) -> str:
+    """Mean scores, a row for each test setting; metrics that none of them has are left out."""
+    known = [m for m in metrics if all(m.name in scores for scores in evaluation.values())]
     rows = [
-        [label, *(_shown(name, scores[name]) for name in metrics)]
+        [label, *(metric.shown(scores[metric.name]) for metric in known)]
         for label, scores in evaluation.items()
     ]
-    header = ["test", *(_HEADINGS.get(name, name) for name in metrics)]
+    header = ["test", *(metric.heading.replace(" per ", "/") for metric in known)]
     return table(rows, header=header, numbers=range(1, len(header)))
-
-
-_HEADINGS = {
-    "bit_errors": "wrong bits/sequence",
-    "solved": "without error",
-    "bits": "cost (bits/sequence)",
-    "regret": "regret (bits/sequence)",
-}
-
-
-def _shown(metric: str, value: float) -> str:
-    return f"{value:.1%}" if metric == "solved" else f"{value:.3f}"
 
 
 def _step(text: str) -> int:

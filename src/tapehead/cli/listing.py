@@ -145,33 +145,33 @@ def _tasks() -> list[dict[str, Any]]:
             "source": task.source,
             "options": {option.name: option.default for option in options_of(task)},
             "test_settings": list(task().test_settings()),
-            "pass_mark": list(task().pass_mark),
+            "pass_mark": [mark.metric.name, mark.threshold],
+            "solved": f"{mark.metric.heading} {mark}",
         }
         for name, task in TASKS.items()
+        for mark in (task().pass_mark,)
     ]
 
 
 def _show_tasks(tasks: Sequence[dict[str, Any]]) -> str:
     from tapehead.tasks import TASKS
 
-    blocks = []
-    for task in tasks:
-        metric, threshold = task["pass_mark"]
-        blocks.append(
-            "\n".join(
-                [
-                    f"{task['name']}: {task['title']}, {task['source']}",
-                    f"  solved below {threshold:g} {metric.replace('_', ' ')} a sequence",
-                    *textwrap.wrap(
-                        f"tested at {'; '.join(task['test_settings'])}",
-                        WIDTH,
-                        initial_indent="  ",
-                        subsequent_indent="  ",
-                    ),
-                    *packed(options_of(TASKS[task["name"]])),
-                ]
-            )
+    blocks = [
+        "\n".join(
+            [
+                f"{task['name']}: {task['title']}, {task['source']}",
+                f"  solved at {task['solved']}",
+                *textwrap.wrap(
+                    f"tested at {'; '.join(task['test_settings'])}",
+                    WIDTH,
+                    initial_indent="  ",
+                    subsequent_indent="  ",
+                ),
+                *packed(options_of(TASKS[task["name"]])),
+            ]
         )
+        for task in tasks
+    ]
     return "\n\n".join(blocks)
 
 

@@ -23,6 +23,7 @@ from tapehead.recipes.reproduce import (
     run_jobs,
 )
 from tapehead.recipes.results import write_result
+from tapehead.training.build import build_task
 from tapehead.training.files import clear_errors
 from tapehead.training.provenance import provenance
 
@@ -235,7 +236,10 @@ def _progress(status: JobStatus) -> str:
         return f"failed: {status.error}"
     if status.row is None:
         return "under way" if status.state == "running" else "waiting"
-    row = status.row
-    return (
-        f"{row['sequences']:,} sequences, {row['bits']:.2f} bits and {row['bit_errors']:.2f} wrong"
-    )
+    row, seen = status.row, f"{status.row['sequences']:,} sequences"
+    scores = [
+        f"{metric.shown(row[metric.name], 2)} {metric.label}"
+        for metric in build_task(status.job.config).metrics
+        if metric.name in row
+    ]
+    return ", ".join([seen, *scores[:3]])

@@ -199,6 +199,7 @@ def _train(command: Train, config: TrainConfig) -> int:
     from tapehead.cli.evaluate import scores_table
     from tapehead.recipes.reproduce import default_workers
     from tapehead.training import make_reporter, train, train_seeds
+    from tapehead.training.build import build_task
 
     out = command.out or _free_folder(config)
     talkative = not command.quiet and not command.json
@@ -206,7 +207,7 @@ def _train(command: Train, config: TrainConfig) -> int:
     if not command.seeds:
         result = train(config, out, resume=command.resume, reporter=reporter)
         if result.evaluation and talkative:
-            print(f"\n{scores_table(result.evaluation)}\n")
+            print(f"\n{scores_table(result.evaluation, build_task(config).metrics)}\n")
         paths = [out]
     else:
         workers = command.workers or default_workers()

@@ -125,7 +125,7 @@ def errors_of(
         batch = task.batch(torch.Generator().manual_seed(seed), sequences)
         outputs, _ = machine(batch.inputs, lengths=batch.lengths)
     machine.train()
-    return float(task.scores(outputs, batch)[task.pass_mark[0]].mean())
+    return float(task.scores(outputs, batch)[task.pass_mark.metric.name].mean())
 
 
 def log_variance(machine: Machine, task: Task, *, samples: int, seed: int = 0) -> float | None:
@@ -164,7 +164,7 @@ def train(
     optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
     chooser = machine if isinstance(machine, DiscreteMachine) else None
     renew = schedule.fresh_optimiser
-    metric = task.pass_mark[0]
+    metric = task.pass_mark.metric.name
     level = 1 if schedule.lessons else task.max_difficulty
     sequences, seconds, errors = 0, 0.0, float("inf")
     solved, rows = False, []
@@ -238,7 +238,7 @@ def trial(
         machine=name,
         task=task.name,
         setting="fast",
-        metric=task.pass_mark[0],
+        metric=task.pass_mark.metric.name,
         unit="wrong bits per sequence",
         options={"machine": dict(options), "task": asdict(task), "schedule": asdict(schedule)},
         # What a new setting is by default must be what was done before there was one.

@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from tapehead.tasks.task import Batch, Task, bits_per_sequence, check_integer
+from tapehead.tasks.answers import Answer, Bits
+from tapehead.tasks.metrics import BITS, REGRET, Metric, PassMark
+from tapehead.tasks.task import Batch, Task, check_integer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,21 +42,21 @@ class NGrams(Task):
         return 1
 
     @property
-    def output_size(self) -> int:
-        return 1
-
-    @property
     def channel_names(self) -> list[str]:
         return ["bit"]
 
     @property
-    def output_names(self) -> list[str]:
-        return ["next bit"]
+    def answer(self) -> Answer:
+        return Bits(["next bit"])
 
     @property
-    def pass_mark(self) -> tuple[str, float]:
+    def metrics(self) -> tuple[Metric, ...]:
+        return (*super().metrics, REGRET)
+
+    @property
+    def pass_mark(self) -> PassMark:
         """Within 1 bit of the optimum, where the paper's machines end (figure 13)."""
-        return ("regret", 1.0)
+        return PassMark(REGRET, 1.0)
 
     def test_settings(self) -> dict[str, Task]:
         return {str(self.sequence_length): self}
@@ -123,11 +125,11 @@ class NGrams(Task):
         other value was held likelier.
         """
         scores = super().scores(outputs, batch)
-        optimum = bits_per_sequence(self.oracle(batch), batch)
+        optimum = self.answer.bits(self.oracle(batch), batch)
         return {
             **scores,
-            "bits": scores["bits"] + self.context_length,
-            "regret": scores["bits"] - optimum,
+            BITS.name: scores[BITS.name] + self.context_length,
+            REGRET.name: scores[BITS.name] - optimum,
         }
 
 

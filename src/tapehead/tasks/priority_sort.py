@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tapehead.tasks.answers import Answer, Bits
+from tapehead.tasks.metrics import BITS, PassMark
 from tapehead.tasks.task import Batch, Task, bit_names, certain_logits, check_integer, random_bits
 
 # Where the paper's machines end, in bits per sequence of 16 answers of 8 bits (figure 18).
@@ -46,21 +48,17 @@ class PrioritySort(Task):
         return self.num_bits + 1
 
     @property
-    def output_size(self) -> int:
-        return self.num_bits
-
-    @property
     def channel_names(self) -> list[str]:
         return [*bit_names(self.num_bits), "priority"]
 
     @property
-    def output_names(self) -> list[str]:
-        return bit_names(self.num_bits)
+    def answer(self) -> Answer:
+        return Bits(bit_names(self.num_bits))
 
     @property
-    def pass_mark(self) -> tuple[str, float]:
+    def pass_mark(self) -> PassMark:
         """The paper's end value, in proportion to the bits of the answer."""
-        return ("bits", PAPER_BITS * self.num_answers * self.num_bits / PAPER_ANSWER)
+        return PassMark(BITS, PAPER_BITS * self.num_answers * self.num_bits / PAPER_ANSWER)
 
     @property
     def max_difficulty(self) -> int:

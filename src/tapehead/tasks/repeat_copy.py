@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tapehead.tasks.answers import Answer, Bits
+from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.tasks.task import (
     Batch,
     Task,
@@ -67,20 +69,16 @@ class RepeatCopy(Task):
         return self.num_bits + 2
 
     @property
-    def output_size(self) -> int:
-        return self.num_bits + 1
-
-    @property
     def channel_names(self) -> list[str]:
         return [*bit_names(self.num_bits), "delimiter", "repeats"]
 
     @property
-    def output_names(self) -> list[str]:
-        return [*bit_names(self.num_bits), "end"]
+    def answer(self) -> Answer:
+        return Bits([*bit_names(self.num_bits), "end"])
 
     @property
-    def pass_mark(self) -> tuple[str, float]:
-        return ("bit_errors", 0.1)
+    def pass_mark(self) -> PassMark:
+        return PassMark(BIT_ERRORS, 0.1)
 
     @property
     def trained_range(self) -> tuple[int, int]:

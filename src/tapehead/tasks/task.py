@@ -4,41 +4,26 @@ A task is a frozen dataclass whose fields are its options, so two equal tasks dr
 from equal generators, and `dataclasses.replace` makes the same task at another size.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+from tapehead.tasks.answers import Answer
+from tapehead.tasks.batch import Batch
+from tapehead.tasks.metrics import Metric, PassMark
 
 # A logit this far from zero is certain: its cross-entropy is exactly 0 in single precision.
 CERTAIN_LOGIT = 200.0
 
 
-class Batch(NamedTuple):
-    """Sequences of several lengths side by side, padded with zeros at the end.
-
-    `mask` marks the answer steps; the rest of `targets` is zero and is never scored.
-    `lengths` counts the real steps of each sequence, answer steps included.
-    """
-
-    inputs: Float[Tensor, "batch time input_size"]
-    targets: Float[Tensor, "batch time output_size"]
-    mask: Bool[Tensor, "batch time"]
-    lengths: Int64[Tensor, " batch"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """A source of batches with its own measure of right and wrong.
-
-    `loss` and `scores` here are those of tasks that answer in independent bits, each output a
-    logit; a task that answers otherwise (one symbol of many, say) overrides both.
-    """
+    """A source of batches with its own measure of right and wrong: `answer` holds most of it."""
 
     name: ClassVar[str]
     """What the command line calls it."""
@@ -46,6 +31,9 @@ class Task(ABC):
     """What a figure calls it."""
     source: ClassVar[str]
     """The paper and section that define it."""
+    interactive: ClassVar[bool] = False
+    """Whether what a machine is told depends on what it says; such a task has a `run` of its own,
+    and its batches as drawn show one way that it may go."""
 
     @property
     @abstractmethod
@@ -54,8 +42,13 @@ class Task(ABC):
 
     @property
     @abstractmethod
+    def answer(self) -> Answer:
+        """What the outputs mean, what they cost, and what they are called."""
+
+    @property
     def output_size(self) -> int:
         """Number of output channels."""
+        return self.answer.size
 
     @property
     @abstractmethod
@@ -63,14 +56,19 @@ class Task(ABC):
         """One name for each input channel."""
 
     @property
-    @abstractmethod
     def output_names(self) -> list[str]:
         """One name for each output channel."""
+        return list(self.answer.names)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What `scores` gives, in its order; the first counts errors."""
+        return self.answer.metrics
 
     @property
     @abstractmethod
-    def pass_mark(self) -> tuple[str, float]:
-        """The score and the value that its mean must stay below for the task to be solved."""
+    def pass_mark(self) -> PassMark:
+        """The metric whose mean must be better than a threshold for the task to be solved."""
 
     @abstractmethod
     def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
@@ -126,73 +124,25 @@ class Task(ABC):
     def loss(
         self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
     ) -> Float[Tensor, ""]:
-        """Mean cross-entropy of an answered bit, in nats, from logits."""
-        count = batch.mask.sum() * outputs.shape[-1]
-        return _cross_entropy(outputs, batch, reduction="sum") / count
+        """Mean cost of an answered bit or symbol, in nats, from logits."""
+        return self.answer.loss(outputs, batch)
 
     def step_costs(
         self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
     ) -> Float[Tensor, "batch time"]:
-        """What each step has in `loss`: summed over steps, its mean over sequences is the loss.
-
-        A choice that a machine makes on the way is judged by the costs that come after it.
-        """
-        each = _cross_entropy(outputs, batch, reduction="none").sum(-1)
-        return each * (len(each) / (batch.mask.sum() * outputs.shape[-1]))
+        """What each step has in `loss`; see `Answer.step_costs`."""
+        return self.answer.step_costs(outputs, batch)
 
     def scores(
         self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
     ) -> dict[str, Tensor]:
-        """For each sequence of the batch: `bit_errors`, `solved` and `bits`.
-
-        `bit_errors` counts the wrong bits (a logit of exactly 0, or NaN, says neither and is
-        wrong), `solved` says whether there are none, and `bits` is the cross-entropy of the whole
-        answer in bits, the vertical axis of the paper's learning curves.
-        """
+        """One number for each sequence of the batch and each of `metrics`."""
         with torch.no_grad():
-            errors = bit_errors(outputs, batch)
-            return {
-                "bit_errors": errors,
-                "solved": errors == 0,
-                "bits": bits_per_sequence(outputs, batch),
-            }
+            return self.answer.scores(outputs, batch)
 
     def solved(self, means: Mapping[str, float]) -> bool:
         """Whether mean scores meet the task's pass mark."""
-        metric, threshold = self.pass_mark
-        return means[metric] < threshold
-
-
-def bit_errors(
-    outputs: Float[Tensor, "batch time output_size"], batch: Batch
-) -> Float[Tensor, " batch"]:
-    """Number of wrong bits in each sequence's answer."""
-    agreement = outputs * (2 * batch.targets - 1)
-    # Not `agreement <= 0`: a NaN must count as wrong.
-    wrong = ~(agreement > 0) & batch.mask.unsqueeze(-1)
-    return wrong.sum(dim=(1, 2)).float()
-
-
-def bits_per_sequence(
-    outputs: Float[Tensor, "batch time output_size"], batch: Batch
-) -> Float[Tensor, " batch"]:
-    """Cross-entropy of each sequence's whole answer, in bits."""
-    return _cross_entropy(outputs, batch, reduction="none").sum(dim=(1, 2)) / math.log(2)
-
-
-def _cross_entropy(outputs: Tensor, batch: Batch, *, reduction: str) -> Tensor:
-    """Binary cross-entropy in nats, exactly zero outside the mask, whatever the outputs there."""
-    answered = batch.mask.unsqueeze(-1)
-    # A weight of zero alone would let a NaN or infinite logit in the padding through.
-    logits = torch.where(answered, outputs, 0)
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
-    return F.binary_cross_entropy_with_logits(
-        logits,
-        batch.targets.to(logits.dtype),
-        weight=answered.to(logits.dtype),
-        reduction=reduction,
-    )
+        return self.pass_mark.met(means[self.pass_mark.metric.name])
 
 
 def certain_logits(bits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -39,19 +39,9 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
     machine = kind(
         input_size=task.input_size, output_size=task.output_size, **config.machine_options
     )
-    if isinstance(machine, DiscreteMachine) and machine.chooses and not _has_step_costs(task):
+    if isinstance(machine, DiscreteMachine) and machine.chooses and task.interactive:
         raise ValueError(
-            f"addressing must be soft on {task.name}, whose steps have no costs of their own, "
+            f"addressing must be soft on {task.name}, whose inputs depend on the outputs, "
             f"got {machine.addressing!r}"
         )
     return machine
-
-
-def _has_step_costs(task: Task) -> bool:
-    """Whether `step_costs` is what the task's `loss` is made of."""
-    kind = type(task)
-    whose = {
-        name: next(base for base in kind.__mro__ if name in vars(base))
-        for name in ("loss", "step_costs")
-    }
-    return kind.run is Task.run and whose["loss"] is whose["step_costs"]

@@ -22,7 +22,7 @@ from tapehead.training.reporting import (
     clock,
     count,
     describe_result,
-    words,
+    told_metrics,
 )
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -181,9 +181,9 @@ class _Run:
             self._validation = row
             return
         self._row = row
-        metric = self._info.pass_mark[0]
-        if metric in row:
-            self._history.append(row[metric])
+        mark = self._info.pass_mark
+        if mark.metric.name in row:
+            self._history.append(mark.distance(row[mark.metric.name]))
 
     def finished(self, result: Mapping[str, Any]) -> None:
         self._result = result
@@ -230,19 +230,20 @@ class _Run:
         if self._row is None:
             return line.append("waiting for the first report", style="dim")
         _number(line, "loss", f"{self._row['loss']:.4f}")
-        metric, mark = self._info.pass_mark
-        if metric in self._row:
-            under = self._row[metric] < mark
-            style = "bold green" if under else "bold"
-            _number(line, words(metric), f"{self._row[metric]:.2f}", style, gap=1)
-            line.append(f"(goal {mark:g})   ", style="dim")
-        if "solved" in self._row:
-            _number(line, "solved", f"{self._row['solved']:.0%}")
-        if self._validation is not None and metric in self._validation:
-            _number(line, "validation", f"{self._validation[metric]:.2f}")
+        mark, row = self._info.pass_mark, self._row
+        goal, *others = told_metrics(self._info)
+        if goal.name in row:
+            style = "bold green" if mark.met(row[goal.name]) else "bold"
+            _number(line, goal.label, goal.shown(row[goal.name], 2), style, gap=1)
+            line.append(f"(goal {mark.goal})   ", style="dim")
+        for metric in others:
+            if metric.name in row:
+                _number(line, metric.name, f"{row[metric.name]:.0%}")
+        if self._validation is not None and goal.name in self._validation:
+            _number(line, "validation", goal.shown(self._validation[goal.name], 2))
         room = width - line.cell_len
         if self._unicode and len(self._history) > 1 and room > 8:
-            line.append(sparkline(self._history, mark, min(room, 32)), style="cyan")
+            line.append(sparkline(self._history, 1.0, min(room, 32)), style="cyan")
         line.truncate(width)
         return line
 
@@ -253,10 +254,11 @@ class _Run:
         line.append(f"{mark} ", style="bold green" if solved else "bold red")
         line.append(f"seed {self._info.seed}  ", style="bold")
         line.append(describe_result(result))
-        metric = self._info.pass_mark[0]
+        metric = self._info.pass_mark.metric
         extras = []
-        if metric in result["scores"]:
-            extras.append((f", {result['scores'][metric]:.3f} {words(metric)} a sequence", ""))
+        if metric.name in result["scores"]:
+            value = metric.shown(result["scores"][metric.name])
+            extras.append((f", {value} {metric.heading}", ""))
         if self._info.path:
             extras.append((f"  {self._info.path}", "dim"))
         for text, style in extras:

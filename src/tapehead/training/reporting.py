@@ -1,11 +1,12 @@
 """Who tells the world how training goes: nobody, plain lines or JSON. `progress.py` is for eyes."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import TextIOBase
 from typing import Any
 
+from tapehead.tasks.metrics import SOLVED, Metric, PassMark
 from tapehead.training.files import to_json
 
 
@@ -14,7 +15,7 @@ class RunInfo:
     """What a reporter may want to say about a run before it starts.
 
     resumed_at: sequences done before; 0 for a fresh run.
-    pass_mark: name of a mean score, and what it must stay below.
+    pass_mark: the metric and the threshold that decide whether the task is solved.
     """
 
     task: str
@@ -26,7 +27,7 @@ class RunInfo:
     processes: int
     max_sequences: int
     stop_when_solved: bool
-    pass_mark: tuple[str, float]
+    pass_mark: PassMark
     resumed_at: int
     path: str | None
 
@@ -74,12 +75,15 @@ class LineReporter(Reporter):
     def __init__(self, file: TextIOBase | None = None, label: str = ""):
         self._file, self._label = file, label
         self._info: RunInfo | None = None
+        self._widths: list[int] = []
 
     def started(self, info: RunInfo) -> None:
         self._info = info
         self._say(describe(info))
-        head = ["sequences", "loss", "bit errors", "solved", "per second", "time left"]
-        self._say("".join(f"{name:>12}" for name in head))
+        scores = [metric.label for metric in told_metrics(info)]
+        head = ["sequences", "loss", *scores, "per second", "time left"]
+        self._widths = [max(12, len(name) + 2) for name in head]
+        self._row(head)
 
     def reported(self, row: Mapping[str, Any]) -> None:
         assert self._info is not None
@@ -90,12 +94,14 @@ class LineReporter(Reporter):
         cells = [
             f"{row['sequences']:,}",
             f"{row['loss']:.5f}",
-            f"{row['bit_errors']:.3f}" if "bit_errors" in row else "",
-            f"{row['solved']:.1%}" if "solved" in row else "",
+            *(
+                metric.shown(row[metric.name]) if metric.name in row else ""
+                for metric in told_metrics(self._info)
+            ),
             f"{row['sequences_per_second']:,.0f}",
             clock(left, whole=True),
         ]
-        self._say("".join(f"{cell:>12}" for cell in cells))
+        self._row(cells)
 
     def noted(self, text: str) -> None:
         self._say(text)
@@ -105,6 +111,10 @@ class LineReporter(Reporter):
 
     def for_seed(self, seed: int) -> Reporter:
         return LineReporter(self._file, f"seed {seed}: ")
+
+    def _row(self, cells: Sequence[str]) -> None:
+        pairs = zip(cells, self._widths, strict=True)
+        self._say("".join(f"{cell:>{width}}" for cell, width in pairs))
 
     def _say(self, text: str) -> None:
         print(self._label + text, file=self._file or sys.stdout, flush=True)
@@ -117,7 +127,8 @@ class JsonReporter(Reporter):
         self._file, self._seed = file, seed
 
     def started(self, info: RunInfo) -> None:
-        self._say("started", asdict(info))
+        metric, threshold = info.pass_mark
+        self._say("started", asdict(info) | {"pass_mark": [metric.name, threshold]})
 
     def reported(self, row: Mapping[str, Any]) -> None:
         self._say("reported", row)
@@ -154,9 +165,10 @@ def describe(info: RunInfo) -> str:
 
 
 def describe_validation(row: Mapping[str, Any], info: RunInfo) -> str:
-    metric, mark = info.pass_mark
-    verdict = "solved" if row["passed"] else f"not yet under {mark:g}"
-    return f"validation at {row['sequences']:,}: {row[metric]:.3f} {words(metric)}, {verdict}"
+    metric = info.pass_mark.metric
+    verdict = "solved" if row["passed"] else f"not yet {info.pass_mark}"
+    value = f"{metric.shown(row[metric.name])} {metric.label}"
+    return f"validation at {row['sequences']:,}: {value}, {verdict}"
 
 
 def describe_result(result: Mapping[str, Any]) -> str:
@@ -164,8 +176,9 @@ def describe_result(result: Mapping[str, Any]) -> str:
     return f"{ending} after {result['sequences']:,} sequences in {clock(result['seconds'])}"
 
 
-def words(metric: str) -> str:
-    return metric.replace("_", " ")
+def told_metrics(info: RunInfo) -> tuple[Metric, ...]:
+    """What live lines say beside the loss: the pass mark's metric, and the share solved."""
+    return tuple(dict.fromkeys((info.pass_mark.metric, SOLVED)))
 
 
 def count(number: int, thing: str) -> str:

@@ -217,7 +217,8 @@ class Trainer:
             )
 
     def _rank(self, scores: dict[str, float]) -> tuple[float, float]:
-        return scores[self.session.task.pass_mark[0]], scores["loss"]
+        mark = self.session.task.pass_mark
+        return mark.rank(scores[mark.metric.name]), scores["loss"]
 
     def _validation_is_due(self) -> bool:
         config, progress = self.config, self.session.progress

@@ -26,7 +26,7 @@ def bit_keys(episode: Episode, *, negative: bool | None = None) -> list[Key]:
     negative = bool((episode.inputs < 0).any()) if negative is None else negative
     keys = [Key("−1 to 1", INK, -1, 1) if negative else Key("0 to 1", INK, 0, 1)]
     if episode.wrong.any():
-        keys.append(Key("wrong bit", WRONG, 0, 1))
+        keys.append(Key(f"wrong {episode.part}", WRONG, 0, 1))
     if not episode.mask.all():
         keys.append(Key("not asked", UNASKED, 0, 1))
     return keys
@@ -63,7 +63,7 @@ def bit_figure(episode: Episode, *, title: str = "", width: Number = DOUBLE) -> 
         label_channels(axes, names)
         axes.set_title(label)
         if wrong is not None:
-            axes.set_title(_count(episode), loc="right", fontsize=SMALL)
+            axes.set_title(episode.verdict, loc="right", fontsize=SMALL)
         time_axis(axes, labelled=label == "Outputs")
         y += height + gap
     header.draw(figure)
@@ -156,10 +156,4 @@ def _break_lines(
 
 
 def _note(answer: Episode) -> str:
-    wrong = int(answer.wrong.sum())
-    return f"{wrong} wrong" if wrong else "no error"
-
-
-def _count(episode: Episode) -> str:
-    wrong, asked = int(episode.wrong.sum()), int(episode.mask.sum()) * episode.targets.shape[1]
-    return f"{wrong} of {asked} bits wrong" if wrong else f"all {asked} bits right"
+    return f"{answer.count} wrong" if answer.count else "no error"

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
+from tapehead.tasks.metrics import BITS, Metric, metric_of
 from tapehead.viewing.legend import MachineLegend, spread
 from tapehead.viewing.seeds import Seed, choose_kind, over_seeds, position_of
 from tapehead.viewing.style import (
@@ -25,15 +26,7 @@ from tapehead.viewing.style import (
     styled,
 )
 
-LABELS = {
-    "bits": "cost per sequence (bits)",
-    "bit_errors": "wrong bits per sequence",
-    "loss": "loss per bit (nats)",
-    "regret": "regret per sequence (bits)",
-    "solved": "sequences without error",
-    "sequences": "sequences seen (thousands)",
-    "seconds": "training time (s)",
-}
+_X = {"sequences": "sequences seen (thousands)", "seconds": "training time (s)"}
 _SCALE = {"sequences": 1e-3}
 
 
@@ -42,19 +35,19 @@ def draw_curves(
     machines: Mapping[str, Sequence[Seed]],
     *,
     x: str = "sequences",
-    metric: str = "bits",
+    metric: Metric | str = BITS,
     kind: str | None = None,
     log: bool = False,
     floor: Number = 1e-2,
     published: Mapping[str, Number] | None = None,
 ) -> None:
     """Draw median lines, range bands, solved marks and published end values into `axes`."""
-    kind = choose_kind(machines, metric) if kind is None else kind
+    scale, column = _SCALE.get(x, 1.0), metric_of(metric).name
+    kind = choose_kind(machines, column) if kind is None else kind
     styles = machine_styles([*machines, *(published or {})])
-    scale = _SCALE.get(x, 1.0)
     for name, seeds in machines.items():
         style = styles[name]
-        axis, values = over_seeds(seeds, kind=kind, x=x, metric=metric)
+        axis, values = over_seeds(seeds, kind=kind, x=x, metric=column)
         axis = axis * scale
         values = np.maximum(values, floor) if log else values
         if len(seeds) > 1:
@@ -71,7 +64,7 @@ def draw_curves(
             zorder=3, **dash,
         )  # fmt: skip
         solved = [
-            position_of(seed, seed.solved_at, kind=kind, x=x, metric=metric)
+            position_of(seed, seed.solved_at, kind=kind, x=x, metric=column)
             for seed in seeds
             if seed.solved_at is not None
         ]
@@ -82,8 +75,8 @@ def draw_curves(
                 color=style.colour, markersize=4.0, mec="white", mew=0.5, zorder=4,
                 label=f"{name} solved", clip_on=False,
             )  # fmt: skip
-    axes.set_xlabel(LABELS.get(x, x))
-    axes.set_ylabel(LABELS.get(metric, metric))
+    axes.set_xlabel(_X.get(x, x))
+    axes.set_ylabel(metric_of(metric).heading)
     axes.set_xlim(0, axes.dataLim.x1)
     if log:
         axes.set_yscale("log")
@@ -102,7 +95,7 @@ def learning_curves(
     machines: Mapping[str, Sequence[Seed]],
     *,
     x: str | Sequence[str] = "sequences",
-    metric: str = "bits",
+    metric: Metric | str = BITS,
     kind: str | None = None,
     log: bool = False,
     floor: Number = 1e-2,
@@ -118,7 +111,7 @@ def learning_curves(
     Args:
         machines: name to seeds; the names in `style.machine_styles` have fixed looks.
         x: "sequences" or "seconds"; several give a panel each.
-        metric: a column of the rows, such as "bits" (per sequence) or "bit_errors".
+        metric: what is drawn, or the name of its column in the rows: "bits", "bit_errors".
         kind: "train" or "validation" rows; None takes training rows unless a curriculum made them
             easier than the task.
         log: logarithmic cost; values below `floor` are drawn on it.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 from tapehead.viewing.style import to_array
@@ -24,6 +24,12 @@ class Episode:
         mask: (time,), the steps at which an answer is asked; left out: all.
         input_names: a name per input channel, or None.
         output_names: a name per output channel, or None.
+        wrong: (time, output channels), where an answer is asked for and wrong; left out: where the
+            probability does not lean to the target's bit; 0.5 leans to neither.
+        unit: what is counted right and wrong, "bits" or "steps".
+        part: what a wrong cell is called in the key: "bit", "digit", "step".
+        words: what each word of an answer step is called; empty for answers that are no text.
+        asked, said: the words asked for and answered, for each asked step.
 
     Raises:
         ValueError: shapes that do not fit together, or outputs that are not probabilities.
@@ -35,6 +41,12 @@ class Episode:
     mask: np.ndarray
     input_names: Sequence[str] | None
     output_names: Sequence[str] | None
+    wrong: np.ndarray
+    unit: str
+    part: str
+    words: Sequence[str]
+    asked: Sequence[Sequence[str]]
+    said: Sequence[Sequence[str]]
 
     def __init__(
         self,
@@ -45,6 +57,12 @@ class Episode:
         mask: Array | None = None,
         input_names: Sequence[str] | None = None,
         output_names: Sequence[str] | None = None,
+        wrong: Array | None = None,
+        unit: str = "bits",
+        part: str = "bit",
+        words: Sequence[str] = (),
+        asked: Sequence[Sequence[str]] = (),
+        said: Sequence[Sequence[str]] = (),
     ) -> None:
         images = {
             name: to_array(values).astype(float)
@@ -54,18 +72,18 @@ class Episode:
             if values.ndim != 2 or 0 in values.shape:
                 raise ValueError(f"{name} must be (time, channels), got shape {values.shape}")
         steps = len(images["inputs"])
-        asked = np.ones(steps, bool) if mask is None else to_array(mask).astype(bool)
+        masked = np.ones(steps, bool) if mask is None else to_array(mask).astype(bool)
         wanted, got = images["targets"].shape, images["outputs"].shape
         if wanted != got:
             raise ValueError(f"outputs must have the targets' shape {wanted}, got {got}")
-        if wanted[0] != steps or asked.shape != (steps,):
+        if wanted[0] != steps or masked.shape != (steps,):
             raise ValueError(
                 "inputs, targets and mask must have as many steps, "
-                f"got {steps}, {wanted[0]} and {asked.shape}"
+                f"got {steps}, {wanted[0]} and {masked.shape}"
             )
-        answer = images["outputs"][asked]
+        answer = images["outputs"][masked]
         if not ((answer >= 0) & (answer <= 1)).all():
-            raise ValueError("outputs must be probabilities in [0, 1]; take the sigmoid of logits")
+            raise ValueError("outputs must be probabilities in [0, 1], not logits")
         names = {"input_names": input_names, "output_names": output_names}
         for (option, given), image in zip(names.items(), ("inputs", "outputs"), strict=True):
             channels = images[image].shape[1]
@@ -73,14 +91,28 @@ class Episode:
                 raise ValueError(
                     f"{option} must hold {channels} names, one per channel, got {len(given)}"
                 )
-        for name, value in {**images, "mask": asked, **names}.items():
+        if wrong is None:
+            leaning = (images["outputs"] - 0.5) * (2 * images["targets"] - 1)
+            wrong = (leaning <= 0) & masked[:, None]
+        wrong = to_array(wrong).astype(bool)
+        if wrong.shape != wanted:
+            raise ValueError(f"wrong must have the targets' shape {wanted}, got {wrong.shape}")
+        texts = {"unit": unit, "part": part, "words": words, "asked": asked, "said": said}
+        for name, value in {**images, "mask": masked, "wrong": wrong, **names, **texts}.items():
             object.__setattr__(self, name, value)
 
     @property
-    def wrong(self) -> Bool[np.ndarray, "time outputs"]:
-        """Where a bit was asked for and the answer does not lean to it; 0.5 leans to neither."""
-        leaning = (self.outputs - 0.5) * (2 * self.targets - 1)
-        return (leaning <= 0) & self.mask[:, None]
+    def count(self) -> int:
+        """How many bits or steps are wrong, as `unit` says."""
+        return int(self.wrong.sum() if self.unit == "bits" else self.wrong.any(axis=1).sum())
+
+    @property
+    def verdict(self) -> str:
+        """ "3 of 40 bits wrong", or "all 40 bits right"."""
+        total = int(self.mask.sum()) * (self.targets.shape[1] if self.unit == "bits" else 1)
+        if self.count:
+            return f"{self.count} of {total} {self.unit} wrong"
+        return f"all {total} {self.unit} right"
 
     @property
     def answer_starts(self) -> int | None:
@@ -96,4 +128,10 @@ class Episode:
             outputs=self.outputs[self.mask],
             input_names=self.input_names,
             output_names=self.output_names,
+            wrong=self.wrong[self.mask],
+            unit=self.unit,
+            part=self.part,
+            words=self.words,
+            asked=self.asked,
+            said=self.said,
         )

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tapehead.viewing.curves import LABELS, plain_number
+from tapehead.tasks.metrics import BIT_ERRORS, Metric, metric_of
+from tapehead.viewing.curves import plain_number
 from tapehead.viewing.legend import MachineLegend
 from tapehead.viewing.style import (
     COLUMN,
@@ -35,7 +36,7 @@ def draw_generalisation(
     trained: tuple[Number, Number] | None = None,
     log: bool = False,
     xlabel: str = "sequence length",
-    metric: str = "bit_errors",
+    metric: Metric | str = BIT_ERRORS,
 ) -> None:
     """Draw median lines in their range, published values and the trained range into `axes`."""
     styles = machine_styles([*errors, *(published or {})])
@@ -78,7 +79,7 @@ def draw_generalisation(
             clip_on=False,
         )  # fmt: skip
     axes.set_xlabel(xlabel)
-    axes.set_ylabel(LABELS.get(metric, metric))
+    axes.set_ylabel(metric_of(metric).heading)
     if is_scale:
         axes.set_xlim(left=0)
         _tick_levels(axes, sorted(places.values()))
@@ -102,7 +103,7 @@ def generalisation(
     trained: tuple[Number, Number] | None = None,
     log: bool = False,
     xlabel: str = "sequence length",
-    metric: str = "bit_errors",
+    metric: Metric | str = BIT_ERRORS,
     title: str = "",
     width: Number = COLUMN,
 ) -> Figure:

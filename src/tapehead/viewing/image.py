@@ -46,9 +46,14 @@ def group_names(names: Sequence[str]) -> list[tuple[int, int, str]]:
         else:
             groups.append((channel, channel, stem, value, value))
     return [
-        (first, last, names[first] if first == last else f"{stem}s {start}–{end}".strip())
+        (first, last, names[first] if first == last else _span(stem, start, end))
         for first, last, stem, start, end in groups
     ]
+
+
+def _span(stem: str, start: int, end: int) -> str:
+    """bits 1–8; source 100s: 0–9."""
+    return f"{stem}{'' if stem.endswith(':') else 's'} {start}–{end}".strip()
 
 
 def draw_image(

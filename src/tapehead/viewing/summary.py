@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from tapehead.tasks.metrics import BIT_ERRORS, BITS, Metric
 from tapehead.viewing.curves import draw_curves
 from tapehead.viewing.episode import Episode
 from tapehead.viewing.generalisation import Errors, Level, draw_generalisation, seeds_of
@@ -21,8 +22,8 @@ def compare(
     machines: Mapping[str, Sequence[Seed]],
     errors: Errors | None = None,
     *,
-    metric: str = "bits",
-    error_metric: str = "bit_errors",
+    metric: Metric | str = BITS,
+    error_metric: Metric | str = BIT_ERRORS,
     log: bool = False,
     log_errors: bool = False,
     published: Mapping[str, Number] | None = None,
@@ -79,8 +80,8 @@ def summary_figure(
     errors: Errors | None = None,
     *,
     element: int = 0,
-    metric: str = "bits",
-    error_metric: str = "bit_errors",
+    metric: Metric | str = BITS,
+    error_metric: Metric | str = BIT_ERRORS,
     log: bool = False,
     log_errors: bool = False,
     trained: tuple[Number, Number] | None = None,

@@ -1,16 +1,19 @@
 """A run directory as pictures: the trained machine at work, and how it came there."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from tapehead.machines.machine import Machine, Trace
-from tapehead.tasks import Task
+from tapehead.tasks import Batch, Task
+from tapehead.tasks.metrics import Metric
 from tapehead.training import TrainConfig, devices, load_run, randomness, read_result
+from tapehead.training.evaluation import run_machine
 from tapehead.training.files import clear_errors
 from tapehead.viewing.bits import bit_figure, length_figure
 from tapehead.viewing.curves import learning_curves
@@ -92,18 +95,19 @@ def view_run(
     if drawable:
         figures["learning"] = learning_curves(machines, title=subject)
     evaluation = (read_result(path) or {}).get("evaluation") or {}
-    levels = {at: scores["bit_errors"] for at, scores in evaluation.items()}
+    error = error_metric(task, evaluation)
+    levels = {at: scores[error.name] for at, scores in evaluation.items()} if error else {}
     errors = {name: levels} if len(levels) > 1 else None
     trained = (varied.lowest, varied.highest) if varied else None
     xlabel = varied.name if varied else ""
     if errors:
         figures["generalisation"] = generalisation(
-            errors, trained=trained, log=True, xlabel=xlabel, title=subject
+            errors, trained=trained, log=True, xlabel=xlabel, metric=error or "", title=subject
         )
     if has_memory and drawable:
         figures["summary"] = summary_figure(
             episode, trace, machines, errors, trained=trained, log_errors=True, xlabel=xlabel,
-            title=title,
+            error_metric=error or "", title=title,
         )  # fmt: skip
     with clear_errors(f"write figures to {out}"):
         return [save(figure, out / f"{kind}.png") for kind, figure in figures.items()]
@@ -190,18 +194,41 @@ def run_episode(
     path = (zlib.crc32(label.encode()),)
     batch = task.batch(randomness.generator_for(seed, randomness.Stream.TEST, *path), 1)
     states = randomness.capture_globals(device)
-    randomness.seed_globals(seed, int(randomness.Stream.TEST))
     try:
         with torch.no_grad():
-            trace = machine.trace(devices.batch_to(batch, device, dtype).inputs)
+            randomness.seed_globals(seed, int(randomness.Stream.TEST))
+            outputs, batch = run_machine(task, machine, batch, device, dtype)
+            # Of what the machine was told in the end, with the same draws.
+            randomness.seed_globals(seed, int(randomness.Stream.TEST))
+            trace = machine.trace(batch.inputs)
     finally:
         randomness.restore_globals(states, device)
-    episode = Episode(
+    return episode_of(task, outputs, batch), trace
+
+
+def episode_of(task: Task, outputs: Tensor, batch: Batch) -> Episode:
+    """The first sequence of a batch and a machine's logits for it, as the task reads them."""
+    answer, asked = task.answer, batch.mask[0]
+    return Episode(
         inputs=batch.inputs[0],
         targets=batch.targets[0],
-        outputs=torch.sigmoid(trace.y[0].double()),
-        mask=batch.mask[0],
+        outputs=answer.probabilities(outputs[0].double()),
+        mask=asked,
         input_names=task.channel_names,
         output_names=task.output_names,
+        wrong=answer.wrong_channels(outputs, batch)[0],
+        unit=answer.unit,
+        part=answer.part,
+        words=answer.word_names,
+        asked=answer.spelled(batch.targets[0][asked]),
+        said=answer.spelled(answer.said(outputs, batch)[0][asked]),
     )
-    return episode, trace
+
+
+def error_metric(task: Task, evaluation: Mapping[str, Mapping[str, float]]) -> Metric | None:
+    """The first of the task's metrics that every test of a run has: its count of errors, unless
+    the run is older than that."""
+    if not evaluation:
+        return None
+    shared = (m for m in task.metrics if all(m.name in scores for scores in evaluation.values()))
+    return next(shared, None)

@@ -19,6 +19,8 @@ ANSWER = TRIPLE_SIZE + 1
 INPUT_SIZE = TRIPLE_SIZE + 2
 
 LABELS = 1000
+WORDS = ("source", "edge", "destination")
+"""The labels of a triple."""
 BLANK = -1
 """Stands for no label."""
 FINISHED = 999
@@ -63,8 +65,8 @@ def tell(
 def channel_names() -> list[str]:
     """One name for each channel of a triple."""
     return [
-        f"{label} {power}: {digit}"
-        for label in ("source", "edge", "destination")
-        for power in _POWERS
+        f"{label} {place}: {digit}"
+        for label in WORDS
+        for place in ("100s", "10s", "1s")
         for digit in range(10)
     ]

@@ -1,6 +1,5 @@
 """The shortest-path task: told a graph and two of its nodes, walk from one to the other."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -9,19 +8,30 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from tapehead.tasks.graphs.coding import ANSWER, BLANK, TRIPLE_SIZE, decode, encode
+from tapehead.tasks.answers import Answer
+from tapehead.tasks.graphs.coding import (
+    ANSWER,
+    BLANK,
+    DIGITS,
+    TRIPLE_SIZE,
+    WORDS,
+    channel_names,
+    decode,
+    encode,
+)
 from tapehead.tasks.graphs.maps import family_tree, underground
 from tapehead.tasks.graphs.planner import (
     UNREACHABLE,
     Told,
-    distance_after,
     edge_log_probabilities,
     name_pairs,
     read_told,
     teacher_edge,
 )
 from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
+from tapehead.tasks.graphs.walk import LATE, Walk
 from tapehead.tasks.graphs.worlds import Graphs, draw_until, pick, random_graphs, told_map
+from tapehead.tasks.metrics import PassMark
 from tapehead.tasks.task import Batch, Task, check_integer
 
 
@@ -51,6 +61,7 @@ class ShortestPath(GraphTask):
     name: ClassVar[str] = "shortest-path"
     title: ClassVar[str] = "Shortest path"
     source: ClassVar[str] = "Graves, Wayne et al. (2016), Methods, Shortest path"
+    interactive: ClassVar[bool] = True
     lessons: ClassVar[tuple[Lesson, ...]] = (
         Lesson((5, 10), (1, 2), (2, 2)),
         Lesson((5, 20), (1, 2), (2, 2)),
@@ -87,9 +98,13 @@ class ShortestPath(GraphTask):
             raise ValueError(f"{self.name}: teacher = {self.teacher!r}; allowed: from 0 to 1")
 
     @property
-    def pass_mark(self) -> tuple[str, float]:
+    def answer(self) -> Answer:
+        return Walk(channel_names(), softmaxes=DIGITS, words=WORDS)
+
+    @property
+    def pass_mark(self) -> PassMark:
         """80% of paths at most one step longer than the shortest."""
-        return ("late", 0.2)
+        return PassMark(LATE, 0.2)
 
     def test_settings(self) -> dict[str, Task]:
         final = replace(self, graph="random").at_lesson(len(self.lessons))
@@ -238,58 +253,6 @@ class ShortestPath(GraphTask):
             placed(torch.stack(outputs, 1))[:, :longest],
             Batch(inputs[:, :longest], answers[:, :longest], mask[:, :longest], lengths),
         )
-
-    def _steps(self, outputs: Tensor, batch: Batch):
-        """At each answered step: the log-probabilities of all edges, the teacher's edge, and how
-        much longer than the shortest path the machine's own choice would be."""
-        told = read_told(batch.inputs)
-        count = int(batch.mask.sum(1).max())
-        ends = distance_after(told)
-        taken = decode(batch.inputs[..., :TRIPLE_SIZE])
-        for step in range(count):
-            place = (told.answer_at + step).clamp(max=batch.mask.shape[1] - 1)[:, None]
-            active = batch.mask.gather(1, place)[:, 0] & (told.answer_at + step < batch.lengths)
-            before = taken.gather(1, place[..., None].expand(-1, 1, 3))[:, 0, 2]
-            at = torch.where(active & (before != BLANK), before, told.start)
-            logits = outputs.gather(1, place[..., None].expand(-1, 1, outputs.shape[-1]))[:, 0]
-            says = edge_log_probabilities(told, at, logits.float())
-            own = says.detach().masked_fill(says.isnan(), -torch.inf).argmax(-1)
-            wasted = 1 + ends.gather(1, own[:, None]) - told.distance.gather(1, at[:, None])
-            yield active, says, teacher_edge(told, at), wasted[:, 0]
-
-    def loss(
-        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
-    ) -> Float[Tensor, ""]:
-        """Mean cross-entropy of a choice among the edges that leave a node, in nats."""
-        return self._costs(outputs, batch).sum() / batch.mask.sum()
-
-    def _costs(self, outputs: Tensor, batch: Batch) -> Tensor:
-        costs = []
-        for active, says, teacher, _ in self._steps(outputs, batch):
-            cost = -says.gather(1, teacher[:, None])[:, 0]
-            costs.append(torch.where(active, cost, 0.0))
-        return torch.stack(costs, 1).sum(1)
-
-    def scores(
-        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
-    ) -> dict[str, Tensor]:
-        """For each sequence: `wasted_steps` (by how much the machine's own choices prolong the
-        path; not arriving counts as very long), `solved` (none), `failed` (the opposite, as a
-        number), `late` (more than one) and `bits` (cross-entropy of all choices, in bits).
-
-        Where the teacher took some of the steps, each choice is judged where the machine stood.
-        """
-        with torch.no_grad():
-            wasted = torch.zeros(len(outputs), device=outputs.device)
-            for active, _, _, more in self._steps(outputs, batch):
-                wasted = wasted + torch.where(active, more, 0)
-            return {
-                "wasted_steps": wasted.clamp(max=100.0),
-                "solved": wasted == 0,
-                "failed": (wasted > 0).float(),
-                "late": (wasted > 1).float(),
-                "bits": self._costs(outputs, batch) / math.log(2),
-            }
 
     def _answer(self, batch: Batch) -> Int64[Tensor, "batch time 3"]:
         told = read_told(batch.inputs)

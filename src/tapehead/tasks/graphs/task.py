@@ -1,24 +1,25 @@
-"""What the three graph tasks share: sizes, lessons, loss and scores of nine digits at a time."""
+"""What the three graph tasks share: sizes, lessons, answers of nine digits, how they are told."""
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from tapehead.tasks.answers import Answer, Symbols
 from tapehead.tasks.graphs.coding import (
     BLANK,
+    DIGITS,
     INPUT_SIZE,
-    TRIPLE_SIZE,
+    WORDS,
     channel_names,
     encode,
     tell,
 )
 from tapehead.tasks.graphs.worlds import Graphs
+from tapehead.tasks.metrics import SOLVED, PassMark
 from tapehead.tasks.task import CERTAIN_LOGIT, Batch, Task, check_integer
 
 GRAPHS = ("random", "underground", "family")
@@ -73,20 +74,16 @@ class GraphTask(Task):
         return INPUT_SIZE
 
     @property
-    def output_size(self) -> int:
-        return TRIPLE_SIZE
-
-    @property
     def channel_names(self) -> list[str]:
         return [*channel_names(), "new phase", "answer"]
 
     @property
-    def output_names(self) -> list[str]:
-        return channel_names()
+    def answer(self) -> Answer:
+        return Symbols(channel_names(), softmaxes=DIGITS, words=WORDS)
 
     @property
-    def pass_mark(self) -> tuple[str, float]:
-        return ("failed", 0.1)
+    def pass_mark(self) -> PassMark:
+        return PassMark(SOLVED, 0.9)
 
     @property
     def max_difficulty(self) -> int:
@@ -117,56 +114,6 @@ class GraphTask(Task):
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
         return encode(self._answer(batch)) * CERTAIN_LOGIT
-
-    def loss(
-        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
-    ) -> Float[Tensor, ""]:
-        """Mean cross-entropy of an answered digit, in nats, from logits."""
-        return digit_costs(outputs, batch).sum() / (9 * batch.mask.sum())
-
-    def step_costs(
-        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
-    ) -> Float[Tensor, "batch time"]:
-        each = digit_costs(outputs, batch).sum(-1)
-        return each * (len(each) / (9 * batch.mask.sum()))
-
-    def scores(
-        self, outputs: Float[Tensor, "batch time output_size"], batch: Batch
-    ) -> dict[str, Tensor]:
-        """For each sequence: `digit_errors` (wrong digits), `solved` (no such), `failed` (the
-        opposite, as a number) and `bits` (cross-entropy of the whole answer, in bits)."""
-        with torch.no_grad():
-            errors = digit_errors(outputs, batch)
-            return {
-                "digit_errors": errors,
-                "solved": errors == 0,
-                "failed": (errors > 0).float(),
-                "bits": digit_costs(outputs, batch).sum((1, 2)) / math.log(2),
-            }
-
-
-def digit_costs(
-    outputs: Float[Tensor, "batch time output_size"], batch: Batch
-) -> Float[Tensor, "batch time 9"]:
-    """Cross-entropy of each digit in nats; exactly zero outside the mask."""
-    answered = batch.mask[..., None]
-    logits = torch.where(answered, outputs, 0)
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
-    says = F.log_softmax(logits.unflatten(-1, (9, 10)), -1)
-    costs = -(says * batch.targets.unflatten(-1, (9, 10)).to(says.dtype)).sum(-1)
-    return costs * answered
-
-
-def digit_errors(
-    outputs: Float[Tensor, "batch time output_size"], batch: Batch
-) -> Float[Tensor, " batch"]:
-    """Number of wrong digits in each sequence's answer; a tie or NaN is wrong."""
-    logits = outputs.unflatten(-1, (9, 10))
-    meant = batch.targets.unflatten(-1, (9, 10)).bool()
-    best_other = logits.masked_fill(meant, -torch.inf).amax(-1)
-    right = (torch.where(meant, logits, 0).sum(-1) > best_other) & batch.mask[..., None]
-    return (batch.mask[..., None] & ~right).sum((1, 2)).float()
 
 
 class Script:
@@ -226,11 +173,3 @@ class Script:
             mask=flags[..., 1],
             lengths=lengths,
         )
-
-
-def blanked(
-    triples: Int64[Tensor, "batch steps 3"], source: bool, edge: bool, destination: bool
-) -> Int64[Tensor, "batch steps 3"]:
-    """Triples with only those labels that are asked for here; the rest blank."""
-    kept = torch.tensor([source, edge, destination], device=triples.device)
-    return triples.masked_fill(~kept, BLANK)

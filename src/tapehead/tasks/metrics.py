@@ -1,0 +1,79 @@
+"""Scores by name: how each is written, what it is counted in, and which way is better."""
+
+from typing import Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """A score: the mean over sequences is what tables, figures and pass marks speak of.
+
+    name: its key in rows of metrics and in results.
+    label: what a person reads.
+    unit: "per sequence", "bits per sequence", ...; "%" for a share from 0 to 1; "" for none.
+    better: whether lower or higher values are.
+    """
+
+    name: str
+    label: str
+    unit: str
+    better: Literal["lower", "higher"] = "lower"
+
+    @property
+    def heading(self) -> str:
+        """Label and unit, as on an axis or at the head of a column."""
+        if self.unit == "%":
+            return f"sequences {self.label}"
+        if not self.unit:
+            return self.label
+        if self.unit.startswith("per "):
+            return f"{self.label} {self.unit}"
+        return f"{self.label} ({self.unit})"
+
+    def shown(self, value: float, digits: int = 3) -> str:
+        """A value as text: 0.250, or 25.0% of a share."""
+        return f"{value:.1%}" if self.unit == "%" else f"{value:.{digits}f}"
+
+
+class PassMark(NamedTuple):
+    """The metric by which a task counts as solved, and the value that its mean must be better
+    than."""
+
+    metric: Metric
+    threshold: float
+
+    def met(self, value: float) -> bool:
+        """Whether a mean is better than the threshold; equal is not enough."""
+        lower = self.metric.better == "lower"
+        return value < self.threshold if lower else value > self.threshold
+
+    def rank(self, value: float) -> float:
+        """The value, its sign such that lower is better."""
+        return value if self.metric.better == "lower" else -value
+
+    def distance(self, value: float) -> float:
+        """How many times worse than the threshold a value is; below 1 once it is better."""
+        if self.metric.better == "lower":
+            return value / self.threshold
+        return self.threshold / max(value, 1e-30)
+
+    def __str__(self) -> str:
+        side = "below" if self.metric.better == "lower" else "above"
+        return f"{side} {self.goal}"
+
+    @property
+    def goal(self) -> str:
+        """The threshold as text."""
+        return f"{self.threshold:.0%}" if self.metric.unit == "%" else f"{self.threshold:g}"
+
+
+SOLVED = Metric("solved", "without error", "%", "higher")
+BITS = Metric("bits", "cost", "bits per sequence")
+BIT_ERRORS = Metric("bit_errors", "wrong bits", "per sequence")
+STEP_ERRORS = Metric("step_errors", "wrong steps", "per sequence")
+REGRET = Metric("regret", "regret", "bits per sequence")
+LOSS = Metric("loss", "loss", "nats per answered bit")
+_KNOWN = {metric.name: metric for metric in (SOLVED, BITS, BIT_ERRORS, STEP_ERRORS, REGRET, LOSS)}
+
+
+def metric_of(name: Metric | str) -> Metric:
+    """A metric by the name of its column; one that is not ours is called by that name."""
+    return name if isinstance(name, Metric) else _KNOWN.get(name, Metric(name, name, ""))
