@@ -258,7 +258,7 @@ class _Run:
         extras = []
         if metric.name in result["scores"]:
             value = metric.shown(result["scores"][metric.name])
-            extras.append((f", {value} {metric.heading}", ""))
+            extras.append((f", {value} {metric.label}", ""))
         if self._info.path:
             extras.append((f"  {self._info.path}", "dim"))
         for text, style in extras:
