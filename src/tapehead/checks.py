@@ -109,6 +109,15 @@ def choice(allowed: Collection[str]) -> Check:
     return Check(f"one of {', '.join(allowed)}", _text, lambda value: value in allowed)
 
 
+def choice_or_function(allowed: Collection[str], function: str) -> Check:
+    """One of some names, or something that can be called, in words: what it takes and gives."""
+    return Check(
+        f"one of {', '.join(allowed)}, or {function}",
+        lambda value: value if callable(value) else _text(value),
+        lambda value: callable(value) or value in allowed,
+    )
+
+
 def optional(check: Check) -> Check:
     """None, or what `check` says."""
     return Check(

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from tapehead import NTM
+from tapehead import LSTM, NTM
+from tapehead.machines.discrete_ntm import DiscreteNTM
 from tapehead.machines.machine import check_state
 from tapehead.machines.ntm import HEAD_INITS
 from tapehead.ops.ntm import NTMState
@@ -18,6 +19,7 @@ VARIANTS = [
     {"read_first": False, "similarity": "euclidean", "num_writes": 2},
     {"controller": "feedforward", "num_layers": 2, "similarity": "manhattan"},
     {"similarity": "dot", "memory_init": "learned"},
+    {"read_first": False, "memory_init": "learned", "controller_init": "learned"},
 ]
 
 
@@ -316,6 +318,70 @@ def test_memory_starts_as_its_scheme_says(init):
     assert torch.equal(machine.initial_state(2).memory[0], machine.initial_state(2).memory[1])
 
 
+PAPER_START = {"memory_init": "learned", "controller_init": "learned"}
+
+
+@pytest.mark.parametrize("kind", [NTM, DiscreteNTM, LSTM])
+def test_a_learned_start_draws_nothing_and_begins_as_zeros(kind):
+    learned, plain = {"controller_init": "learned"}, {}
+    machines = []
+    for options in (plain, learned):
+        torch.manual_seed(0)
+        machines.append(kind(3, 2, hidden_size=5, num_layers=2, **options))
+        machines[-1].after = torch.rand(())
+    usual, other = machines
+    assert torch.equal(usual.after, other.after)
+    names = dict(other.named_parameters())
+    assert names.keys() - dict(usual.named_parameters()).keys() == {
+        "initial_hidden",
+        "initial_cell",
+    }
+    for name, parameter in usual.named_parameters():
+        assert torch.equal(parameter, names[name]), name
+    for name in ("initial_hidden", "initial_cell"):
+        assert names[name].shape == (2, 5)
+        assert not names[name].any()
+    x = inputs(dtype=torch.float32)
+    assert torch.equal(usual.eval()(x)[0], other.eval()(x)[0])
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("read_first", [False, True])
+def test_a_learned_start_is_where_a_sequence_begins_and_is_learned(backend, read_first):
+    machine = small(num_layers=2, backend=backend, read_first=read_first, **PAPER_START)
+    start = ("initial_memory", "initial_reads", "initial_hidden", "initial_cell")
+    names = [*start, "initial_read_logits", "initial_write_logits"]
+    with torch.no_grad():
+        for name in names:
+            getattr(machine, name).normal_()
+    state = machine.initial_state(3)
+    for name, part in zip(start, (state.memory, state.reads, *state[-2:]), strict=True):
+        assert torch.equal(part, getattr(machine, name).expand_as(part)), name
+    x, weight = inputs(), torch.randn(3, 6, 2, dtype=torch.float64)
+
+    def loss(**changed):
+        return (torch.func.functional_call(machine, changed, (x,))[0] * weight).sum()
+
+    found = torch.autograd.grad(loss(), [getattr(machine, name) for name in names])
+    for name, slope in zip(names, found, strict=True):
+        value = getattr(machine, name).detach()
+        along = torch.randn_like(value)
+        up, down = (loss(**{name: value + step * along}).item() for step in (1e-6, -1e-6))
+        expected = (up - down) / 2e-6
+        assert abs(expected) > 1e-7, name
+        assert (slope * along).sum().item() == pytest.approx(expected, rel=1e-5, abs=1e-9), name
+
+
+def test_a_feedforward_controller_has_no_start_to_learn():
+    machine = small(controller="feedforward", **PAPER_START)
+    assert not any(
+        n.startswith(("initial_hidden", "initial_c")) for n, _ in machine.named_parameters()
+    )
+    assert machine.initial_state(2).hidden.shape == (2, 0, 5)
+    machine(inputs())[0].sum().backward()
+    assert machine.initial_memory.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("options", VARIANTS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gradients_are_finite_from_an_all_zero_memory_and_at_sizes_of_one(options, dtype):
@@ -398,9 +464,13 @@ def test_same_input_same_output_and_nothing_hides_in_the_module():
         ({"memory_size": 0}, "memory_size must be a whole number of at least 1, got 0"),
         ({"num_reads": -2}, "num_reads must be a whole number of at least 1, got -2"),
         ({"shift_range": -1}, "shift_range must be a whole number of at least 0, got -1"),
-        ({"controller": "gru"}, "controller must be one of lstm, feedforward, got 'gru'"),
+        (
+            {"controller": "gru"},
+            "controller must be one of lstm, feedforward, or a function .* got 'gru'",
+        ),
         ({"similarity": "cos"}, "similarity must be one of cosine, dot, euclidean, manhattan"),
         ({"memory_init": "zero"}, "memory_init must be one of constant, learned, random, uniform"),
+        ({"controller_init": "zero"}, "controller_init must be one of zeros, learned, got 'zero'"),
         ({"gradient_clip": -1.0}, "gradient_clip must be a finite number of at least 0, got -1.0"),
         ({"memory_checkpoint_every": 0}, "memory_checkpoint_every must be a whole number of at le"),
         ({"backend": "gpu"}, "backend must be one of auto, reference, cpu, cuda, got 'gpu'"),

@@ -96,6 +96,43 @@ def test_a_gate_passes_on_the_symbol_of_its_place(place):
     assert run.written[0].tolist() == expected
 
 
+@pytest.mark.parametrize("ends", ["stop", "wrap"])
+def test_at_the_ends_of_its_tape_the_input_head_stops_or_wraps_around(ends):
+    """Forwards off the end of a tape of four places, then back off the beginning; beside it in the
+    batch a longer one."""
+    machine = said_is_seen(RLNTM(6, reach=1, input_ends=ends))
+    tape = torch.tensor([[3, 4, 5, 2, 0, 0], [3, 4, 5, 2, 3, 4]])
+    moves = [2, 2, 2, 2, 2, 2, *[0] * 8, 1, 1]
+    script = torch.tensor([[move, 0, 1] for move in moves]).expand(2, -1, -1)
+    targets = torch.zeros(2, 16, dtype=torch.int64)
+    run_of = (targets, torch.ones_like(targets, dtype=torch.bool), torch.tensor([16, 16]))
+    follow(machine, script)
+    with torch.no_grad():
+        machine.say.weight[0, machine.symbols + MARKER] = 0.0
+    run = machine(tape, *run_of)
+    heads = run.input_heads.tolist()
+    if ends == "stop":
+        assert heads[0] == [0, 1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1, 0, -1, -1, -1]
+        assert run.written[0].tolist() == [3, 4, 5, 2, 0, 0, 0, 0, 0, 2, 5, 4, 3, 0, 0, 0]
+        return
+    assert heads[0] == [0, 1, 2, 3, 0, 1, 2, 1, 0, 3, 2, 1, 0, 3, 2, 2]
+    assert heads[1] == [0, 1, 2, 3, 4, 5, 0, 5, 4, 3, 2, 1, 0, 5, 4, 4]
+    for row in (0, 1):
+        assert run.written[row].tolist() == [int(tape[row, at]) for at in heads[row]]
+    # The neighbour in view at an end is the symbol at the other end.
+    with torch.no_grad():
+        machine.say.weight.zero_()
+        pass_on_nothing(machine, but=2)
+    follow(machine, script)
+    seen = machine(tape, *run_of).written
+    assert seen[0].tolist() == [int(tape[0, (at + 1) % 4]) for at in heads[0]]
+
+
+def test_impossible_ends_are_named():
+    with pytest.raises(ValueError, match="input_ends must be one of stop, wrap, got 'ring'"):
+        RLNTM(6, input_ends="ring")
+
+
 def tape_player(task, reach, place=0, cell_size=None):
     """Stores the symbol under its input head, and says what is in the memory cell at a place."""
     cell_size = cell_size or task.symbols

@@ -59,7 +59,26 @@ def test_sort_of_an_empty_memory_gives_the_first_row_and_of_a_full_one_none():
 
 def test_proportional_shares_the_free_space():
     shares = allocate_in_proportion(doubles([0.5, 1.0, 0.0]))
-    torch.testing.assert_close(shares, doubles([1 / 3, 0.0, 2 / 3]), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(shares, doubles([1 / 3, 0.0, 2 / 3]), rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_proportional_shares_even_the_last_scrap_of_space(dtype):
+    usage = torch.full((1, 4), 1 - 2.5e-7, dtype=dtype)
+    torch.testing.assert_close(allocate_in_proportion(usage), torch.full_like(usage, 0.25))
+    almost = torch.tensor([[1.0, 1.0 - torch.finfo(dtype).eps]], dtype=dtype, requires_grad=True)
+    shares = allocate_in_proportion(almost)
+    assert torch.equal(shares.detach(), torch.tensor([[0.0, 1.0]], dtype=dtype))
+    (slope,) = torch.autograd.grad(shares[0, 0], almost)
+    assert slope.isfinite().all()
+
+
+def test_proportional_has_nothing_to_share_in_a_full_memory_and_no_slope_there():
+    full = torch.ones(2, 3, dtype=torch.float64, requires_grad=True)
+    shares = allocate_in_proportion(full)
+    assert (shares == 0).all()
+    (slope,) = torch.autograd.grad(shares.sum(), full)
+    assert (slope == 0).all()
 
 
 @pytest.mark.parametrize(

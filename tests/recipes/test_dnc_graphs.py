@@ -34,7 +34,10 @@ def test_the_paper_setting_is_the_papers(task):
     assert (machine.memory_size, machine.spec.word_size) == memory
     assert machine.spec.num_reads == 5
     assert (config.batch_size, config.learning_rate) == (batch, rate)
-    assert config.curriculum == "look-back"
+    assert config.clip_value is None
+    assert machine.spec.gradient_clip == 10.0
+    assert machine.output.bias is None
+    assert machine.interface.bias is None
 
 
 @pytest.mark.parametrize("task", TABLE)

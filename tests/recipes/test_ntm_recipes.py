@@ -82,6 +82,14 @@ def test_the_paper_setting_trains_as_the_paper_does(task, contestant):
     assert (config.clip_value, config.clip_norm) == (10.0, None)
     assert (config.schedule, config.curriculum, config.batch_size) == ("constant", "none", 1)
     assert config.task_options == {}
+    machine = build_machine(config, build_task(config))
+    learned = {name for name, _ in machine.named_parameters() if name.startswith("initial")}
+    if contestant == "lstm":
+        assert learned == {"initial_hidden", "initial_cell"}
+    else:
+        assert not machine.spec.read_first
+        assert {"initial_memory", "initial_reads"} < learned
+        assert ("initial_hidden" in learned) == (contestant == "ntm-lstm")
     assert config.max_sequences == (500_000 if task == "repeat-copy" else 1_000_000)
     assert config.test_sequences > 0
 

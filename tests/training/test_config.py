@@ -6,6 +6,7 @@ import re
 import sys
 
 import pytest
+import torch
 
 from tapehead.training import config as checked_by_types
 
@@ -95,6 +96,8 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(option, value, messa
         ("task", 3, "a name"),
         ("task_options", ["a"], "a table of plain values"),
         ("machine_options", {"a": [1]}, "a table of plain values"),
+        ("machine_options", {"controller": torch.nn.GRUCell}, "a table of plain values"),
+        ("machine_options", {"similarity": torch.dot}, "a table of plain values"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named_with_what_is_allowed(option, value, message):

@@ -5,10 +5,20 @@ from typing import Annotated
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tapehead.checks import Count, Finite, Layers, NotNegative, Positive, Size, choice
+from tapehead.checks import (
+    Count,
+    Finite,
+    Layers,
+    NotNegative,
+    Positive,
+    Size,
+    choice,
+    choice_or_function,
+)
 from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
+from tapehead.machines.cells import MAKER, MakeController
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
-from tapehead.machines.machine import Machine
+from tapehead.machines.machine import CONTROLLER_INITS, Machine
 from tapehead.machines.ntm import CONTROLLERS, HEAD_INITS, MEMORY_INITS, NTM
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import discrete_ntm_numbers
@@ -16,7 +26,7 @@ from tapehead.ops.backends import BACKENDS
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.ntm import NTMState
 from tapehead.ops.ntm.discrete import ntm_choices
-from tapehead.ops.similarity import SIMILARITIES
+from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 
 
 class DiscreteNTM(DiscreteMachine, NTM):
@@ -36,14 +46,15 @@ class DiscreteNTM(DiscreteMachine, NTM):
         word_size: numbers per row.
         num_reads: read heads.
         num_writes: write heads.
-        controller: "lstm" or "feedforward".
+        controller: "lstm", "feedforward", or a function that makes a layer; see `NTM`.
         hidden_size: units of each controller layer.
         num_layers: controller layers.
         shift_range: furthest step of a head in one time step; 1 allows -1, 0 and +1.
-        similarity: "cosine", "dot", "euclidean" or "manhattan".
+        similarity: "cosine", "dot", "euclidean", "manhattan", or a function; see `NTM`.
         read_first: read the memory before this step's write; if false, after it.
         memory_init: the memory at the start: "constant", "learned", "random" or "uniform"; see
             `NTM`. Empty rows that differ can be told apart by content.
+        controller_init: the controller's state at the start: "zeros" or "learned"; see `NTM`.
         head_init: where the heads point before training: "focused" or "random"; see `NTM`.
         backend: of soft addresses: "auto", "reference" or "cpu"; see `NTM`. Choices, and traces of
             either, have the reference alone.
@@ -71,13 +82,18 @@ class DiscreteNTM(DiscreteMachine, NTM):
         word_size: Size = 20,
         num_reads: Size = 1,
         num_writes: Size = 1,
-        controller: Annotated[str, choice(CONTROLLERS)] = "lstm",
+        controller: Annotated[
+            str | MakeController, choice_or_function(CONTROLLERS, MAKER)
+        ] = "lstm",
         hidden_size: Size = 100,
         num_layers: Layers = 1,
         shift_range: Count = 1,
-        similarity: Annotated[str, choice(SIMILARITIES)] = "cosine",
+        similarity: Annotated[
+            str | Similarity, choice_or_function(SIMILARITIES, MEASURE)
+        ] = "cosine",
         read_first: bool = True,
         memory_init: Annotated[str, choice(MEMORY_INITS)] = "uniform",
+        controller_init: Annotated[str, choice(CONTROLLER_INITS)] = "zeros",
         head_init: Annotated[str, choice(HEAD_INITS)] = "focused",
         backend: Annotated[str, choice(BACKENDS)] = "auto",
         addressing: Annotated[str, choice(ADDRESSINGS)] = "discrete",
@@ -104,6 +120,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
             similarity=similarity,
             read_first=read_first,
             memory_init=memory_init,
+            controller_init=controller_init,
             head_init=head_init,
             backend=backend,
         )
@@ -143,8 +160,9 @@ class DiscreteNTM(DiscreteMachine, NTM):
         offset: Float[Tensor, "batch time choices rows"] | None = None,
         keep: bool = False,
     ) -> Run:
+        projected = self.input(x) if isinstance(self.controller, str) else x
         features, state, inner = ntm_choices(
-            self.input(x), self._weights(), state, self.spec, choose, lengths, offset, keep=keep
+            projected, self._weights(), state, self.spec, choose, lengths, offset, keep=keep
         )
         return Run(
             y=self.output(features),

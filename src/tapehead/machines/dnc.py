@@ -7,14 +7,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from tapehead.checks import Count, Finite, Layers, NotNegative, Share, Size, choice, whole
+from tapehead.checks import (
+    Count,
+    Finite,
+    Layers,
+    NotNegative,
+    Share,
+    Size,
+    choice,
+    choice_or_function,
+    whole,
+)
+from tapehead.machines.cells import MAKER, MakeController, OwnController
 from tapehead.machines.machine import Machine, Trace, check_batch_size, check_range, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import dnc_numbers
 from tapehead.ops.allocation import ALLOCATIONS
 from tapehead.ops.backends import BACKENDS
 from tapehead.ops.dnc import DNCSpec, DNCState, DNCWeights, implementation
-from tapehead.ops.similarity import SIMILARITIES
+from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 
 CONTROLLERS = ("lstm", "feedforward")
 INITIAL_ALLOCATION_STRENGTH = 10.0
@@ -43,11 +54,15 @@ class DNC(Machine):
         memory_size: rows of the memory, the paper's N.
         word_size: numbers per row, the paper's W.
         num_reads: read heads, the paper's R. There is one write head.
-        controller: "lstm" or "feedforward". Each layer sees the input, the previous reads and the
-            layer below; output and interface come from all layers.
+        controller: "lstm", "feedforward", or a function (input_size, hidden_size) -> module that
+            makes a layer, such as `torch.nn.GRUCell`; see `tapehead.machines.cells`. Each layer
+            sees the input, the previous reads and the layer below; output and interface come from
+            all layers. A controller brought along has the reference alone.
         hidden_size: units of each controller layer.
         num_layers: controller layers.
-        similarity: "cosine" (the paper's), "dot", "euclidean" or "manhattan".
+        similarity: "cosine" (the paper's), "dot", "euclidean", "manhattan", or a function of keys
+            (batch, heads, word) and memory (batch, rows, word) that gives scores (batch, heads,
+            rows); with it too there is the reference alone.
         allocation: "sort" (the paper's), "proportional" or "softmax" with a learned strength; see
             `tapehead.ops.allocation`.
         masked_lookup: each head compares only what a mask it emits lets through (Csordas &
@@ -70,6 +85,9 @@ class DNC(Machine):
         backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
     """
 
+    controller: str | OwnController
+    input: nn.Linear
+    read_weight: Tensor
     recurrent_weight: Tensor
     layer_weight: Tensor
     norm_gain: Tensor
@@ -89,10 +107,14 @@ class DNC(Machine):
         memory_size: Size = 64,
         word_size: Size = 20,
         num_reads: Size = 1,
-        controller: Annotated[str, choice(CONTROLLERS)] = "lstm",
+        controller: Annotated[
+            str | MakeController, choice_or_function(CONTROLLERS, MAKER)
+        ] = "lstm",
         hidden_size: Size = 100,
         num_layers: Layers = 1,
-        similarity: Annotated[str, choice(SIMILARITIES)] = "cosine",
+        similarity: Annotated[
+            str | Similarity, choice_or_function(SIMILARITIES, MEASURE)
+        ] = "cosine",
         allocation: Annotated[str, choice(ALLOCATIONS)] = "sort",
         masked_lookup: bool = False,
         erase_freed: bool = False,
@@ -114,10 +136,23 @@ class DNC(Machine):
         self.bypass_dropout = bypass_dropout
         self.forget_bias = forget_bias
         self.backend = backend
+        read_numbers = num_reads * word_size
+        self.controller = (
+            controller
+            if isinstance(controller, str)
+            else OwnController(
+                controller,
+                input_size + read_numbers,
+                hidden_size,
+                num_layers,
+                all_see_input=True,
+                gradient_clip=gradient_clip,
+            )
+        )
         self.spec = DNCSpec(
             num_reads=num_reads,
             word_size=word_size,
-            controller=controller,
+            controller=self.controller,
             similarity=similarity,
             allocation=allocation,
             masked=masked_lookup,
@@ -129,15 +164,19 @@ class DNC(Machine):
             gradient_clip=gradient_clip,
         )
 
-        recurrent = num_layers if controller == "lstm" else 0
-        gates = 4 * hidden_size if controller == "lstm" else hidden_size
         hidden, interface = num_layers * hidden_size, self.spec.interface_size
-        read_numbers = num_reads * word_size
         ahead = hidden_size if bidirectional else 0
-        self.input = nn.Linear(input_size, num_layers * gates)
-        self.read_weight = nn.Parameter(torch.empty(num_layers * gates, read_numbers))
-        self._parameter("recurrent_weight", recurrent, gates, hidden_size)
-        self._parameter("layer_weight", num_layers - 1, gates, hidden_size)
+        if isinstance(self.controller, OwnController):
+            states = self.controller.states
+        else:
+            recurrent = num_layers if controller == "lstm" else 0
+            gates = 4 * hidden_size if controller == "lstm" else hidden_size
+            self.input = nn.Linear(input_size, num_layers * gates)
+            self.read_weight = nn.Parameter(torch.empty(num_layers * gates, read_numbers))
+            self._parameter("recurrent_weight", recurrent, gates, hidden_size)
+            self._parameter("layer_weight", num_layers - 1, gates, hidden_size)
+            states = 2 if controller == "lstm" else 0
+        self._state_layers = tuple(num_layers if states > which else 0 for which in (0, 1))
         self.interface = nn.Linear(hidden, interface, bias=biases)
         self._parameter("norm_gain", interface if layer_norm else 0)
         self._parameter("norm_bias", interface if layer_norm else 0)
@@ -160,17 +199,19 @@ class DNC(Machine):
         self._memory_size = whole(1)("memory_size", rows)
 
     def reset_parameters(self) -> None:
-        """Draw all weights afresh."""
-        hidden, reads = self.hidden_size, self.read_weight.shape[1]
+        """Draw all weights afresh, but for those of a controller that was brought along."""
+        hidden, reads = self.hidden_size, self.spec.num_reads * self.spec.word_size
         below, all_hidden = self.input_size + reads, self.interface.in_features
         with torch.no_grad():
-            glorot_(self.input.weight, below, hidden)
-            glorot_(self.read_weight, below, hidden)
-            glorot_(self.recurrent_weight, hidden, hidden)
-            glorot_(self.layer_weight, hidden, hidden)
+            if isinstance(self.controller, str):
+                glorot_(self.input.weight, below, hidden)
+                glorot_(self.read_weight, below, hidden)
+                glorot_(self.recurrent_weight, hidden, hidden)
+                glorot_(self.layer_weight, hidden, hidden)
+                self.input.bias.zero_()
             glorot_(self.interface.weight, all_hidden, self.interface.out_features)
             glorot_(self.output.weight, self.output.in_features, self.output_size)
-            for bias in (self.input.bias, self.interface.bias, self.output.bias, self.norm_bias):
+            for bias in (self.interface.bias, self.output.bias, self.norm_bias):
                 if bias is not None:
                     bias.zero_()
             self.norm_gain.fill_(1.0)
@@ -189,8 +230,8 @@ class DNC(Machine):
         rows, word, reads = self.memory_size, self.spec.word_size, self.spec.num_reads
         sparse = self.spec.sparse_links
         kept = min(sparse, rows)
-        layers = self.recurrent_weight.shape[0]
-        zeros = self.read_weight.new_zeros
+        with_hidden, with_cell = self._state_layers
+        zeros = self.output.weight.new_zeros
         return DNCState(
             memory=zeros(batch_size, rows, word),
             read_weights=zeros(batch_size, reads, rows),
@@ -200,8 +241,8 @@ class DNC(Machine):
             precedence=zeros(batch_size, rows),
             link=zeros(batch_size, rows, kept if sparse else rows),
             link_columns=zeros(batch_size, rows, kept, dtype=torch.int64),
-            hidden=zeros(batch_size, layers, self.hidden_size),
-            cell=zeros(batch_size, layers, self.hidden_size),
+            hidden=zeros(batch_size, with_hidden, self.hidden_size),
+            cell=zeros(batch_size, with_cell, self.hidden_size),
         )
 
     def step(
@@ -227,13 +268,13 @@ class DNC(Machine):
         return Trace(self._output(features, ahead), state, inner)
 
     def _weight(self) -> Tensor:
-        return self.read_weight
+        return self.read_weight if isinstance(self.controller, str) else self.output.weight
 
     def _check_whole_numbers(self, state: DNCState) -> None:
         check_range("state.link_columns", state.link_columns, 0, self.memory_size - 1)
 
     def _prepare(self, x, state, lengths):
-        projected = self.input(x)
+        projected = self.input(x) if isinstance(self.controller, str) else x
         bias = self.interface.bias
         if bias is None:
             bias = projected.new_zeros(self.interface.out_features)
@@ -275,10 +316,14 @@ class DNC(Machine):
             self.register_buffer(name, weight, persistent=False)
 
     def _weights(self) -> DNCWeights:
+        if isinstance(self.controller, str):
+            controller = (self.read_weight, self.recurrent_weight, self.layer_weight)
+        else:
+            none = self.output.weight.new_empty
+            reads, hidden = self.spec.num_reads * self.spec.word_size, self.hidden_size
+            controller = (none(0, reads), none(0, 0, hidden), none(0, 0, hidden))
         return DNCWeights(
-            self.read_weight,
-            self.recurrent_weight,
-            self.layer_weight,
+            *controller,
             self.interface.weight,
             self.norm_gain,
             self.norm_bias,

@@ -19,9 +19,17 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from tapehead.checks import Count, Finite, NotNegative, Positive, Size, choice
+from tapehead.checks import (
+    Count,
+    Finite,
+    NotNegative,
+    Positive,
+    Size,
+    choice,
+    choice_or_function,
+)
 from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
-from tapehead.machines.cells import CELLS, Cell
+from tapehead.machines.cells import CELLS, MAKER, Cell, MakeController
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
 from tapehead.machines.machine import check_batch_size, glorot_
 from tapehead.machines.options import configured
@@ -68,7 +76,8 @@ class DynamicNTM(DiscreteMachine):
         num_reads: read heads.
         num_writes: write heads.
         reading_steps: readings in each step, one after the other.
-        controller: "gru", "lstm" or "feedforward".
+        controller: "gru", "lstm", "feedforward", or a function (input_size, hidden_size) -> module;
+            see `tapehead.machines.cells`.
         hidden_size: units of the controller.
         no_operation: have a row that keeps nothing: to read or write it is to do neither.
         least_recently_used: let each head subtract its recent logits from its present ones.
@@ -100,7 +109,7 @@ class DynamicNTM(DiscreteMachine):
         num_reads: Size = 1,
         num_writes: Size = 1,
         reading_steps: Size = 1,
-        controller: Annotated[str, choice(CELLS)] = "gru",
+        controller: Annotated[str | MakeController, choice_or_function(CELLS, MAKER)] = "gru",
         hidden_size: Size = 100,
         no_operation: bool = True,
         least_recently_used: bool = True,

@@ -1,13 +1,18 @@
 """The baseline that memory machines are measured against: stacked LSTM layers, no memory."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tapehead.checks import Layers, Size
-from tapehead.machines.machine import Machine, Trace, check_batch_size
+from tapehead.checks import Layers, Size, choice
+from tapehead.machines.machine import (
+    CONTROLLER_INITS,
+    Machine,
+    Trace,
+    check_batch_size,
+)
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import lstm_numbers
 
@@ -29,6 +34,8 @@ class LSTM(Machine):
         output_size: numbers per output step.
         hidden_size: units of each layer.
         num_layers: stacked layers.
+        controller_init: the state at the start: "zeros", or "learned", which begins as zeros (the
+            NTM paper's, section 4).
     """
 
     @configured(lstm_numbers)
@@ -39,12 +46,17 @@ class LSTM(Machine):
         *,
         hidden_size: Size = 256,
         num_layers: Layers = 3,
+        controller_init: Annotated[str, choice(CONTROLLER_INITS)] = "zeros",
     ):
         super().__init__()
         self.input_size, self.output_size = input_size, output_size
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.layers = nn.LSTM(input_size, hidden_size, num_layers, batch_first=True)
         self.output = nn.Linear(hidden_size, output_size)
+        self.controller_init = controller_init
+        if controller_init == "learned":
+            self.initial_hidden = nn.Parameter(torch.zeros(num_layers, hidden_size))
+            self.initial_cell = nn.Parameter(torch.zeros(num_layers, hidden_size))
         with torch.no_grad():
             for name, parameter in self.layers.named_parameters():
                 if name.startswith("bias"):
@@ -54,6 +66,11 @@ class LSTM(Machine):
 
     def initial_state(self, batch_size: int) -> LSTMState:
         check_batch_size(batch_size)
+        if self.controller_init == "learned":
+            return LSTMState(
+                self.initial_hidden.expand(batch_size, -1, -1),
+                self.initial_cell.expand(batch_size, -1, -1),
+            )
         zeros = self.output.weight.new_zeros(batch_size, self.num_layers, self.hidden_size)
         return LSTMState(zeros, zeros.clone())
 

@@ -17,6 +17,10 @@ from tapehead.ops import gate
 _BATCH_SIZE = whole(1)
 
 
+CONTROLLER_INITS = ("zeros", "learned")
+"""How the state of a controller can begin."""
+
+
 @dataclass(frozen=True)
 class Trace:
     """What a machine did, step by step.

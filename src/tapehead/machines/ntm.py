@@ -5,13 +5,20 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from tapehead.checks import Count, Layers, NotNegative, Size, choice
-from tapehead.machines.machine import Machine, Trace, check_batch_size, glorot_
+from tapehead.checks import Count, Layers, NotNegative, Size, choice, choice_or_function
+from tapehead.machines.cells import MAKER, MakeController, OwnController
+from tapehead.machines.machine import (
+    CONTROLLER_INITS,
+    Machine,
+    Trace,
+    check_batch_size,
+    glorot_,
+)
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS
 from tapehead.ops.ntm import NTMSpec, NTMState, NTMWeights, implementation
-from tapehead.ops.similarity import SIMILARITIES
+from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 
 CONTROLLERS = ("lstm", "feedforward")
 MEMORY_INITS = ("constant", "learned", "random", "uniform")
@@ -38,17 +45,23 @@ class NTM(Machine):
         word_size: numbers per row, the paper's M.
         num_reads: read heads.
         num_writes: write heads.
-        controller: "lstm" or "feedforward".
+        controller: "lstm", "feedforward", or a function (input_size, hidden_size) -> module that
+            makes a layer, such as `torch.nn.GRUCell`; see `tapehead.machines.cells`. Such a
+            machine has the reference alone.
         hidden_size: units of each controller layer.
         num_layers: controller layers.
         shift_range: furthest step of a head in one time step; 1 allows -1, 0 and +1.
-        similarity: "cosine" (the paper's), "dot", "euclidean" or "manhattan".
+        similarity: "cosine" (the paper's), "dot", "euclidean", "manhattan", or a function of keys
+            (batch, heads, word) and memory (batch, rows, word) that gives scores (batch, heads,
+            rows), as those of `tapehead.ops.similarity`; with it too there is the reference alone.
         read_first: read the memory before this step's write; if false, after it, as in eq. 2 of
             the paper (docs/departures.md says why not).
         memory_init: the memory at the start. "constant" 1e-6 everywhere; "learned" the same, but
-            trained; "random" drawn once from a normal of deviation 0.5 cut at two deviations
-            (these three after Collier & Beel 2018); "uniform" drawn once from
+            trained (the paper's); "random" drawn once from a normal of deviation 0.5 cut at two
+            deviations (these three after Collier & Beel 2018); "uniform" drawn once from
             +-1/sqrt(memory_size + word_size).
+        controller_init: the controller's state at the start: "zeros", or "learned", which begins as
+            zeros (the paper's; a feed-forward controller has none).
         head_init: where the heads point before training; the weightings are learned. "focused": all
             on the first row, so that shifting has an effect from the first step on; "random":
             nearly everywhere at once, the softmax of standard normals.
@@ -63,10 +76,15 @@ class NTM(Machine):
             optimiser could clip the whole. A loss averaged over many answers wants a small bound.
     """
 
+    controller: str | OwnController
+    input: nn.Linear
+    read_weight: Tensor
     recurrent_weight: Tensor
     layer_weight: Tensor
     layer_bias: Tensor
     initial_memory: Tensor
+    initial_hidden: Tensor
+    initial_cell: Tensor
     changeable = ("backend", "memory_checkpoint_every")
 
     @configured(ntm_numbers)
@@ -79,13 +97,18 @@ class NTM(Machine):
         word_size: Size = 20,
         num_reads: Size = 1,
         num_writes: Size = 1,
-        controller: Annotated[str, choice(CONTROLLERS)] = "lstm",
+        controller: Annotated[
+            str | MakeController, choice_or_function(CONTROLLERS, MAKER)
+        ] = "lstm",
         hidden_size: Size = 100,
         num_layers: Layers = 1,
         shift_range: Count = 1,
-        similarity: Annotated[str, choice(SIMILARITIES)] = "cosine",
+        similarity: Annotated[
+            str | Similarity, choice_or_function(SIMILARITIES, MEASURE)
+        ] = "cosine",
         read_first: bool = True,
         memory_init: Annotated[str, choice(MEMORY_INITS)] = "constant",
+        controller_init: Annotated[str, choice(CONTROLLER_INITS)] = "zeros",
         head_init: Annotated[str, choice(HEAD_INITS)] = "focused",
         backend: Annotated[str, choice(BACKENDS)] = "auto",
         memory_checkpoint_every: Size | None = None,
@@ -98,26 +121,36 @@ class NTM(Machine):
         self.memory_init, self.head_init = memory_init, head_init
         self.backend = backend
         self.memory_checkpoint_every = memory_checkpoint_every
+        self.controller_init = controller_init
+        read_numbers = num_reads * word_size
+        self.controller = (
+            controller
+            if isinstance(controller, str)
+            else OwnController(controller, input_size + read_numbers, hidden_size, num_layers)
+        )
         self.spec = NTMSpec(
             num_reads=num_reads,
             num_writes=num_writes,
             word_size=word_size,
             shift_range=shift_range,
-            controller=controller,
+            controller=self.controller,
             similarity=similarity,
             read_first=read_first,
             gradient_clip=gradient_clip,
         )
 
-        recurrent = num_layers if controller == "lstm" else 0
-        gates = 4 * hidden_size if controller == "lstm" else hidden_size
         interface = sum(self.spec.interface_sizes)
-        read_numbers = num_reads * word_size
-        self.input = nn.Linear(input_size, gates)
-        self.read_weight = nn.Parameter(torch.empty(gates, read_numbers))
-        self._weight_of_layers("recurrent_weight", recurrent, gates, hidden_size)
-        self._weight_of_layers("layer_weight", num_layers - 1, gates, hidden_size)
-        self._weight_of_layers("layer_bias", num_layers - 1, gates)
+        if isinstance(self.controller, OwnController):
+            states = self.controller.states
+        else:
+            recurrent = num_layers if controller == "lstm" else 0
+            gates = 4 * hidden_size if controller == "lstm" else hidden_size
+            self.input = nn.Linear(input_size, gates)
+            self.read_weight = nn.Parameter(torch.empty(gates, read_numbers))
+            self._weight_of_layers("recurrent_weight", recurrent, gates, hidden_size)
+            self._weight_of_layers("layer_weight", num_layers - 1, gates, hidden_size)
+            self._weight_of_layers("layer_bias", num_layers - 1, gates)
+            states = 2 if controller == "lstm" else 0
         self.interface = nn.Linear(hidden_size, interface)
         self.output = nn.Linear(hidden_size + read_numbers, output_size)
 
@@ -129,21 +162,32 @@ class NTM(Machine):
         self.initial_reads = nn.Parameter(torch.empty(num_reads, word_size))
         self.initial_read_logits = nn.Parameter(torch.empty(num_reads, memory_size))
         self.initial_write_logits = nn.Parameter(torch.empty(num_writes, memory_size))
+        self._state_layers = tuple(num_layers if states > which else 0 for which in (0, 1))
+        if controller_init == "learned":
+            with_hidden, with_cell = self._state_layers
+            self._weight_of_layers("initial_hidden", with_hidden, hidden_size)
+            self._weight_of_layers("initial_cell", with_cell, hidden_size)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all weights afresh."""
-        hidden, reads = self.hidden_size, self.read_weight.shape[1]
+        """Draw all weights afresh, but for those of a controller that was brought along."""
+        hidden, reads = self.hidden_size, self.initial_reads.numel()
         below = self.input_size + reads
         with torch.no_grad():
-            glorot_(self.input.weight, below, hidden)
-            glorot_(self.read_weight, below, hidden)
-            glorot_(self.recurrent_weight, hidden, hidden)
-            glorot_(self.layer_weight, hidden, hidden)
+            if isinstance(self.controller, str):
+                glorot_(self.input.weight, below, hidden)
+                glorot_(self.read_weight, below, hidden)
+                glorot_(self.recurrent_weight, hidden, hidden)
+                glorot_(self.layer_weight, hidden, hidden)
+                self.input.bias.zero_()
+                self.layer_bias.zero_()
             glorot_(self.interface.weight, hidden, self.interface.out_features)
             glorot_(self.output.weight, hidden + reads, self.output_size)
-            for bias in (self.input.bias, self.layer_bias, self.interface.bias, self.output.bias):
-                bias.zero_()
+            self.interface.bias.zero_()
+            self.output.bias.zero_()
+            if self.controller_init == "learned":
+                self.initial_hidden.zero_()
+                self.initial_cell.zero_()
             if self.spec.controller == "lstm":
                 # An open forget gate (Gers, Schmidhuber & Cummins 2000).
                 self.input.bias[hidden : 2 * hidden] = 1.0
@@ -165,15 +209,20 @@ class NTM(Machine):
         def repeated(tensor: Tensor) -> Tensor:
             return tensor.expand(batch_size, *tensor.shape)
 
-        recurrent = self.recurrent_weight.shape[0]
-        zeros = self.initial_reads.new_zeros(batch_size, recurrent, self.hidden_size)
+        if self.controller_init == "learned":
+            hidden, cell = repeated(self.initial_hidden), repeated(self.initial_cell)
+        else:
+            hidden, cell = (
+                self.initial_reads.new_zeros(batch_size, layers, self.hidden_size)
+                for layers in self._state_layers
+            )
         return NTMState(
             memory=repeated(self.initial_memory),
             read_weights=repeated(self.initial_read_logits.softmax(-1)),
             write_weights=repeated(self.initial_write_logits.softmax(-1)),
             reads=repeated(self.initial_reads),
-            hidden=zeros,
-            cell=zeros,
+            hidden=hidden,
+            cell=cell,
         )
 
     def _forward(
@@ -188,10 +237,12 @@ class NTM(Machine):
         return Trace(*module.ntm_trace(x, self._weights(), state, self.spec, lengths))
 
     def _weight(self) -> Tensor:
-        return self.read_weight
+        return self.read_weight if isinstance(self.controller, str) else self.initial_reads
 
     def _check_weights(self) -> None:
-        """The operation does."""
+        """The operation does, but for those of a controller that was brought along."""
+        if not isinstance(self.controller, str):
+            super()._check_weights()
 
     def _weight_of_layers(self, name: str, layers: int, *shape: int) -> None:
         """A parameter, or with no such layer an empty constant: an optimiser or a data-parallel
@@ -203,6 +254,21 @@ class NTM(Machine):
             self.register_buffer(name, weight, persistent=False)
 
     def _weights(self) -> NTMWeights:
+        if not isinstance(self.controller, str):
+            none = self.initial_reads.new_empty
+            hidden, reads = self.hidden_size, self.initial_reads.numel()
+            return NTMWeights(
+                none(0, self.input_size),
+                none(0),
+                none(0, reads),
+                none(0, 0, hidden),
+                none(0, 0, hidden),
+                none(0, 0),
+                self.interface.weight,
+                self.interface.bias,
+                self.output.weight,
+                self.output.bias,
+            )
         return NTMWeights(
             self.input.weight,
             self.input.bias,

@@ -27,11 +27,13 @@ class Configured(nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Not before the constructor has set it.
-        if name in self.__dict__ and name in (options := _options_of(type(self))):
+        kept = self.__dict__
+        kept = kept if name in kept else kept.get("_modules", {})
+        if name in kept and name in (options := _options_of(type(self))):
             changeable, check = options[name]
             if changeable:
                 value = value if check is None else check(name, value)
-            elif value is not (fixed := self.__dict__[name]) and value != fixed:
+            elif value is not (fixed := kept[name]) and value != fixed:
                 raise AttributeError(
                     f"{name} of this {type(self).__name__} is fixed at {shown(fixed)}, "
                     f"got {shown(value)}: make another machine"

@@ -16,6 +16,7 @@ from tapehead.ops.estimators import CATEGORICAL
 from tapehead.ops.estimators.addresses import to_go
 
 CONTROLLERS = ("direct", "lstm")
+INPUT_ENDS = ("stop", "wrap")
 MOVES = (-1, 0, 1)
 STORED = 4.0
 """Weight from the symbol seen to itself in what a fresh direct-access controller stores."""
@@ -43,6 +44,12 @@ class Rollout(NamedTuple):
     correct: Bool[Tensor, " batch"]
 
 
+def _lengths(tape: Int64[Tensor, "batch places"]) -> Int64[Tensor, " batch"]:
+    """Places up to the last that is not blank: a ring is as long in any batch."""
+    places = torch.arange(1, tape.shape[1] + 1, device=tape.device)
+    return (places * (tape != 0)).amax(1).clamp(min=1)
+
+
 class RLNTM(Configured):
     """A controller with an input tape, a memory tape and an output tape.
 
@@ -64,6 +71,8 @@ class RLNTM(Configured):
         cell_size: numbers in a memory cell.
         memory: have a memory tape; without, only the input tape serves.
         forward_only: the input head never moves back.
+        input_ends: what the input head does at the ends of its tape: "stop" on the blank place just
+            outside, or "wrap": the tape up to its last symbol is a ring, as in the authors' code.
         reach: places to either side that a head sees. With 0 a machine must be right about where
             its heads go before anything that it stored is of use.
         baseline_size: hidden units of the network that predicts the cost still to come.
@@ -79,10 +88,12 @@ class RLNTM(Configured):
         cell_size: Size = 35,
         memory: bool = False,
         forward_only: bool = False,
+        input_ends: Annotated[str, choice(INPUT_ENDS)] = "stop",
         reach: Count = 2,
         baseline_size: Size = 50,
     ):
         super().__init__()
+        self.input_ends = input_ends
         self.symbols, self.controller = symbols, controller
         self.memory, self.cell_size = memory, cell_size
         self.reach, self.window = reach, 2 * reach + 1
@@ -132,6 +143,7 @@ class RLNTM(Configured):
             sample: draw each choice; if false take the likeliest.
         """
         batch, places = tape.shape
+        around = _lengths(tape) if self.input_ends == "wrap" else None
         rows = torch.arange(batch, device=tape.device)
         answers = asked.sum(1)
         if (limits < answers).any():
@@ -139,10 +151,7 @@ class RLNTM(Configured):
         steps = int(limits.max())
         new = self.say.weight.new_zeros
         one_hot = torch.eye(max(self.symbols, *self.choice_sizes)).to(self.say.weight)
-        # Blanks on either side, where a head that leaves the tape stands, and what it sees there.
-        margin = self.reach + 1
-        around = nn.functional.pad(tape, (margin, margin)).unfold(1, self.window, 1)
-        in_view = one_hot[around, : self.symbols].flatten(2)
+        in_view = one_hot[self._in_view(tape, around), : self.symbols].flatten(2)
         head = torch.zeros(batch, dtype=torch.int64, device=tape.device)
         middle = steps + self.reach
         memory_head, done = torch.full_like(head, middle), torch.zeros_like(head)
@@ -180,7 +189,9 @@ class RLNTM(Configured):
             history.append((*step, memory_head - middle))
             done = done + wrote
             move = picked[:, 0] + self.input_moves[0]
-            head = torch.where(active, (head + move).clamp(-1, places), head)
+            moved = head + move
+            moved = moved.clamp(-1, places) if around is None else moved % around
+            head = torch.where(active, moved, head)
             if memory is not None:
                 memory_head = memory_head + torch.where(active, picked[:, 1] - 1, 0)
             last = torch.cat(
@@ -265,6 +276,18 @@ class RLNTM(Configured):
             shown = torch.cat([shown, cells], -2)
         gates = PASSED_ON * self.pass_on(hidden).sigmoid()
         return (gates[..., None] * shown).sum(-2)
+
+    def _in_view(
+        self, tape: Int64[Tensor, "batch places"], around: Int64[Tensor, " batch"] | None
+    ) -> Int64[Tensor, "batch places_and_two window"]:
+        """The symbols in view from each place, and from the one before and after the tape: there a
+        head that left it stands, and sees blanks outside. On a ring of `around` places it sees
+        those at the other end."""
+        margin = self.reach + 1
+        if around is not None:
+            places = torch.arange(-margin, tape.shape[1] + margin, device=tape.device)
+            return tape.gather(1, places % around[:, None]).unfold(1, self.window, 1)
+        return nn.functional.pad(tape, (margin, margin)).unfold(1, self.window, 1)
 
     def _pick(self, logits: Float[Tensor, "batch choices"]) -> Int64[Tensor, "batch 3"]:
         """The moves of the input head and of the memory head, and whether to write."""

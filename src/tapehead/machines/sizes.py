@@ -14,11 +14,19 @@ def lstm(inputs: int, hidden: int) -> int:
 
 
 def lstm_numbers(
-    *, input_size: int, output_size: int, hidden_size: int, num_layers: int, **_: Any
+    *,
+    input_size: int,
+    output_size: int,
+    hidden_size: int,
+    num_layers: int,
+    controller_init: str,
+    **_: Any,
 ) -> int:
     first = lstm(input_size, hidden_size)
     others = (num_layers - 1) * lstm(hidden_size, hidden_size)
-    return first + others + linear(hidden_size, output_size) + 2 * num_layers * hidden_size
+    states = 2 if controller_init == "learned" else 1
+    state = states * 2 * num_layers * hidden_size
+    return first + others + linear(hidden_size, output_size) + state
 
 
 def ntm_numbers(
@@ -33,6 +41,7 @@ def ntm_numbers(
     hidden_size: int,
     num_layers: int,
     shift_range: int,
+    controller_init: str,
     **_: Any,
 ) -> int:
     recurrent, gates = _layers(controller, hidden_size, num_layers)
@@ -42,7 +51,8 @@ def ntm_numbers(
     controls += (num_layers - 1) * linear(hidden_size, gates)
     said = linear(hidden_size, interface) + linear(hidden_size + read, output_size)
     memory = memory_size * word_size + heads * memory_size + read
-    return controls + said + 2 * memory + 2 * recurrent * hidden_size
+    states = 2 if controller_init == "learned" else 1
+    return controls + said + 2 * memory + states * 2 * recurrent * hidden_size
 
 
 def dnc_numbers(
@@ -88,7 +98,7 @@ def dynamic_ntm_numbers(
     num_reads: int,
     num_writes: int,
     reading_steps: int,
-    controller: str,
+    controller: Any,
     hidden_size: int,
     no_operation: bool,
     **options: Any,
@@ -117,10 +127,16 @@ def tardis_numbers(
     address_size: int,
     hidden_size: int,
     attention_size: int,
+    scoring: str,
+    peepholes: bool,
     **options: Any,
 ) -> int:
     width, context = address_size + word_size, input_size + hidden_size
-    weights = linear(context + memory_size, attention_size) + (width + 1) * attention_size
+    if scoring == "tanh":
+        weights = linear(context + memory_size, attention_size) + (width + 1) * attention_size
+    else:
+        weights = linear(context + memory_size, memory_size) + memory_size * memory_size
+    weights += peepholes * 3 * hidden_size * hidden_size
     weights += linear(context + width, 3 * hidden_size + 2)
     weights += hidden_size * (hidden_size + width) + linear(input_size, hidden_size)
     weights += linear(hidden_size, word_size) + linear(hidden_size + width, output_size)
@@ -146,6 +162,7 @@ def rl_ntm_numbers(
     forward_only: bool,
     reach: int,
     baseline_size: int,
+    **_: Any,
 ) -> int:
     window = 2 * reach + 1
     seen = window * (symbols + memory * cell_size)
@@ -158,8 +175,9 @@ def rl_ntm_numbers(
     return weights + (controller == "direct") * linear(hidden_size, window * (1 + memory))
 
 
-def cell_numbers(*, controller: str, input_size: int, hidden_size: int) -> int:
-    if controller == "feedforward":
+def cell_numbers(*, controller: Any, input_size: int, hidden_size: int) -> int:
+    """Of a controller that is brought along, those of a plain layer: only its maker knows."""
+    if controller == "feedforward" or not isinstance(controller, str):
         return linear(input_size, hidden_size)
     return (3 if controller == "gru" else 4) * hidden_size * (input_size + hidden_size + 2)
 

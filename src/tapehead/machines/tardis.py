@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import hardsigmoid, one_hot
+from torch.nn.functional import one_hot
 
 from tapehead.checks import Count, Finite, NotNegative, Positive, Size, choice
 from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
@@ -27,6 +27,36 @@ from tapehead.ops.estimators.addresses import Chooser
 
 EMPTY = -1e4
 """Logit of a row that holds nothing yet."""
+
+SCALAR_GATES = ("hard-sigmoid", "gumbel-sigmoid")
+USAGE_NORMS = ("euclidean", "softmax")
+SCORINGS = ("tanh", "linear")
+GATE_TEMPERATURE = 0.3
+"""Of the sampled scalar gates, as in the code of one of the authors."""
+
+
+def hard_sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """min(max(x + 3, 0), 6) / 6, as `torch.nn.functional.hardsigmoid` (in single precision to the
+    bit, value and slope), and with a second derivative, zero, which that one lacks."""
+    bounded = (x + 3).clamp(0, 6)
+    # torch divides on the way there and multiplies on the way back.
+    value = bounded * (1 / 6)
+    return value + (bounded / 6 - value).detach()
+
+
+def gumbel_sigmoid(
+    x: Float[Tensor, "*shape"], temperature: float, *, sample: bool
+) -> Float[Tensor, "*shape"]:
+    """sigma((x + n) / temperature), n the difference of two Gumbel numbers, which is logistic, or 0
+    unless `sample`. The noise comes from PyTorch's global generator."""
+    if sample:
+        x = x + torch.rand_like(x).clamp(1e-6, 1 - 1e-6).logit()
+    return (x / temperature).sigmoid()
+
+
+def unit_length(usage: Float[Tensor, "batch rows"]) -> Float[Tensor, "batch rows"]:
+    """u / |u|, with 1e-6 inside the root: zero for a memory that was never read."""
+    return usage / (usage.square().sum(-1, keepdim=True) + 1e-6).sqrt()
 
 
 class TARDISState(NamedTuple):
@@ -61,7 +91,14 @@ class TARDIS(DiscreteMachine):
         word_size: numbers of content in each row.
         address_size: numbers of learned address in each row.
         hidden_size: units of the LSTM.
-        attention_size: hidden units of the network that scores a row.
+        attention_size: hidden units of the network that scores a row, where `scoring` has one.
+        scalar_gate: how much of the read and of the hidden state enters the candidate:
+            "hard-sigmoid", or "gumbel-sigmoid", which is sampled in training and sharp.
+        usage_norm: how the counts of reads are brought to one size: "euclidean" or "softmax".
+        scoring: "tanh": a network scores each row by its content and address; "linear": each row's
+            score is linear in input, hidden state, usage and the products of all rows' content with
+            the picture of the last hidden state.
+        peepholes: let the gates of the LSTM see its cell state. These four are departures.md's.
         addressing: "discrete", "soft", or "annealed" from soft to discrete.
         annealing: training batches that "annealed" takes from soft to discrete.
         soft_batches: training batches of "annealed" before that, all of them soft.
@@ -89,6 +126,10 @@ class TARDIS(DiscreteMachine):
         address_size: Size = 16,
         hidden_size: Size = 100,
         attention_size: Size = 64,
+        scalar_gate: Annotated[str, choice(SCALAR_GATES)] = "hard-sigmoid",
+        usage_norm: Annotated[str, choice(USAGE_NORMS)] = "euclidean",
+        scoring: Annotated[str, choice(SCORINGS)] = "tanh",
+        peepholes: bool = False,
         addressing: Annotated[str, choice(ADDRESSINGS)] = "discrete",
         annealing: Size = 10_000,
         soft_batches: Count = 0,
@@ -100,16 +141,26 @@ class TARDIS(DiscreteMachine):
         entropy: Finite = 0.0,
     ):
         super().__init__()
+        self.scalar_gate, self.usage_norm = scalar_gate, usage_norm
+        self.scoring, self.peepholes = scoring, peepholes
         self.input_size, self.output_size = input_size, output_size
         self.memory_size = self.rows = memory_size
         self.word_size, self.hidden_size = word_size, hidden_size
         width, context = address_size + word_size, input_size + hidden_size
-        self.attend = nn.Linear(context + memory_size, attention_size)
-        self.attend_row = nn.Linear(width, attention_size, bias=False)
-        self.attend_score = nn.Linear(attention_size, 1, bias=False)
+        if scoring == "tanh":
+            self.attend = nn.Linear(context + memory_size, attention_size)
+            self.attend_row = nn.Linear(width, attention_size, bias=False)
+            self.attend_score = nn.Linear(attention_size, 1, bias=False)
+        else:
+            self.attend = nn.Linear(context + memory_size, memory_size)
+            self.attend_match = nn.Linear(memory_size, memory_size, bias=False)
         # Forget, enter and leave gates, then the two scalar gates on hidden state and read.
         self.gates = nn.Linear(context + width, 3 * hidden_size)
         self.scalar_gates = nn.Linear(context + width, 2)
+        if peepholes:
+            # Forget and enter see the cell before the step, leave the one after it.
+            self.peep = nn.Linear(hidden_size, 2 * hidden_size, bias=False)
+            self.peep_after = nn.Linear(hidden_size, hidden_size, bias=False)
         self.from_hidden = nn.Linear(hidden_size, hidden_size, bias=False)
         self.from_input = nn.Linear(input_size, hidden_size)
         self.from_read = nn.Linear(width, hidden_size, bias=False)
@@ -180,15 +231,20 @@ class TARDIS(DiscreteMachine):
         read = torch.einsum("bn,bnw->bw", weights[:, 0], memory) * (state.filled > 0)[:, None]
 
         everything = torch.cat([known, read], -1)
-        forget, enter, leave = self.gates(everything).sigmoid().chunk(3, -1)
-        hidden_gate, read_gate = hardsigmoid(self.scalar_gates(everything)).split(1, -1)
+        forget, enter, leave = self.gates(everything).chunk(3, -1)
+        if self.peepholes:
+            seen_forget, seen_enter = self.peep(state.cell).chunk(2, -1)
+            forget, enter = forget + seen_forget, enter + seen_enter
+        hidden_gate, read_gate = self._gate(self.scalar_gates(everything)).split(1, -1)
         candidate = (
             hidden_gate * self.from_hidden(state.hidden)
             + self.from_input(x_t)
             + read_gate * self.from_read(read)
         ).tanh()
-        cell = forget * state.cell + enter * candidate
-        hidden = leave * cell.tanh()
+        cell = forget.sigmoid() * state.cell + enter.sigmoid() * candidate
+        if self.peepholes:
+            leave = leave + self.peep_after(cell)
+        hidden = leave.sigmoid() * cell.tanh()
 
         empty_left = (state.filled < self.rows)[:, None]
         next_empty = one_hot(state.filled.clamp(max=self.rows - 1), self.rows).to(weights.dtype)
@@ -216,10 +272,22 @@ class TARDIS(DiscreteMachine):
         }
         return self.output(torch.cat([hidden, read], -1)), after, inner
 
+    def _gate(self, x: Tensor) -> Tensor:
+        if self.scalar_gate == "hard-sigmoid":
+            return hard_sigmoid(x)
+        return gumbel_sigmoid(x, GATE_TEMPERATURE, sample=self.training)
+
     def _scores(self, known: Tensor, memory: Tensor, state: TARDISState) -> Tensor:
-        """pi(i) = a . tanh(W_h h + W_x x + W_m M(i) + W_u norm(u))."""
-        usage = state.usage / (state.usage.square().sum(-1, keepdim=True) + 1e-6).sqrt()
+        """pi(i) = a . tanh(W_h h + W_x x + W_m M(i) + W_u norm(u)); or linear, with C the content
+        and p the picture of h, pi = W_h h + W_x x + W_u norm(u) + W_m C p(h)."""
+        usage = unit_length(state.usage)
+        if self.usage_norm == "softmax":
+            usage = state.usage.softmax(-1)
         asked = self.attend(torch.cat([known, usage], -1))
-        scores = self.attend_score((asked[:, None] + self.attend_row(memory)).tanh())[..., 0]
+        if self.scoring == "linear":
+            match = torch.einsum("bnw,bw->bn", state.content, self.picture(state.hidden))
+            scores = asked + self.attend_match(match)
+        else:
+            scores = self.attend_score((asked[:, None] + self.attend_row(memory)).tanh())[..., 0]
         rows = torch.arange(self.rows, device=scores.device)
         return torch.where(rows < state.filled.clamp(min=1)[:, None], scores, EMPTY)

@@ -9,10 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-PROPORTIONAL_FLOOR = 1e-6
-"""Added to the number of free rows: a memory full to the last row allocates nothing, at a finite
-slope, instead of dividing zero by zero."""
-
 ALLOCATIONS = ("sort", "proportional", "softmax")
 
 Rows = Float[Tensor, "batch rows"]
@@ -60,9 +56,15 @@ def allocate_by_sort(usage: Rows) -> Rows:
 
 
 def allocate_in_proportion(usage: Rows) -> Rows:
-    """a[i] = (1 - u[i]) / (n - sum_j u[j]): every row by its share of the free space."""
+    """a[i] = (1 - u[i]) / (n - sum_j u[j]): every row by its share of the free space.
+
+    In a memory full to the last row that is 0 / 0: nothing is allocated then, and the gradient is
+    zero. The fuller a memory, the steeper the slope: up to one over the free space that is left.
+    """
     free = 1 - usage
-    return free / (free.sum(-1, keepdim=True) + PROPORTIONAL_FLOOR)
+    space = free.sum(-1, keepdim=True)
+    some = space > 0
+    return torch.where(some, free / torch.where(some, space, 1.0), 0.0)
 
 
 def allocate_by_softmax(usage: Rows, strength: Float[Tensor, ""]) -> Rows:

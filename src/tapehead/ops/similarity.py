@@ -42,9 +42,31 @@ def manhattan(key: Keys, memory: Memory) -> Scores:
     return -(key[:, :, None, :] - memory[:, None, :, :]).abs().sum(-1)
 
 
-SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+Similarity = Callable[[Tensor, Tensor], Tensor]
+MEASURE = "a function (keys, memory) -> scores"
+
+SIMILARITIES: dict[str, Similarity] = {
     "cosine": cosine,
     "dot": dot,
     "euclidean": euclidean,
     "manhattan": manhattan,
 }
+
+
+def scores(similarity: str | Similarity, key: Keys, memory: Memory) -> Scores:
+    """How alike they are by the measure of that name, or by a function of key and memory.
+
+    Raises:
+        ValueError: a function gives another shape, which would broadcast unseen.
+    """
+    if isinstance(similarity, str):
+        return SIMILARITIES[similarity](key, memory)
+    found = similarity(key, memory)
+    expected = (*key.shape[:2], memory.shape[1])
+    if not isinstance(found, Tensor) or found.shape != expected:
+        got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(
+            f"similarity must give scores of shape {expected} for keys {tuple(key.shape)} and "
+            f"memory {tuple(memory.shape)}, got {got}"
+        )
+    return found

@@ -26,6 +26,10 @@ PAPER_TRAINING: dict[str, Any] = {
     "max_sequences": 100_000,
 }
 
+# Of the DNC: neither output nor interface has biases, and what is cut is the gradient of each
+# activation of the controller, not the finished gradient.
+PAPER_MACHINE: dict[str, Any] = {"biases": False, "gradient_clip": 10.0}
+
 MACHINE: dict[str, Any] = {
     "memory_size": 128,
     "word_size": 20,
@@ -80,9 +84,10 @@ def allocation(task: str, contestant: str, setting: str) -> "tapehead.training.c
     """Ten copies one after the other, with ten rows: a feed-forward controller has nothing but the
     memory to keep vectors in."""
     small = {"memory_size": ROWS, "word_size": 20, "controller": "feedforward", "hidden_size": 100}
+    start = ntm.UNIFORM if setting == "fast" else {}
     options = {
         "dnc": MACHINE | small,
-        "ntm-feedforward": small | ntm.UNIFORM,
+        "ntm-feedforward": small | start,
         "lstm": {"hidden_size": 256, "num_layers": 3},
     }[contestant]
     machine = contestant.removesuffix("-feedforward")
@@ -115,7 +120,11 @@ def _config(
     from tapehead.training.config import TrainConfig
 
     training = PAPER_TRAINING
-    if setting == "fast":
+    if setting == "paper":
+        own = {"dnc": PAPER_MACHINE, "ntm": ntm.PAPER_MACHINE, "lstm": ntm.PAPER_LSTM}
+        options = options | own[machine]
+        training = training | ({"clip_value": None} if machine == "dnc" else {})
+    else:
         training = TRAINING[task] | {"max_sequences": sequences or SEQUENCES[task]["dnc"]}
     return TrainConfig.from_dict(
         {"task": task, "machine": machine, "machine_options": dict(options)}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tapehead.recipes import dnc
 from tapehead.recipes.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Curriculum(NamedTuple):
     and our own budget.
 
     Attributes:
-        paper: options of training and of the machine.
+        paper: options of training and of the machine; those of training go before `LESSONS`.
         accuracy: per cent right after the last lesson, by the label of our test.
         sequences: budget of the fast setting.
     """
@@ -43,7 +44,8 @@ class Curriculum(NamedTuple):
 CURRICULA = {
     "traversal": Curriculum(
         (
-            {"learning_rate": 1e-5, "batch_size": 2},
+            # A look at the lesson every 100 batches; a tenth of the batches from earlier lessons.
+            {"learning_rate": 1e-5, "batch_size": 2, "report_every": 200},
             {"hidden_size": 256, "num_layers": 3, "memory_size": 256},
         ),
         {"final lesson": 99.0, "underground": 98.8},
@@ -52,7 +54,14 @@ CURRICULA = {
     ),
     "shortest-path": Curriculum(
         (
-            {"learning_rate": 3e-6, "batch_size": 1},
+            # A look every 2,000 batches, at 50 fresh episodes; nothing of earlier lessons.
+            {
+                "learning_rate": 3e-6,
+                "batch_size": 1,
+                "curriculum": "naive",
+                "report_every": 2_000,
+                "validation_sequences": 50,
+            },
             {"hidden_size": 256, "num_layers": 2, "memory_size": 128},
         ),
         {"final lesson": 64.0, "underground": 55.3},
@@ -70,8 +79,8 @@ CURRICULA = {
     ),
 }
 
-PAPER_TRAINING: dict[str, Any] = {"optimiser": "rmsprop", "clip_value": 10.0}
-PAPER_MACHINE: dict[str, Any] = {"word_size": 50, "num_reads": 5}
+PAPER_TRAINING: dict[str, Any] = {"optimiser": "rmsprop", "clip_value": None}
+PAPER_MACHINE: dict[str, Any] = {"word_size": 50, "num_reads": 5} | dnc.PAPER_MACHINE
 
 FAST_TRAINING: dict[str, Any] = {
     "optimiser": "adam",

@@ -46,6 +46,31 @@ def test_everything_equals_the_reference(options, nan_in_new_memory):
     compare(everything(build("cpu", **options), x), everything(build("reference", **options), x))
 
 
+@pytest.mark.parametrize("left", [0.0, 2.5e-7])
+def test_a_memory_full_to_the_brim_is_shared_as_in_the_reference(left, nan_in_new_memory):
+    """Free gates shut and nothing written in the step before: usage stays what it was."""
+    found = []
+    for backend in ("cpu", "reference"):
+        machine = build(backend, allocation="proportional", rows=4)
+        with torch.no_grad():
+            at = sum(machine.spec.interface_sizes[:6])
+            machine.interface.weight[at] = 0.0
+            machine.interface.bias[at] = -1000.0
+        state = start(machine, 1)
+        usage = torch.full((1, 4), 1 - left, dtype=torch.float64, requires_grad=True)
+        writes = torch.zeros(1, 1, 4, dtype=torch.float64, requires_grad=True)
+        state = state._replace(usage=usage, write_weights=writes)
+        x = torch.ones(1, 1, 3, dtype=torch.float64)
+        y, after = machine(x, state)
+        mixture = torch.linspace(-1, 1, 16, dtype=torch.float64).view(4, 4)
+        loss = y.sum() + (after.memory[0] * mixture).sum()
+        slopes = torch.autograd.grad(loss, (usage, writes))
+        found.append((y, after.write_weights, after.memory, *slopes))
+    for ours, truth in zip(*found, strict=True):
+        assert truth.isfinite().all()
+        torch.testing.assert_close(ours, truth, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_everything_equals_the_reference_at_odd_sizes(size, nan_in_new_memory):
     batch, time, rows, word, hidden = size

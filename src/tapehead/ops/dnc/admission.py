@@ -1,6 +1,7 @@
 """The gate of the Differentiable Neural Computer: what its weights and its state must be like."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from torch import Tensor
@@ -27,11 +28,19 @@ def admit(
     """
     weights = DNCWeights._fields[: len(tensors) - len(parts)]
     check_rank("projected", projected, "batch", "time", "gates")
-    layers = size(tensors[2], 0) + 1
-    hidden = projected.shape[2] // (4 * layers if spec.controller == "lstm" else layers)
+    layers, own = size(tensors[2], 0) + 1, None
+    if callable(spec.controller):
+        # Which states it has is its own affair, and the cache must not keep it alive.
+        spec = replace(spec, controller="own", similarity="own")
+        of_layers = [tensors[len(weights) + parts.index(part)] for part in ("hidden", "cell")]
+        hidden, own = size(tensors[3], 1), tuple(tuple(part.shape[1:]) for part in of_layers)
+    else:
+        hidden = projected.shape[2] // (4 * layers if spec.controller == "lstm" else layers)
     rows = size(tensors[len(weights) + parts.index("memory")], 1)
     batch, time, _ = projected.shape
-    names, of_weights, of_state = _shapes(spec, rows, hidden, layers, len(weights), tuple(parts))
+    names, of_weights, of_state = _shapes(
+        spec, rows, hidden, layers, len(weights), tuple(parts), own
+    )
     shapes = [(batch, time, spec.interface_size), *of_weights]
     shapes += [(batch, *sizes) for sizes in of_state]
     check_alike(names, (offset, *tensors), shapes, like=projected)
@@ -42,17 +51,32 @@ Shapes = tuple[tuple[int, ...], ...]
 
 @lru_cache(maxsize=256)
 def _shapes(
-    spec: DNCSpec, rows: int, hidden: int, layers: int, count: int, parts: tuple[str, ...]
+    spec: DNCSpec,
+    rows: int,
+    hidden: int,
+    layers: int,
+    count: int,
+    parts: tuple[str, ...],
+    own: Shapes | None = None,
 ) -> tuple[tuple[str, ...], Shapes, Shapes]:
-    """Names; shapes of the first `count` weights, and of the parts of the state of one sequence."""
+    """Names; shapes of the first `count` weights, and of the parts of the state of one sequence.
+
+    Args:
+        own: shapes of hidden and cell state of a controller that was brought along, whose layers
+            are then one to all else.
+    """
     recurrent, gates = (layers, 4 * hidden) if spec.controller == "lstm" else (0, hidden)
+    width = hidden
+    if own is not None:
+        gates, width = 0, own[0][-1]
+    with_hidden, with_cell = ((recurrent, hidden), (recurrent, hidden)) if own is None else own
     reads, word, sparse = spec.num_reads, spec.word_size, spec.sparse_links
     interface, kept = spec.interface_size, min(spec.sparse_links, rows)
     norm = (interface if spec.layer_norm else 0,)
     weights = DNCWeights(
         read_weight=(layers * gates, reads * word),
-        recurrent_weight=(recurrent, gates, hidden),
-        layer_weight=(layers - 1, gates, hidden),
+        recurrent_weight=(recurrent, gates, width),
+        layer_weight=(layers - 1, gates, width),
         interface_weight=(interface, layers * hidden),
         norm_gain=norm,
         norm_bias=norm,
@@ -67,8 +91,8 @@ def _shapes(
         precedence=(rows,),
         link=(rows, kept if sparse else rows),
         link_columns=(rows, kept),
-        hidden=(recurrent, hidden),
-        cell=(recurrent, hidden),
+        hidden=with_hidden,
+        cell=with_cell,
     )
     names = [NAMES.get(name, name) for name in weights._fields[:count]]
     names += [f"state.{name}" for name in parts]

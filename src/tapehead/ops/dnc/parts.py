@@ -6,6 +6,9 @@ from typing import NamedTuple
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from tapehead.ops.ntm.parts import ControllerStep
+from tapehead.ops.similarity import Similarity
+
 
 class DNCState(NamedTuple):
     """All that a Differentiable Neural Computer carries from one step to the next, batch first.
@@ -13,7 +16,8 @@ class DNCState(NamedTuple):
     `link` is the whole matrix (batch, rows, rows), and `link_columns` has no columns. With sparse
     links of K rows `link` holds K values for each row, and `link_columns` the columns they stand
     in. `hidden` and `cell` hold one entry a layer of an LSTM controller; a feed-forward
-    controller has no memory of its own, and its two tensors have zero layers.
+    controller has no memory of its own, and its two tensors have zero layers. A recurrent
+    controller without a cell state has zero layers of that alone.
     """
 
     memory: Float[Tensor, "batch rows word"]
@@ -24,8 +28,8 @@ class DNCState(NamedTuple):
     precedence: Float[Tensor, "batch rows"]
     link: Float[Tensor, "batch rows linked"]
     link_columns: Int64[Tensor, "batch rows kept"]
-    hidden: Float[Tensor, "batch layers hidden"]
-    cell: Float[Tensor, "batch layers hidden"]
+    hidden: Float[Tensor, "batch hidden_layers hidden"]
+    cell: Float[Tensor, "batch cell_layers hidden"]
 
 
 class DNCWeights(NamedTuple):
@@ -49,6 +53,7 @@ class DNCWeights(NamedTuple):
 class DNCSpec:
     """What is fixed about a Differentiable Neural Computer besides its weights.
 
+    `controller`, `similarity`: a name, or what the caller brought along.
     `sparse_links`: links kept for each row, 0 for the whole link matrix.
     `mask_floor`: the least that a mask lets through.
     `gradient_clip`: on the way back the gradient of each controller activation is cut to plus or
@@ -57,8 +62,8 @@ class DNCSpec:
 
     num_reads: int
     word_size: int
-    controller: str = "lstm"
-    similarity: str = "cosine"
+    controller: str | ControllerStep = "lstm"
+    similarity: str | Similarity = "cosine"
     allocation: str = "sort"
     masked: bool = False
     erase_freed: bool = False

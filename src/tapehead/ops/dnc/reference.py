@@ -51,7 +51,7 @@ from tapehead.ops.links import (
 )
 from tapehead.ops.memory import add, erase, read
 from tapehead.ops.ntm.reference import lstm_cell
-from tapehead.ops.similarity import SIMILARITIES
+from tapehead.ops.similarity import Similarity, scores
 
 LAYER_NORM_EPSILON = 1e-5
 
@@ -90,17 +90,19 @@ def split_interface(interface: Float[Tensor, "batch interface"], spec: DNCSpec) 
 
 
 def look_up(
-    memory: Float[Tensor, "batch rows word"], heads: Interface, chosen: slice, similarity: str
+    memory: Float[Tensor, "batch rows word"],
+    heads: Interface,
+    chosen: slice,
+    similarity: str | Similarity,
 ) -> Weighting:
     """C(M, k, beta) for the `chosen` heads; masked, C(m M, m k, beta) (arXiv 1904.10278, eq. 4)."""
     key, strength = heads.key[:, chosen], heads.strength[:, chosen]
-    score = SIMILARITIES[similarity]
     if heads.mask is None:
-        return content_weighting(score(key, memory), strength)
+        return content_weighting(scores(similarity, key, memory), strength)
     mask = heads.mask[:, chosen]
     masked = (memory[:, None] * mask[:, :, None, :]).flatten(0, 1)
-    scores = score((key * mask).flatten(0, 1)[:, None], masked)
-    return content_weighting(scores.view(*strength.shape, -1), strength)
+    alike = scores(similarity, (key * mask).flatten(0, 1)[:, None], masked)
+    return content_weighting(alike.view(*strength.shape, -1), strength)
 
 
 def allocate(usage: Rows, weights: DNCWeights, spec: DNCSpec) -> Rows:
@@ -113,16 +115,19 @@ def allocate(usage: Rows, weights: DNCWeights, spec: DNCSpec) -> Rows:
 
 
 def controller_step(
-    projected: Float[Tensor, "batch gates"], weights: DNCWeights, state: DNCState, spec: DNCSpec
+    projected: Float[Tensor, "batch numbers"], weights: DNCWeights, state: DNCState, spec: DNCSpec
 ) -> tuple[
     Float[Tensor, "batch layers_times_hidden"],
-    Float[Tensor, "batch layers hidden"],
-    Float[Tensor, "batch layers hidden"],
+    Float[Tensor, "batch hidden_layers hidden"],
+    Float[Tensor, "batch cell_layers hidden"],
 ]:
     """[h^1; ...; h^L], and the new hidden and cell states of all layers.
 
     Every layer sees the input, the previous reads and the layer below it.
     """
+    if callable(spec.controller):
+        outputs, hidden, cell = spec.controller(projected, state.reads, state.hidden, state.cell)
+        return torch.cat(list(outputs), -1), hidden, cell
     layers = weights.layer_weight.shape[0] + 1
     bound = spec.gradient_clip
     seen = projected + linear(state.reads.flatten(1), weights.read_weight)
@@ -179,7 +184,7 @@ def follow_links(
 
 
 def dnc_step(
-    projected: Float[Tensor, "batch gates"],
+    projected: Float[Tensor, "batch numbers"],
     offset: Float[Tensor, "batch interface"],
     weights: DNCWeights,
     state: DNCState,
@@ -247,7 +252,7 @@ def traced_state(state: DNCState, spec: DNCSpec) -> dict[str, Tensor]:
 
 
 def dnc(
-    projected: Float[Tensor, "batch time gates"],
+    projected: Float[Tensor, "batch time numbers"],
     offset: Float[Tensor, "batch time interface"],
     weights: DNCWeights,
     state: DNCState,
@@ -257,7 +262,8 @@ def dnc(
     """A whole sequence: features [h_t; r_t] of every step and the state after the last.
 
     Args:
-        projected: what the input brings to every controller layer, W x_t + b, layer after layer.
+        projected: what the input brings to every controller layer, W x_t + b, layer after layer;
+            for a controller that was brought along, the input itself.
         offset: what is added to W_xi h_t: a bias, or more when something else sees the input too.
         lengths: steps of each sequence; from step `lengths[b]` on, sequence b keeps its state and
             its features are zero. None: all steps of all sequences.
@@ -267,7 +273,7 @@ def dnc(
 
 
 def dnc_trace(
-    projected: Float[Tensor, "batch time gates"],
+    projected: Float[Tensor, "batch time numbers"],
     offset: Float[Tensor, "batch time interface"],
     weights: DNCWeights,
     state: DNCState,

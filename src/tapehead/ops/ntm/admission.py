@@ -1,6 +1,7 @@
 """The gate of the Neural Turing Machine: what its weights and its state must be like."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from torch import Tensor
@@ -30,10 +31,17 @@ def admit(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor], spec: N
     of shapes that fit each other."""
     check_rank("x", x, "batch", "time", "input")
     named = NTMWeights(*weights)
-    hidden = size(named.read_weight, 0) // (4 if spec.controller == "lstm" else 1)
     outputs, layers = size(named.output_weight, 0), size(named.layer_weight, 0) + 1
     batch, _, inputs = x.shape
-    shapes, after = _shapes(spec, inputs, outputs, size(state[0], 1), hidden, layers)
+    if callable(spec.controller):
+        # Which states it has is its own affair, and the cache must not keep it alive.
+        hidden = size(named.interface_weight, 1)
+        spec = replace(spec, controller="own", similarity="own")
+        own = (size(state[4], 1), size(state[5], 1))
+    else:
+        hidden = size(named.read_weight, 0) // (4 if spec.controller == "lstm" else 1)
+        own = None
+    shapes, after = _shapes(spec, inputs, outputs, size(state[0], 1), hidden, layers, own)
     check_alike(
         _NAMES, (*weights, *state), [*shapes, *((batch, *sizes) for sizes in after)], like=x
     )
@@ -44,10 +52,23 @@ Shapes = tuple[tuple[int, ...], ...]
 
 @lru_cache(maxsize=256)
 def _shapes(
-    spec: NTMSpec, inputs: int, outputs: int, rows: int, hidden: int, layers: int
+    spec: NTMSpec,
+    inputs: int,
+    outputs: int,
+    rows: int,
+    hidden: int,
+    layers: int,
+    own: tuple[int, int] | None = None,
 ) -> tuple[Shapes, Shapes]:
-    """Of every weight, and of every part of the state of one sequence."""
+    """Of every weight, and of every part of the state of one sequence.
+
+    Args:
+        own: layers with a hidden state and with a cell, of a controller that was brought along.
+    """
     recurrent, gates = (layers, 4 * hidden) if spec.controller == "lstm" else (0, hidden)
+    if own is not None:
+        gates = 0
+    with_hidden, with_cell = (recurrent, recurrent) if own is None else own
     reads, writes, word = spec.num_reads, spec.num_writes, spec.word_size
     interface = sum(spec.interface_sizes)
     weights = NTMWeights(
@@ -67,7 +88,7 @@ def _shapes(
         read_weights=(reads, rows),
         write_weights=(writes, rows),
         reads=(reads, word),
-        hidden=(recurrent, hidden),
-        cell=(recurrent, hidden),
+        hidden=(with_hidden, hidden),
+        cell=(with_cell, hidden),
     )
     return tuple(weights), tuple(state)

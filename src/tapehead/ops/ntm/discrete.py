@@ -16,7 +16,7 @@ from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.memory import add, erase, read
 from tapehead.ops.ntm.parts import HeadParameters, NTMSpec, NTMState, NTMWeights
 from tapehead.ops.ntm.reference import controller_step, head_parameters
-from tapehead.ops.similarity import SIMILARITIES
+from tapehead.ops.similarity import Similarity, scores
 
 FLOOR = 1e-6
 """Added to each weight before its logarithm. A head that stood on one row and shifts by one gives
@@ -25,7 +25,7 @@ it bounds the slope of the logarithm."""
 
 
 def ntm_choices(
-    projected: Float[Tensor, "batch time gates"],
+    projected: Float[Tensor, "batch time numbers"],
     weights: NTMWeights,
     state: NTMState,
     spec: NTMSpec,
@@ -105,12 +105,12 @@ def address_logits(
     previous: Float[Tensor, "batch heads rows"],
     chosen: slice,
     heads: HeadParameters,
-    similarity: str,
+    similarity: str | Similarity,
 ) -> tuple[Float[Tensor, "batch heads rows"], Float[Tensor, "batch heads rows"]]:
     """Figure 2 of the paper for the `chosen` heads, up to the softmax that ends the sharpening:
     gamma log(w~ + floor), and the content weightings."""
-    scores = SIMILARITIES[similarity](heads.key[:, chosen], memory)
-    content = content_weighting(scores, heads.strength[:, chosen])
+    alike = scores(similarity, heads.key[:, chosen], memory)
+    content = content_weighting(alike, heads.strength[:, chosen])
     gated = interpolate(content, previous, heads.gate[:, chosen])
     shifted = circular_shift(gated, heads.shift[:, chosen])
     return heads.sharpening[:, chosen, None] * (shifted + FLOOR).log(), content

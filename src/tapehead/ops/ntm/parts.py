@@ -1,30 +1,39 @@
 """What the Neural Turing Machine is made of: its state, weights, what is fixed, head parameters."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
+from tapehead.ops.similarity import Similarity
+
+ControllerStep = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Sequence[Tensor], Tensor, Tensor]]
+"""A controller of the caller's own, one step: input (batch, input), reads (batch, reads, word),
+hidden and cell (batch, layers, hidden) -> what each layer gives (batch, hidden), hidden, cell."""
+
 
 class NTMState(NamedTuple):
     """All that a Neural Turing Machine carries from one step to the next, batch first.
 
     `hidden` and `cell` hold one entry a layer of an LSTM controller; a feed-forward controller
-    has no memory of its own, and its two tensors have zero layers.
+    has no memory of its own, and its two tensors have zero layers. A recurrent controller without
+    a cell state has zero layers of that alone.
     """
 
     memory: Float[Tensor, "batch rows word"]
     read_weights: Float[Tensor, "batch reads rows"]
     write_weights: Float[Tensor, "batch writes rows"]
     reads: Float[Tensor, "batch reads word"]
-    hidden: Float[Tensor, "batch layers hidden"]
-    cell: Float[Tensor, "batch layers hidden"]
+    hidden: Float[Tensor, "batch hidden_layers hidden"]
+    cell: Float[Tensor, "batch cell_layers hidden"]
 
 
 class NTMWeights(NamedTuple):
     """All weights. `gates` is 4 hidden (order: input, forget, cell, output) for an LSTM controller
-    and hidden for a feed-forward one; `features` is hidden and what the reads hold.
+    and hidden for a feed-forward one; `features` is hidden and what the reads hold. Weights of the
+    controller are empty where the caller brought one along, which has its own.
     """
 
     input_weight: Float[Tensor, "gates input"]
@@ -46,14 +55,15 @@ class NTMSpec:
     `read_first`: read heads act on M_{t-1}, before this step's write, not on M_t as in eq. 2.
     `gradient_clip`: on the way back, each number of the gradient that a step hands on to the state
     it began with is cut to plus or minus this (section 4.6); 0 cuts nothing.
+    `controller`, `similarity`: a name, or what the caller brought along.
     """
 
     num_reads: int
     num_writes: int
     word_size: int
     shift_range: int
-    controller: str
-    similarity: str
+    controller: str | ControllerStep
+    similarity: str | Similarity
     read_first: bool
     gradient_clip: float = 0.0
 

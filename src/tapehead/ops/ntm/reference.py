@@ -25,7 +25,7 @@ from tapehead.ops.addressing import circular_shift, content_weighting, interpola
 from tapehead.ops.memory import add, erase, read
 from tapehead.ops.ntm.admission import admit
 from tapehead.ops.ntm.parts import HeadParameters, NTMSpec, NTMState, NTMWeights
-from tapehead.ops.similarity import SIMILARITIES
+from tapehead.ops.similarity import Similarity, scores
 
 
 def head_parameters(interface: Float[Tensor, "batch interface"], spec: NTMSpec) -> HeadParameters:
@@ -51,11 +51,11 @@ def address(
     previous: Float[Tensor, "batch heads rows"],
     chosen: slice,
     heads: HeadParameters,
-    similarity: str,
+    similarity: str | Similarity,
 ) -> tuple[Float[Tensor, "batch heads rows"], Float[Tensor, "batch heads rows"]]:
     """Figure 2 of the paper, for the `chosen` heads: their weightings and content weightings."""
-    scores = SIMILARITIES[similarity](heads.key[:, chosen], memory)
-    content = content_weighting(scores, heads.strength[:, chosen])
+    alike = scores(similarity, heads.key[:, chosen], memory)
+    content = content_weighting(alike, heads.strength[:, chosen])
     gated = interpolate(content, previous, heads.gate[:, chosen])
     shifted = circular_shift(gated, heads.shift[:, chosen])
     return sharpen(shifted, heads.sharpening[:, chosen]), content
@@ -70,17 +70,30 @@ def lstm_cell(
     return leave.sigmoid() * cell.tanh(), cell
 
 
+def project(
+    x: Float[Tensor, "batch time input"], weights: NTMWeights, spec: NTMSpec
+) -> Float[Tensor, "batch time numbers"]:
+    """What the input brings to the first layer's gates; for a controller of the caller's own, the
+    input itself."""
+    if callable(spec.controller):
+        return x
+    return linear(x, weights.input_weight, weights.input_bias)
+
+
 def controller_step(
-    projected: Float[Tensor, "batch gates"], weights: NTMWeights, state: NTMState, spec: NTMSpec
+    projected: Float[Tensor, "batch numbers"], weights: NTMWeights, state: NTMState, spec: NTMSpec
 ) -> tuple[
     Float[Tensor, "batch hidden"],
-    Float[Tensor, "batch layers hidden"],
-    Float[Tensor, "batch layers hidden"],
+    Float[Tensor, "batch hidden_layers hidden"],
+    Float[Tensor, "batch cell_layers hidden"],
 ]:
     """The controller's output, and its new hidden and cell states of all layers.
 
     The first layer sees the input and the previous reads, each further one the layer below.
     """
+    if callable(spec.controller):
+        outputs, hidden, cell = spec.controller(projected, state.reads, state.hidden, state.cell)
+        return outputs[-1], hidden, cell
     below = projected + linear(state.reads.flatten(1), weights.read_weight)
     hiddens, cells = [], []
     for layer in range(weights.layer_weight.shape[0] + 1):
@@ -107,7 +120,7 @@ def _cut(part: Tensor, bound: float) -> Tensor:
 
 
 def ntm_step(
-    projected: Float[Tensor, "batch gates"], weights: NTMWeights, state: NTMState, spec: NTMSpec
+    projected: Float[Tensor, "batch numbers"], weights: NTMWeights, state: NTMState, spec: NTMSpec
 ) -> tuple[Float[Tensor, "batch features"], NTMState, dict[str, Tensor]]:
     """One step: features [h; r], the new state, and every inner tensor by name."""
     if spec.gradient_clip:
@@ -176,7 +189,7 @@ def ntm_trace(
 
 def _unroll(x, weights, state, spec, lengths, *, keep):
     admit(x, weights, state, spec)
-    projected = linear(x, weights.input_weight, weights.input_bias)
+    projected = project(x, weights, spec)
     features, history = [], []
     for time in range(x.shape[1]):
         feature, after, inner = ntm_step(projected[:, time], weights, state, spec)

@@ -5,7 +5,6 @@
 there, and so are memory and links.
 """
 
-from tapehead.ops.allocation import PROPORTIONAL_FLOOR
 from tapehead.ops.dnc.cpu.content import look_up
 from tapehead.ops.dnc.cpu.links import follow_links, link_rows, precede
 from tapehead.ops.dnc.cpu.order import sort_rows
@@ -22,9 +21,11 @@ from tapehead.ops.numba_kit.simd import (
     fma,
     lanes,
     larger,
+    less,
     load,
     max_lanes,
     pointer_like,
+    select,
     store,
     store_one,
     sum_lanes,
@@ -78,6 +79,13 @@ def use_rows(a, record, before):
 
 
 @part
+def share(kind, space):
+    """One over the free space, and zero when there is none, as in the reference."""
+    zero = fill(kind, 0)
+    return select(less(zero, space), 1 / select(less(zero, space), space, fill(kind, 1)), zero)
+
+
+@part
 def allocate(a, record, order_before, order):
     """The allocation weighting of this step's usage."""
     width, rows = lanes(record), a.rows
@@ -97,7 +105,7 @@ def allocate(a, record, order_before, order):
             free = first(1 - load(usage + n), rows - n, zero)
             store(allocation + n, free)
             total = total + free
-        scale = 1 / (sum_lanes(total) + PROPORTIONAL_FLOOR)
+        scale = share(record, sum_lanes(total))
         for n in range(0, a.rows_pad, width):
             store(allocation + n, load(allocation + n) * scale)
     else:

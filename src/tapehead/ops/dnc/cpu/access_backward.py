@@ -6,8 +6,7 @@ leaves with those before it; `d_world`, of memory and link, likewise. `d_record`
 record and gathers the gradients of the interface's pieces.
 """
 
-from tapehead.ops.allocation import PROPORTIONAL_FLOOR
-from tapehead.ops.dnc.cpu.access import PROPORTIONAL, SORT
+from tapehead.ops.dnc.cpu.access import PROPORTIONAL, SORT, share
 from tapehead.ops.dnc.cpu.carry import d_usage_of, d_write_of
 from tapehead.ops.dnc.cpu.content import look_up_backward, softmax_backward
 from tapehead.ops.dnc.cpu.links import links_backward, precede_backward
@@ -180,7 +179,7 @@ def allocate_backward(a, record, order, d_allocation, d_usage, products, d_stren
         for n in range(0, rows_pad, width):
             free = free + first(1 - load(usage + n), rows - n, zero)
             along = fma(load(d_allocation + n), load(allocation + n), along)
-        scale, along = 1 / (sum_lanes(free) + PROPORTIONAL_FLOOR), sum_lanes(along)
+        scale, along = share(record, sum_lanes(free)), sum_lanes(along)
         for n in range(0, rows_pad, width):
             change = first((along - load(d_allocation + n)) * scale, rows - n, zero)
             store(d_usage + n, load(d_usage + n) + change)

@@ -24,6 +24,9 @@ def obstacle(x: Tensor, spec: NTMSpec) -> str | None:
         return f"its tensors are on {x.device.type}"
     if x.dtype not in (torch.float32, torch.float64):
         return f"it computes in float32 or float64, not {x.dtype}"
+    for part in ("controller", "similarity"):
+        if callable(getattr(spec, part)):
+            return f"it does not know a {part} brought along"
     return None
 
 
