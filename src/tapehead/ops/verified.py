@@ -24,6 +24,8 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 _PLAIN = (bool, int, float, str, type(None))
+_CHECKS = ("checks", "gate", "admission")
+"""Modules that refuse what cannot be computed, and change no number."""
 _code_of = attrgetter("__code__")
 
 
@@ -167,8 +169,7 @@ def _visit_members(name: str, value: Any, found: dict[str, _Place]) -> None:
     elif isinstance(value, type) and _ours(value):
         members = vars(value)  # a new view each time
         for key, member in members.items():
-            function = _bare(member)
-            if function is not None and _tree(function) is not None:
+            if not key.startswith("__") and _bare(member) is not None:
                 _visit(f"{name}.{key}", members, key, found)
 
 
@@ -176,6 +177,8 @@ def _counts(value: Any) -> bool:
     """Whether a global name may change what a function computes."""
     if isinstance(value, dict):
         return all(isinstance(key, str) for key in value)
+    if str(getattr(value, "__module__", "")).split(".")[-1] in _CHECKS and _ours(value):
+        return False
     return _is_constant(value) or callable(value)
 
 
