@@ -18,7 +18,24 @@ from tapehead.ops.verified import Verified
 
 BACKENDS = ("auto", "reference", "cpu", "cuda")
 
+TRANSFORMED = 'torch.func and forward-mode derivatives cannot see into it; use backend="reference"'
+
 _log = logging.getLogger("tapehead")
+
+
+def _no_transform() -> None:
+    return None
+
+
+# Private names of PyTorch: where a version has them no more, its own error says what is wrong.
+_functorch = getattr(torch._C, "_functorch", None)
+_transform = getattr(_functorch, "peek_interpreter_stack", _no_transform)
+
+
+def under_transform() -> bool:
+    """Whether a transform of `torch.func` (or a batched gradient), or forward-mode differentiation
+    is at work: neither can look into a kernel."""
+    return _transform() is not None or getattr(torch.autograd.forward_ad, "_current_level", -1) >= 0
 
 
 class Choice(NamedTuple):
@@ -83,6 +100,8 @@ def kernel_obstacle(module: str, verified: Verified, tensor: torch.Tensor, spec:
         module: its name; it has `obstacle(tensor, spec)` and `prepare(direction, dtype)`.
         verified: the functions that the kernels were checked against.
     """
+    if under_transform():
+        return TRANSFORMED
     kernels = _module(module)
     if isinstance(kernels, Fault):
         return kernels

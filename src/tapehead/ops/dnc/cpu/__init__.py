@@ -2,13 +2,13 @@
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from tapehead.ops.dnc.cpu import calls, registered
-from tapehead.ops.dnc.cpu.layout import STATE
+from tapehead.ops.dnc.cpu import calls, registered, second_order
+from tapehead.ops.dnc.cpu.layout import STATE, WEIGHTS
 from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights
-from tapehead.ops.dnc.reference import dnc_trace, oneplus
+from tapehead.ops.dnc.reference import dnc_trace
 from tapehead.ops.gate import asks_for_gradients
+from tapehead.ops.second_order import needed
 
 __all__ = ["dnc", "dnc_trace", "obstacle", "prepare"]
 
@@ -48,17 +48,17 @@ def dnc(
         checkpoint_every: memory and links are kept every so many steps, and computed again in
             between. None: a number that keeps time and space low.
     """
-    strength = oneplus(weights.allocation_strength)
+    strength, *known = weights.allocation_strength, *weights[: len(WEIGHTS)]
     parts = [getattr(state, name) for name in STATE]
     if torch.compiler.is_compiling():
         features, *last = registered.dnc(
-            projected, offset, lengths, strength, weights, parts, spec, checkpoint_every
+            projected, offset, lengths, strength, known, parts, spec, checkpoint_every
         )
-    elif not asks_for_gradients(projected, offset, strength, *weights[:4], *parts):
-        features, last = calls.infer(projected, offset, lengths, strength, weights[:4], parts, spec)
+    elif not asks_for_gradients(projected, offset, strength, *known, *parts):
+        features, last = calls.infer(projected, offset, lengths, strength, known, parts, spec)
     else:
         features, *last = _DNC.apply(
-            spec, checkpoint_every, projected, offset, lengths, strength, *weights[:4], *parts
+            spec, checkpoint_every, lengths, projected, offset, strength, *known, *parts
         )
     after = dict(zip(STATE, last, strict=True))
     return features, DNCState(link_columns=state.link_columns, **after)
@@ -68,26 +68,30 @@ class _DNC(torch.autograd.Function):
     """The quick way in: the operators in `registered` take the dispatcher's time on top."""
 
     @staticmethod
-    def forward(ctx, spec, every, projected, offset, lengths, strength, *tensors):
-        weights, state = tensors[:4], tensors[4:]
+    def forward(ctx, spec, every, lengths, projected, offset, strength, *tensors):
+        weights, state = tensors[: len(WEIGHTS)], tensors[len(WEIGHTS) :]
         run = calls.forward(projected, offset, lengths, strength, weights, state, spec, every)
         # All that `backward` reads: a checkpoint must be able to let it go, and a caller who
         # changes some of it in between must be told.
-        ctx.save_for_backward(strength, *tensors, run.features, run.tape, run.order, run.lengths)
-        ctx.plan = run.plan
+        kept = (run.features, run.tape, run.order, run.lengths)
+        ctx.save_for_backward(*kept, projected, offset, strength, *tensors)
+        ctx.spec, ctx.plan = spec, run.plan
         ctx.set_materialize_grads(False)
         return run.features, *run.last
 
     @staticmethod
-    @once_differentiable
-    # The decorator's type forgets that ctx has a name.
-    # pyrefly: ignore[bad-override]
     def backward(ctx, *grad_outputs):
-        d_features, *d_last = grad_outputs
-        strength, *rest, features, tape, order, lengths = ctx.saved_tensors
+        features, tape, order, lengths, *inputs = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[3:]
+        if needed(grad_outputs):
+            found = second_order.gradients(ctx.spec, lengths, inputs, wanted, grad_outputs)
+            return None, None, None, *found
         run = calls.Run(features, [], tape, order, lengths, ctx.plan)
-        wanted = ctx.needs_input_grad[10:]
+        d_features, *d_last = grad_outputs
+        strength, *rest = inputs[2:]
+        weights, state = rest[: len(WEIGHTS)], rest[len(WEIGHTS) :]
+        state_wanted = wanted[3 + len(WEIGHTS) :]
         d_projected, d_offset, d_strength, d_weights, d_state = calls.backward(
-            run, strength, rest[:4], rest[4:], d_features, d_last, wanted
+            run, strength, weights, state, d_features, d_last, state_wanted
         )
-        return None, None, d_projected, d_offset, None, d_strength, *d_weights, *d_state
+        return None, None, None, d_projected, d_offset, d_strength, *d_weights, *d_state

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from tapehead.ops.dnc.admission import admit
 from tapehead.ops.dnc.cpu.layout import PACK, RUN, STATE, WEIGHTS, Arguments, Layout, layout
+from tapehead.ops.dnc.cpu.sizes import ALLOCATION_CODES
 from tapehead.ops.dnc.parts import DNCSpec
+from tapehead.ops.dnc.reference import oneplus
 from tapehead.ops.gate import (
     TOO_LARGE,
     address,
@@ -59,7 +61,7 @@ def forward(
     """See `dnc`; the state without `link_columns`.
 
     Args:
-        strength: of the softmax allocation, after oneplus.
+        strength: of the softmax allocation, before oneplus.
         clean: leave no number of tape and order undefined, not even in their gaps.
     """
     given = _admitted(projected, offset, lengths, strength, weights, state, spec)
@@ -128,6 +130,8 @@ def _admitted(projected, offset, lengths, strength, weights, state, spec) -> _Gi
     weights = [dense(tensor) for tensor in weights]
     state = [dense(tensor) for tensor in state]
     lengths = own_lengths(lengths, projected)
+    if spec.allocation == "softmax":
+        strength = oneplus(strength)
     return _Given(projected, offset, lengths, dense(strength), weights, state)
 
 
@@ -188,8 +192,10 @@ def backward(
     _point(arguments, "", WEIGHTS, weights)
     _point(arguments, "d_last_", STATE, d_last)
     _point(arguments, "d_", STATE, d_state)
+    softmax = sizes["allocation"] == ALLOCATION_CODES["softmax"]
+    raised = dense(oneplus(strength) if softmax else strength)
     names = ["strength", "lengths", "tape", "order", "features"]
-    _point(arguments, "", names, [strength, run.lengths, run.tape, run.order, features])
+    _point(arguments, "", names, [raised, run.lengths, run.tape, run.order, features])
     bound = features.new_full((1,), plan.gradient_clip) if plan.gradient_clip else None
     _point(arguments, "", ["bound"], [bound])
     names = ["features", "projected", "offset", "strength"]
@@ -198,7 +204,11 @@ def backward(
     # A backward pass inside `torch.autocast` must not be rounded on the way.
     with torch.autocast("cpu", enabled=False):
         d_weights = _weight_gradients(d_projected, d_offset, features, weights, state)
-    return d_projected, d_offset, d_strength.sum(), d_weights, d_state
+    d_strength = d_strength.sum()
+    if softmax:
+        # The slope of oneplus, as autograd has it.
+        d_strength = torch.ops.aten.softplus_backward(d_strength, strength, 1, 20)
+    return d_projected, d_offset, d_strength, d_weights, d_state
 
 
 def plan_for(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tapehead.ops.dnc.cpu import calls
+from tapehead.ops.dnc.cpu import calls, second_order
 from tapehead.ops.dnc.cpu.layout import STATE
 from tapehead.ops.dnc.cpu.sizes import machine_sizes, tape_size
 from tapehead.ops.dnc.parts import DNCSpec, DNCWeights
@@ -151,6 +151,13 @@ def _setup_context(ctx, inputs, output):
 
 
 def _through(ctx, *gradients):
+    if torch.is_grad_enabled():
+        _, _, _, projected, offset, lengths, *rest = ctx.saved_tensors
+        wanted = [*ctx.needs_input_grad[:2], *ctx.needs_input_grad[_FIRST : _FIRST + len(_TENSORS)]]
+        d_projected, d_offset, *d_rest = second_order.gradients(
+            _spec(*ctx.options[:-1]), lengths, [projected, offset, *rest], wanted, gradients[:-2]
+        )
+        return d_projected, d_offset, None, *d_rest, *[None] * len(ctx.options)
     d_projected, d_offset, *d_rest = torch.ops.tapehead.dnc_backward(
         *gradients[:-2], *ctx.saved_tensors, *ctx.options
     )

@@ -6,12 +6,12 @@ way back stands in ops/ntm/README.md, the arrangement of numbers in `layout`.
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from tapehead.ops.gate import asks_for_gradients
-from tapehead.ops.ntm.cpu import calls, registered
+from tapehead.ops.ntm.cpu import calls, registered, second_order
 from tapehead.ops.ntm.cpu.tracing import unpack
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
+from tapehead.ops.second_order import needed
 
 __all__ = ["ntm", "ntm_trace", "obstacle", "prepare"]
 
@@ -85,26 +85,26 @@ class _NTM(torch.autograd.Function):
         weights, state = tensors[:_WEIGHTS], tensors[_WEIGHTS:]
         y, last, run = calls.forward(x, weights, state, spec, lengths, every)
         # All that `backward` reads: a checkpoint must be able to let it go, and a caller who
-        # changes a weight in between must be told.
-        ctx.save_for_backward(*weights, run.tape, run.lengths)
-        ctx.plan = run.plan
+        # changes some of it in between must be told.
+        ctx.save_for_backward(run.tape, run.lengths, x, *tensors)
+        ctx.spec, ctx.plan = spec, run.plan
         ctx.set_materialize_grads(False)
         return y, *last
 
     @staticmethod
-    @once_differentiable
-    # The decorator's type forgets that ctx has a name.
-    # pyrefly: ignore[bad-override]
     def backward(ctx, *grad_outputs):
-        _, _, _, x_wanted, *wanted = ctx.needs_input_grad
+        tape, lengths, *inputs = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[3:]
+        if needed(grad_outputs):
+            found = second_order.gradients(ctx.spec, lengths, inputs, wanted, grad_outputs)
+            return None, None, None, *found
         d_y, *d_last = grad_outputs
-        *weights, tape, lengths = ctx.saved_tensors
         d_x, d_weights, d_state = calls.backward(
             calls.Run(tape, lengths, ctx.plan),
-            weights,
+            inputs[1 : 1 + _WEIGHTS],
             d_y,
             d_last,
-            x_wanted=x_wanted,
-            state_wanted=wanted[_WEIGHTS:],
+            x_wanted=wanted[0],
+            state_wanted=wanted[1 + _WEIGHTS :],
         )
         return None, None, None, d_x, *d_weights, *d_state

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tapehead.ops.ntm.cpu import calls
+from tapehead.ops.ntm.cpu import calls, second_order
 from tapehead.ops.ntm.cpu.layout import default_every
 from tapehead.ops.ntm.cpu.sizes import tape_size
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
@@ -125,6 +125,13 @@ def _setup_context(ctx, inputs, output):
 
 def _through(ctx, *gradients):
     tape, *tensors = ctx.saved_tensors
+    if torch.is_grad_enabled():
+        x, lengths, *rest = tensors
+        wanted = [ctx.needs_input_grad[0], *ctx.needs_input_grad[2 : 2 + _TENSORS]]
+        d_x, *d_rest = second_order.gradients(
+            _spec(*ctx.options[:-1]), lengths, [x, *rest], wanted, gradients[:-1]
+        )
+        return d_x, None, *d_rest, *[None] * len(ctx.options)
     d_x, *d_rest = torch.ops.tapehead.ntm_backward(*gradients[:-1], tape, *tensors, *ctx.options)
     return d_x, None, *d_rest, *[None] * len(ctx.options)
 
