@@ -6,6 +6,7 @@ from equal generators, and `dataclasses.replace` makes the same task at another 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,12 +14,17 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from tapehead.checks import check_fields, whole
+from tapehead.room import check_room
+
 from tapehead.tasks.answers import Answer
 from tapehead.tasks.batch import Batch
 from tapehead.tasks.metrics import Metric, PassMark
 
 # A logit this far from zero is certain: its cross-entropy is exactly 0 in single precision.
 CERTAIN_LOGIT = 200.0
+SURELY_FITS = 10**8
+"""Numbers of a batch for which nobody need look how much memory there is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,9 @@ class Task(ABC):
     interactive: ClassVar[bool] = False
     """Whether what a machine is told depends on what it says; such a task has a `run` of its own,
     and its batches as drawn show one way that it may go."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     @abstractmethod
@@ -92,16 +101,35 @@ class Task(ABC):
 
         Sizes of inputs and outputs are the same at every level.
         """
-        check_integer(self.name, "level", level, minimum=1, maximum=self.max_difficulty)
-        return self._at_level(level)
+        return self._at_level(whole(1, self.max_difficulty)("level", level))
 
     def _at_level(self, level: int) -> "Task":
         return self
 
     def batch(self, generator: torch.Generator, batch_size: int) -> Batch:
         """Draw `batch_size` sequences, on the generator's device and from its state alone."""
-        check_integer(self.name, "batch_size", batch_size, minimum=1)
+        batch_size = whole(1)("batch_size", batch_size)
+        if self.numbers(batch_size) > SURELY_FITS:
+            check_room(
+                self.numbers,
+                {"batch_size": batch_size, **vars(self)},
+                what=f"the {self.title.lower()} sequences",
+                device=generator.device,
+            )
         return self._sample(generator, batch_size)
+
+    @property
+    def max_steps(self) -> int:
+        """Steps of the longest sequence, or fewer if that is not known; memory is reckoned by
+        it."""
+        return 1
+
+    def numbers(self, batch_size: int, **options: Any) -> int:
+        """How many numbers the inputs and targets of a batch take at most, with these options in
+        place of its own."""
+        task = copy(self)
+        vars(task).update(options)
+        return batch_size * task.max_steps * (task.input_size + task.output_size)
 
     def run(
         self,
@@ -182,20 +210,3 @@ def take_steps(
     last = sequences.shape[1] - 1
     index = steps.clamp(0, last).unsqueeze(-1).expand(-1, -1, sequences.shape[2])
     return sequences.gather(1, index) * valid.unsqueeze(-1)
-
-
-def check_integer(
-    task: str, option: str, value: object, *, minimum: int, maximum: int | None = None
-) -> None:
-    """Raise ValueError, naming option, value and what is allowed, unless `value` is in range."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if whole and minimum <= value and (maximum is None or value <= maximum):
-        return
-    allowed = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-    raise ValueError(f"{task}: {option} = {value!r}; allowed: an integer {allowed}")
-
-
-def check_flag(task: str, option: str, value: object) -> None:
-    """Raise ValueError, naming option, value and what is allowed, unless `value` is a bool."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{task}: {option} = {value!r}; allowed: true or false")

@@ -126,7 +126,15 @@ def at_address(kind: types.Record):
     return view
 
 
-_PYTHON_ONLY = {"__init__.py", "calls.py", "registered.py", "tracing.py", "native.py", "cache.py"}
+_PYTHON_ONLY = {
+    "__init__.py",
+    "cache.py",
+    "calls.py",
+    "native.py",
+    "registered.py",
+    "second_order.py",
+    "tracing.py",
+}
 
 
 def kernel_files(*folders: Path) -> list[Path]:
