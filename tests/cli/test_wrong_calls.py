@@ -64,11 +64,11 @@ NAMES = ", ".join(TASKS)
         ),
         (
             ["train", "copy", "--min-length", "30"],
-            "copy: max_length = 20; allowed: ",
+            "max_length must be a whole number of at least 30, got 20",
         ),
         (
             ["train", "copy", "--learning-rate", "-1"],
-            "tapehead train: learning_rate must be a number above 0, got -1.0",
+            "tapehead train: learning_rate must be a finite number above 0, got -1.0",
         ),
         (
             ["train", "copy", "--resume"],

@@ -27,5 +27,5 @@ def test_published_starts_and_optima():
 
 
 def test_impossible_target():
-    with pytest.raises(ValueError, match=r"target = 1\.5; allowed: from 0 to 1"):
+    with pytest.raises(ValueError, match=r"target must be a finite number from 0 to 1, got 1\.5"):
         BernoulliToy(target=1.5)

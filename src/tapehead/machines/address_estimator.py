@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from tapehead.checks import Finite, Positive, Size, choice, whole
 from tapehead.machines.options import Configured, configured
 from tapehead.machines.sizes import estimator_numbers
-from tapehead.ops.estimators import CATEGORICAL, UNBIASED, addresses, gumbel, leave_one_out
+from tapehead.ops.estimators import (
+    CATEGORICAL,
+    UNBIASED,
+    addresses,
+    check_shape,
+    gumbel,
+    leave_one_out,
+)
 from tapehead.ops.estimators.addresses import Chooser
 
 ESTIMATORS = tuple(UNBIASED)
@@ -119,7 +126,7 @@ class AddressEstimator(Configured):
             offset = x.new_zeros(*x.shape[:2], self.choices, self.rows, requires_grad=True)
 
         def cost(y: Tensor) -> Tensor:
-            return torch.cat([costs(part) for part in y.chunk(self.samples)])
+            return torch.cat([checked_costs(costs, part) for part in y.chunk(self.samples)])
 
         noise = self.noise(x, generator)
         sampled = run(x, lengths, self.chooser(noise), offset)
@@ -197,7 +204,8 @@ class AddressEstimator(Configured):
         parameters.
         """
         context = sampled.context.detach()[:, :, None].expand(-1, -1, self.choices, -1)
-        which = torch.eye(self.choices).to(context).expand(*context.shape[:2], -1, -1)
+        which = torch.eye(self.choices, dtype=context.dtype, device=context.device)
+        which = which.expand(*context.shape[:2], -1, -1)
         with torch.enable_grad():
             leaf = sampled.logits.detach().requires_grad_()
             both = []
@@ -208,6 +216,15 @@ class AddressEstimator(Configured):
             free, given = both
             (path,) = torch.autograd.grad((free - given).sum(), leaf, create_graph=True)
         return path - given * addresses.scores(leaf.detach(), choices, active)
+
+
+def checked_costs(
+    costs: Callable[[Tensor], Tensor], y: Float[Tensor, "batch time output"]
+) -> Float[Tensor, "batch time"]:
+    """The cost of each step; a ValueError or TypeError if there is not one number for each."""
+    value = costs(y)
+    check_shape("costs", value, y.shape[:2], "one number for each sequence and step")
+    return value
 
 
 def _network(inputs: int, hidden: int) -> nn.Sequential:

@@ -8,7 +8,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tapehead.machines.address_estimator import ESTIMATORS, AddressEstimate, AddressEstimator
+from tapehead.machines.address_estimator import (
+    ESTIMATORS,
+    AddressEstimate,
+    AddressEstimator,
+    checked_costs,
+)
 from tapehead.machines.machine import Machine, Trace
 from tapehead.ops.estimators import addresses
 from tapehead.ops.estimators.addresses import Chooser
@@ -251,19 +256,20 @@ class DiscreteMachine(Machine):
     ) -> tuple[Tensor, Tensor]:
         if not self.soft_entropy_cost:
             y, _ = self.run_soft(x, start, lengths)
-            return costs(y).sum(1).mean(), y.detach()
+            return checked_costs(costs, y).sum(1).mean(), y.detach()
         run = self.run(x, start, addresses.soft, lengths=lengths)
         active = addresses.active_steps(x, lengths)
         spread = addresses.entropies(run.logits, active).sum(1).mean()
         # Not from the start: which rows to use must be found out first.
         risen = min(1.0, self.batches_seen.item() / max(1, self.soft_batches))
-        loss = costs(run.y).sum(1).mean() + self.soft_entropy_cost * risen * spread
+        loss = checked_costs(costs, run.y).sum(1).mean() + self.soft_entropy_cost * risen * spread
         return loss, run.y.detach()
 
     def _soft_now(self, generator: torch.Generator | None = None) -> bool:
         if self.addressing != "annealed" or not self.training:
             return self.addressing == "soft"
-        return torch.rand((), generator=generator).item() < self._softness()
+        device = "cpu" if generator is None else generator.device
+        return torch.rand((), generator=generator, device=device).item() < self._softness()
 
     def _softness(self) -> float:
         """The chance that a batch of an annealed machine is soft."""

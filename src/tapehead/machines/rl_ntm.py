@@ -150,7 +150,9 @@ class RLNTM(Configured):
             raise ValueError("limits must leave a step for every symbol asked")
         steps = int(limits.max())
         new = self.say.weight.new_zeros
-        one_hot = torch.eye(max(self.symbols, *self.choice_sizes)).to(self.say.weight)
+        weight = self.say.weight
+        kinds = max(self.symbols, *self.choice_sizes)
+        one_hot = torch.eye(kinds, dtype=weight.dtype, device=weight.device)
         in_view = one_hot[self._in_view(tape, around), : self.symbols].flatten(2)
         head = torch.zeros(batch, dtype=torch.int64, device=tape.device)
         middle = steps + self.reach
@@ -263,7 +265,7 @@ class RLNTM(Configured):
             log_p = each.log_softmax(-1)
             chosen = log_p.gather(-1, picked[..., part, None])[..., 0]
             log_probs = log_probs + torch.where(free, chosen, 0.0)
-            entropies = entropies + torch.where(free, -(log_p.exp() * log_p).sum(-1), 0.0)
+            entropies = entropies + torch.where(free, CATEGORICAL.entropy(each), 0.0)
         return log_probs, entropies
 
     def _passed_on(self, seen: Tensor, hidden: Tensor) -> Tensor:

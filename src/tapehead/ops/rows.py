@@ -96,7 +96,7 @@ class _Write(torch.autograd.Function):
     @staticmethod
     def forward(ctx, token, word, memory, row):
         ctx.memory, ctx.row = memory, row
-        memory.values[torch.arange(len(row)), row] = word
+        memory.values[torch.arange(len(row), device=row.device), row] = word
         return token.clone()
 
     @staticmethod
@@ -104,7 +104,8 @@ class _Write(torch.autograd.Function):
     # The decorator's type forgets that ctx has a name.
     # pyrefly: ignore[bad-override]
     def backward(ctx, token):
-        slope, at = ctx.memory.slope(), (torch.arange(len(ctx.row)), ctx.row)
+        rows = torch.arange(len(ctx.row), device=ctx.row.device)
+        slope, at = ctx.memory.slope(), (rows, ctx.row)
         word = slope[at].clone()
         # What stood there before had no part in what came after.
         slope[at] = 0.0

@@ -194,5 +194,8 @@ def _estimator(
             draw, toy.cost, temperature=config.temperature
         )
     if name == "reinforce-baseline":
-        return lambda draw, baseline: estimators.reinforce(draw, toy.cost, baseline)
+        # One baseline for each seed, of many samples.
+        return lambda draw, baseline: estimators.reinforce(
+            draw, toy.cost, lambda costs: baseline.expand_as(costs)
+        )
     return lambda draw, baseline: estimators.reinforce(draw, toy.cost)

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from tapehead.checks import choice
 from tapehead.tasks.associative_recall import AssociativeRecall
 from tapehead.tasks.chained_copy import ChainedCopy
 from tapehead.tasks.copy import Copy
@@ -33,8 +34,7 @@ def make_task(name: str, **options: object) -> Task:
     Raises ValueError for an unknown task (listing the known ones) or an impossible value, and
     TypeError for an option that the task does not have (listing those it has).
     """
-    if name not in TASKS:
-        raise ValueError(f"task = {name!r}; allowed: {', '.join(TASKS)}")
+    choice(TASKS)("task", name)
     known = [field.name for field in fields(TASKS[name])]
     for option in options:
         if option not in known:

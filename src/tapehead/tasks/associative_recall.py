@@ -1,12 +1,13 @@
 """The associative-recall task: shown one item of a list again, say the item that followed it."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from tapehead.checks import Size, whole
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.tasks.task import (
@@ -14,8 +15,6 @@ from tapehead.tasks.task import (
     Task,
     bit_names,
     certain_logits,
-    check_flag,
-    check_integer,
     random_bits,
     random_integers,
     take_steps,
@@ -42,18 +41,15 @@ class AssociativeRecall(Task):
     title: ClassVar[str] = "Associative recall"
     source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.3"
 
-    num_bits: int = 6
-    item_length: int = 3
-    min_items: int = 2
-    max_items: int = 6
+    num_bits: Size = 6
+    item_length: Size = 3
+    min_items: Annotated[int, whole(2)] = 2
+    max_items: Size = 6
     mixed_lengths: bool = True
 
     def __post_init__(self) -> None:
-        check_integer(self.name, "num_bits", self.num_bits, minimum=1)
-        check_integer(self.name, "item_length", self.item_length, minimum=1)
-        check_integer(self.name, "min_items", self.min_items, minimum=2)
-        check_integer(self.name, "max_items", self.max_items, minimum=self.min_items)
-        check_flag(self.name, "mixed_lengths", self.mixed_lengths)
+        super().__post_init__()
+        whole(self.min_items)("max_items", self.max_items)
 
     @property
     def input_size(self) -> int:
@@ -66,6 +62,10 @@ class AssociativeRecall(Task):
     @property
     def answer(self) -> Answer:
         return Bits(bit_names(self.num_bits))
+
+    @property
+    def max_steps(self) -> int:
+        return (self.item_length + 1) * self.max_items + 2 * self.item_length + 2
 
     @property
     def pass_mark(self) -> PassMark:

@@ -4,10 +4,13 @@ It has no sequences, so it is not a `Task` of batches: its answer is a number, k
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from tapehead.checks import check_fields, number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +22,10 @@ class BernoulliToy:
     gradient against the noise of its estimates.
     """
 
-    target: float = 0.499
+    target: Annotated[float, number(0.0, most=1.0)] = 0.499
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.target <= 1.0:
-            raise ValueError(f"bernoulli: target = {self.target!r}; allowed: from 0 to 1")
+        check_fields(self)
 
     def cost(self, choice: Float[Tensor, "*batch variables"]) -> Float[Tensor, "*batch"]:
         """(b - t)^2, averaged over the variables; `choice` may be relaxed."""
@@ -47,4 +49,4 @@ class BernoulliToy:
     @property
     def start(self) -> float:
         """The expected cost of a fair coin, where every run begins."""
-        return float(self.expected_cost(torch.zeros(1, dtype=torch.float64)))
+        return float(self.expected_cost(torch.zeros(1, dtype=torch.float64, device="cpu")))

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tapehead.checks import Size, whole
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.tasks.task import (
@@ -14,8 +15,6 @@ from tapehead.tasks.task import (
     Task,
     bit_names,
     certain_logits,
-    check_flag,
-    check_integer,
     random_bits,
     random_integers,
     take_steps,
@@ -41,18 +40,15 @@ class ChainedCopy(Task):
     title: ClassVar[str] = "Chained copy"
     source: ClassVar[str] = "Graves, Wayne et al. (2016), Extended Data Figure 1"
 
-    num_bits: int = 8
-    length: int = 5
-    min_copies: int = 1
-    max_copies: int = 10
+    num_bits: Size = 8
+    length: Size = 5
+    min_copies: Size = 1
+    max_copies: Size = 10
     mixed_lengths: bool = True
 
     def __post_init__(self) -> None:
-        check_integer(self.name, "num_bits", self.num_bits, minimum=1)
-        check_integer(self.name, "length", self.length, minimum=1)
-        check_integer(self.name, "min_copies", self.min_copies, minimum=1)
-        check_integer(self.name, "max_copies", self.max_copies, minimum=self.min_copies)
-        check_flag(self.name, "mixed_lengths", self.mixed_lengths)
+        super().__post_init__()
+        whole(self.min_copies)("max_copies", self.max_copies)
 
     @property
     def input_size(self) -> int:
@@ -65,6 +61,10 @@ class ChainedCopy(Task):
     @property
     def answer(self) -> Answer:
         return Bits(bit_names(self.num_bits))
+
+    @property
+    def max_steps(self) -> int:
+        return self.max_copies * (2 * self.length + 1)
 
     @property
     def pass_mark(self) -> PassMark:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tapehead.checks import Size, whole
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.tasks.task import (
@@ -14,8 +15,6 @@ from tapehead.tasks.task import (
     Task,
     bit_names,
     certain_logits,
-    check_flag,
-    check_integer,
     random_bits,
     random_integers,
     take_steps,
@@ -37,16 +36,14 @@ class Copy(Task):
     title: ClassVar[str] = "Copy"
     source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.1"
 
-    num_bits: int = 8
-    min_length: int = 1
-    max_length: int = 20
+    num_bits: Size = 8
+    min_length: Size = 1
+    max_length: Size = 20
     mixed_lengths: bool = True
 
     def __post_init__(self) -> None:
-        check_integer(self.name, "num_bits", self.num_bits, minimum=1)
-        check_integer(self.name, "min_length", self.min_length, minimum=1)
-        check_integer(self.name, "max_length", self.max_length, minimum=self.min_length)
-        check_flag(self.name, "mixed_lengths", self.mixed_lengths)
+        super().__post_init__()
+        whole(self.min_length)("max_length", self.max_length)
 
     @property
     def input_size(self) -> int:
@@ -59,6 +56,10 @@ class Copy(Task):
     @property
     def answer(self) -> Answer:
         return Bits(bit_names(self.num_bits))
+
+    @property
+    def max_steps(self) -> int:
+        return 2 * self.max_length + 1
 
     @property
     def pass_mark(self) -> PassMark:

@@ -1,16 +1,17 @@
 """The dynamic n-grams task: predict the bits of a source whose statistics are new each time."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from tapehead.checks import Size, whole
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BITS, REGRET, Metric, PassMark
-from tapehead.tasks.task import Batch, Task, check_integer
+from tapehead.tasks.task import Batch, Task, random_uniform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +30,12 @@ class NGrams(Task):
     title: ClassVar[str] = "Dynamic n-grams"
     source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.4"
 
-    context_length: int = 5
-    sequence_length: int = 200
+    context_length: Annotated[int, whole(1, 16)] = 5
+    sequence_length: Size = 200
 
     def __post_init__(self) -> None:
-        check_integer(self.name, "context_length", self.context_length, minimum=1, maximum=16)
-        least = self.context_length + 1
-        check_integer(self.name, "sequence_length", self.sequence_length, minimum=least)
+        super().__post_init__()
+        whole(self.context_length + 1)("sequence_length", self.sequence_length)
 
     @property
     def input_size(self) -> int:
@@ -54,9 +54,18 @@ class NGrams(Task):
         return (*super().metrics, REGRET)
 
     @property
+    def max_steps(self) -> int:
+        return self.sequence_length - 1
+
+    @property
     def pass_mark(self) -> PassMark:
         """Within 1 bit of the optimum, where the paper's machines end (figure 13)."""
         return PassMark(REGRET, 1.0)
+
+    def numbers(self, batch_size: int, **options: Any) -> int:
+        # A chance of each context for each step is drawn beforehand.
+        contexts = 2 ** options.get("context_length", self.context_length)
+        return super().numbers(batch_size, **options) * contexts
 
     def test_settings(self) -> dict[str, Task]:
         return {str(self.sequence_length): self}
@@ -66,16 +75,13 @@ class NGrams(Task):
         contexts = 2**self.context_length
         predicted = self.sequence_length - self.context_length
 
-        def uniform(*shape: int) -> Tensor:
-            return torch.rand(shape, generator=generator, device=device)
-
         # Beta(1/2, 1/2) is the arcsine law: the square of the sine of a uniform angle.
-        tables = torch.sin(uniform(batch_size, contexts) * (torch.pi / 2)) ** 2
+        tables = torch.sin(random_uniform(generator, batch_size, contexts) * (torch.pi / 2)) ** 2
         start = torch.randint(contexts, (batch_size, 1), generator=generator, device=device)
 
         # Where each context would lead at each step: all randomness at once, so that the walk
         # through time is nothing but one look-up per step.
-        ones = uniform(predicted, batch_size, 1) < tables
+        ones = random_uniform(generator, predicted, batch_size, 1) < tables
         shifted = (2 * torch.arange(contexts, device=device)) % contexts
         successors = (shifted + ones).unbind()
         walk = torch.empty(predicted + 1, batch_size, 1, dtype=torch.int64, device=device)

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tapehead.checks import Size, whole
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BITS, PassMark
-from tapehead.tasks.task import Batch, Task, bit_names, certain_logits, check_integer, random_bits
+from tapehead.tasks.task import Batch, Task, bit_names, certain_logits, random_bits, random_uniform
 
 # Where the paper's machines end, in bits per sequence of 16 answers of 8 bits (figure 18).
 PAPER_BITS = 20.0
@@ -32,16 +33,13 @@ class PrioritySort(Task):
     title: ClassVar[str] = "Priority sort"
     source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.5"
 
-    num_bits: int = 8
-    num_vectors: int = 20
-    num_answers: int = 16
+    num_bits: Size = 8
+    num_vectors: Size = 20
+    num_answers: Size = 16
 
     def __post_init__(self) -> None:
-        check_integer(self.name, "num_bits", self.num_bits, minimum=1)
-        check_integer(self.name, "num_vectors", self.num_vectors, minimum=1)
-        check_integer(
-            self.name, "num_answers", self.num_answers, minimum=1, maximum=self.num_vectors
-        )
+        super().__post_init__()
+        whole(1, self.num_vectors)("num_answers", self.num_answers)
 
     @property
     def input_size(self) -> int:
@@ -54,6 +52,10 @@ class PrioritySort(Task):
     @property
     def answer(self) -> Answer:
         return Bits(bit_names(self.num_bits))
+
+    @property
+    def max_steps(self) -> int:
+        return self.num_vectors + self.num_answers
 
     @property
     def pass_mark(self) -> PassMark:
@@ -75,7 +77,7 @@ class PrioritySort(Task):
         steps = shown + self.num_answers
         device = generator.device
         vectors = random_bits(generator, batch_size, shown, self.num_bits)
-        priorities = 2 * torch.rand(batch_size, shown, generator=generator, device=device) - 1
+        priorities = 2 * random_uniform(generator, batch_size, shown) - 1
 
         inputs = vectors.new_zeros(batch_size, steps, self.input_size)
         inputs[:, :shown, : self.num_bits] = vectors

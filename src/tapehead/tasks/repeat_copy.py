@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tapehead.checks import Size, whole
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.tasks.task import (
@@ -14,8 +15,6 @@ from tapehead.tasks.task import (
     Task,
     bit_names,
     certain_logits,
-    check_flag,
-    check_integer,
     random_bits,
     random_integers,
     take_steps,
@@ -44,25 +43,21 @@ class RepeatCopy(Task):
     title: ClassVar[str] = "Repeat copy"
     source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.2"
 
-    num_bits: int = 8
-    min_length: int = 1
-    max_length: int = 10
-    min_repeats: int = 1
-    max_repeats: int = 10
-    trained_min_repeats: int | None = None
-    trained_max_repeats: int | None = None
+    num_bits: Size = 8
+    min_length: Size = 1
+    max_length: Size = 10
+    min_repeats: Size = 1
+    max_repeats: Size = 10
+    trained_min_repeats: Size | None = None
+    trained_max_repeats: Size | None = None
     mixed_lengths: bool = True
 
     def __post_init__(self) -> None:
-        check_integer(self.name, "num_bits", self.num_bits, minimum=1)
-        check_integer(self.name, "min_length", self.min_length, minimum=1)
-        check_integer(self.name, "max_length", self.max_length, minimum=self.min_length)
-        check_integer(self.name, "min_repeats", self.min_repeats, minimum=1)
-        check_integer(self.name, "max_repeats", self.max_repeats, minimum=self.min_repeats)
+        super().__post_init__()
+        whole(self.min_length)("max_length", self.max_length)
+        whole(self.min_repeats)("max_repeats", self.max_repeats)
         least, most = self.trained_range
-        check_integer(self.name, "trained_min_repeats", least, minimum=1)
-        check_integer(self.name, "trained_max_repeats", most, minimum=least)
-        check_flag(self.name, "mixed_lengths", self.mixed_lengths)
+        whole(least)("trained_max_repeats", most)
 
     @property
     def input_size(self) -> int:
@@ -75,6 +70,10 @@ class RepeatCopy(Task):
     @property
     def answer(self) -> Answer:
         return Bits([*bit_names(self.num_bits), "end"])
+
+    @property
+    def max_steps(self) -> int:
+        return self.max_length * (self.max_repeats + 1) + 3
 
     @property
     def pass_mark(self) -> PassMark:
@@ -146,7 +145,7 @@ class RepeatCopy(Task):
         ending = since_number == spoken + 1
 
         mean, deviation = self.normalisation
-        number = ((repeats - mean) / deviation).unsqueeze(-1)
+        number = ((repeats.float() - mean) / deviation).unsqueeze(-1)
         inputs = vectors.new_zeros(batch_size, len(steps), self.input_size)
         shown = (since_number[:, 1 : longest + 1] < 0).unsqueeze(-1)
         torch.mul(vectors, shown, out=inputs[:, 1 : longest + 1, : self.num_bits])

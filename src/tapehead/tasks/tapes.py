@@ -6,13 +6,13 @@ so these are no `Task`s of `(batch, time)` inputs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from tapehead.tasks.task import check_integer
+from tapehead.checks import Count, Size, check_fields, choice
 
 BLANK = 0
 """What is on the tape outside the data, and what ends every answer."""
@@ -85,17 +85,13 @@ class TapeTask:
     slack: steps beyond those that a good program needs, as many again as symbols not counted.
     """
 
-    kind: str = "copy"
-    num_symbols: int = 30
-    max_complexity: int = 10
-    slack: int = 5
+    kind: Annotated[str, choice(KINDS)] = "copy"
+    num_symbols: Size = 30
+    max_complexity: Size = 10
+    slack: Count = 5
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"tape task: kind = {self.kind!r}; allowed: {', '.join(KINDS)}")
-        for option in ("num_symbols", "max_complexity"):
-            check_integer("tape task", option, getattr(self, option), minimum=1)
-        check_integer("tape task", "slack", self.slack, minimum=0)
+        check_fields(self)
 
     @property
     def symbols(self) -> int:
@@ -118,8 +114,8 @@ class TapeTask:
                 f"{int(complexities.min())} to {int(complexities.max())}"
             )
         shape = (len(complexities), int(complexities.max()))
-        data = torch.randint(4, self.symbols, shape, generator=generator).tolist()
-        repeats = torch.randint(2, 4, shape[:1], generator=generator).tolist()
+        data = torch.randint(4, self.symbols, shape, generator=generator, device="cpu").tolist()
+        repeats = torch.randint(2, 4, shape[:1], generator=generator, device="cpu").tolist()
         kind = KINDS[self.kind]
         tapes, answers, limits = [], [], []
         for row, count, repeat in zip(data, complexities.tolist(), repeats, strict=True):
@@ -127,11 +123,11 @@ class TapeTask:
             answers.append([*kind.answer(row[:count], repeat), BLANK])
             limits.append(kind.needed(count, repeat) + count + self.slack)
         targets = _padded(answers)
-        lengths = torch.tensor([len(answer) for answer in answers])
-        asked = torch.arange(targets.shape[1]) < lengths[:, None]
-        return TapeBatch(_padded(tapes), targets, asked, torch.tensor(limits))
+        lengths = torch.tensor([len(answer) for answer in answers], device="cpu")
+        asked = torch.arange(targets.shape[1], device="cpu") < lengths[:, None]
+        return TapeBatch(_padded(tapes), targets, asked, torch.tensor(limits, device="cpu"))
 
 
 def _padded(rows: list[list[int]]) -> Tensor:
     longest = max(map(len, rows))
-    return torch.tensor([row + [BLANK] * (longest - len(row)) for row in rows])
+    return torch.tensor([row + [BLANK] * (longest - len(row)) for row in rows], device="cpu")

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from tapehead.checks import check_fields, whole
 from tapehead.room import check_room
-
 from tapehead.tasks.answers import Answer
 from tapehead.tasks.batch import Batch
 from tapehead.tasks.metrics import Metric, PassMark
@@ -199,6 +198,11 @@ def random_bits(generator: torch.Generator, *shape: int) -> Float[Tensor, "*shap
     return torch.randint(
         0, 2, shape, generator=generator, device=generator.device, dtype=torch.float32
     )
+
+
+def random_uniform(generator: torch.Generator, *shape: int) -> Float[Tensor, "*shape"]:
+    """Uniform numbers in [0, 1) of single precision, whatever the default is."""
+    return torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float32)
 
 
 def take_steps(

@@ -20,9 +20,11 @@ from tapehead.ops.numba_kit.maths import sqrt
 from tapehead.ops.numba_kit.native import Kernel, at_address, compile_kernel, record
 from tapehead.ops.numba_kit.simd import (
     broadcast,
+    fill,
     float32_at,
     float64_at,
     lanes,
+    larger,
     load_first,
     pointer_like,
     store_first,
@@ -106,7 +108,7 @@ def graves(a, weights, numbers):
         square = load_first(squares + i, left) * decay + gradient * gradient * rest
         mean = load_first(means + i, left)
         mean = mean + (gradient - mean) * rest
-        root = sqrt(square - mean * mean + epsilon)
+        root = sqrt(larger(fill(weights, 0), square - mean * mean) + epsilon)
         velocity = load_first(velocities + i, left) * momentum - gradient / root * rate
         store_first(squares + i, square, left)
         store_first(means + i, mean, left)

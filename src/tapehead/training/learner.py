@@ -136,7 +136,7 @@ class _Watch:
     def __init__(self, flat: FlatParameters):
         self._flat = flat
         on_gpu = flat.gradient.is_cuda
-        self._finite = torch.empty((), dtype=torch.bool, pin_memory=on_gpu)
+        self._finite = torch.empty((), dtype=torch.bool, device="cpu", pin_memory=on_gpu)
         self._arrived = torch.cuda.Event() if on_gpu else None
         self._step: tuple[int, Step, Tensor] | None = None
 

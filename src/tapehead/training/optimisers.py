@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tapehead.checks import NotNegative, Positive, Share, checked
 from tapehead.ops.backends import choose, kernel_fault
 from tapehead.ops.verified import Verified
 from tapehead.training.config import TrainConfig
@@ -87,14 +88,15 @@ class RMSprop(_Optimiser):
         fused: one pass over memory on the CPU, see `fused.py`; equal to rounding.
     """
 
+    @checked
     def __init__(
         self,
         params: Iterable[nn.Parameter],
-        lr: float,
+        lr: NotNegative,
         *,
-        momentum: float = 0.9,
-        decay: float = 0.95,
-        epsilon: float = 1e-8,
+        momentum: Share = 0.9,
+        decay: Share = 0.95,
+        epsilon: Positive = 1e-8,
         fused: bool = False,
     ):
         settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
@@ -128,14 +130,15 @@ class GravesRMSprop(_Optimiser):
         fused: one pass over memory on the CPU, see `fused.py`; equal to rounding.
     """
 
+    @checked
     def __init__(
         self,
         params: Iterable[nn.Parameter],
-        lr: float,
+        lr: NotNegative,
         *,
-        momentum: float = 0.9,
-        decay: float = 0.95,
-        epsilon: float = 1e-4,
+        momentum: Share = 0.9,
+        decay: Share = 0.95,
+        epsilon: Positive = 1e-4,
         fused: bool = False,
     ):
         settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
@@ -153,8 +156,10 @@ class GravesRMSprop(_Optimiser):
         decay = group["decay"]
         square = state["square"].mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
         mean = state["mean"].lerp_(gradient, 1 - decay)
-        # n - g^2 is a variance: rounding alone can take it below zero, never below -epsilon.
-        root = torch.addcmul(square, mean, mean, value=-1).add_(group["epsilon"]).sqrt_()
+        # n - g^2 is a variance; rounding alone takes it below zero, by more than epsilon where
+        # gradients are large and steady.
+        variance = torch.addcmul(square, mean, mean, value=-1).clamp_(min=0.0)
+        root = variance.add_(group["epsilon"]).sqrt_()
         velocity = state["velocity"].mul_(group["momentum"])
         parameter.add_(velocity.addcdiv_(gradient, root, value=-group["lr"]))
 
@@ -170,14 +175,15 @@ class Adam(_Optimiser):
         epsilon: added to the root.
     """
 
+    @checked
     def __init__(
         self,
         params: Iterable[nn.Parameter],
-        lr: float,
+        lr: NotNegative,
         *,
-        momentum: float = 0.9,
-        decay: float = 0.999,
-        epsilon: float = 1e-8,
+        momentum: Share = 0.9,
+        decay: Share = 0.999,
+        epsilon: Positive = 1e-8,
     ):
         settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
         super().__init__(params, settings)

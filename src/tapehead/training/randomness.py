@@ -50,10 +50,12 @@ def capture_globals(device: torch.device) -> dict[str, Tensor]:
     states = {
         "torch": torch.get_rng_state(),
         "numpy": torch.from_numpy(np.append(keys.astype(np.int64), [position, has_gauss])),
-        "python": torch.tensor(integers, dtype=torch.int64),
+        "python": torch.tensor(integers, dtype=torch.int64, device="cpu"),
         # The spare normal deviates of NumPy and Python, and whether Python has one.
         "spares": torch.tensor(
-            [gauss, python_gauss or 0.0, python_gauss is not None], dtype=torch.float64
+            [gauss, python_gauss or 0.0, python_gauss is not None],
+            dtype=torch.float64,
+            device="cpu",
         ),
     }
     if device.type == "cuda":

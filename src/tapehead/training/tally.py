@@ -63,5 +63,5 @@ class Tally:
 def _vector(values: list[Any]) -> Tensor:
     """Of tensors or of numbers, never mixed."""
     if not isinstance(values[0], Tensor):
-        return torch.tensor(values, dtype=torch.float64)
+        return torch.tensor(values, dtype=torch.float64, device="cpu")
     return torch.cat([value.reshape(-1) for value in values]).double()

@@ -12,6 +12,7 @@ from tapehead.ops.estimators.draws import (
 from tapehead.ops.estimators.single import (
     UNBIASED,
     Estimate,
+    check_shape,
     leave_one_out,
     moving_average,
     rebar,
@@ -31,6 +32,7 @@ __all__ = [
     "Draw",
     "Estimate",
     "Family",
+    "check_shape",
     "gumbel",
     "leave_one_out",
     "moving_average",

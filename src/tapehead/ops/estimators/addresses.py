@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from tapehead.ops.estimators.draws import CATEGORICAL
+from tapehead.ops.estimators.draws import CATEGORICAL, surprise
 
 Chooser = Callable[[Tensor, int, int], Tensor]
 """(logits (batch, k, rows), time, first) -> weightings of choices first .. first + k of a step."""
@@ -74,7 +74,9 @@ def conditional_noise(
     logits: Addresses, choices: Addresses, generator: torch.Generator | None = None
 ) -> Addresses:
     """Gumbel noise drawn again, given what was chosen with it; differentiable in the logits."""
-    return CATEGORICAL.conditional(logits, choices, generator) - logits
+    impossible = logits == -torch.inf
+    drawn = CATEGORICAL.conditional(logits, choices, generator)
+    return (drawn - logits).masked_fill(impossible, 0.0)
 
 
 def active_steps(
@@ -94,8 +96,7 @@ def log_probs(logits: Addresses, choices: Addresses, active: Bool[Tensor, "batch
 
 def entropies(logits: Addresses, active: Bool[Tensor, "batch time"]) -> PerStep:
     """Summed entropy of the choices of each step, in nats, 0 at steps that are not `active`."""
-    log_p = logits.log_softmax(-1)
-    return torch.where(active, -(log_p.exp() * log_p).sum((-1, -2)), 0.0)
+    return torch.where(active, surprise(logits.log_softmax(-1)).sum((-1, -2)), 0.0)
 
 
 def scores(logits: Addresses, choices: Addresses, active: Bool[Tensor, "batch time"]) -> Addresses:

@@ -13,6 +13,9 @@ Source: Tucker et al., "REBAR", arXiv 1703.07370, section 3 and appendix C; Grat
 | choice | b | 0 or 1, as logits | one-hot, as logits |
 | relaxed | z | as logits | as logits |
 | conditional | z~ | as logits | as logits |
+
+A logit of minus infinity is a value that never comes, and neither its probability nor its gradient
+is NaN. Categories that are all impossible have no distribution: all that is asked of them is NaN.
 """
 
 from abc import ABC, abstractmethod
@@ -25,6 +28,8 @@ from torch.nn.functional import logsigmoid, one_hot, softplus
 
 TINY = 1e-20
 """The least uniform number used: its double logarithm is finite in float32."""
+HALVES = (torch.float16, torch.bfloat16)
+"""Too coarse for noise, which is drawn in float32 and rounded."""
 
 
 class Draw(NamedTuple):
@@ -48,6 +53,9 @@ class Family(ABC):
     def uniform(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The uniform numbers that all noise is made of."""
         return uniform(like, generator)
+
+    event_dims: int
+    """Axes of the logits that belong to one entry of the batch."""
 
     @abstractmethod
     def noise(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -75,6 +83,10 @@ class Family(ABC):
     def log_prob(self, logits: Tensor, choice: Tensor) -> Tensor:
         """log p(b) of each variable."""
 
+    @abstractmethod
+    def entropy(self, logits: Tensor) -> Tensor:
+        """Of each variable, in nats."""
+
     def score(self, logits: Tensor, choice: Tensor) -> Tensor:
         """The gradient of log p(b) with respect to the logits: b - E[b] in both families."""
         return choice - self.mean(logits)
@@ -91,8 +103,10 @@ class Family(ABC):
 class Bernoulli(Family):
     """Independent 0/1 variables: P(b = 1) = sigmoid(logit)."""
 
+    event_dims = 1
+
     def noise(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return self.uniform(like, generator).logit()
+        return self.uniform(like, generator).logit().to(like.dtype)
 
     def harden(self, z: Tensor) -> Tensor:
         return (z > 0).to(z.dtype)
@@ -105,7 +119,7 @@ class Bernoulli(Family):
         noise = self.uniform(logits, generator).logit()
         above = softplus(noise + softplus(logits))
         below = -softplus(noise + softplus(-logits))
-        return torch.where(choice > 0.5, above, below)
+        return torch.where(choice > 0.5, above, below).to(logits.dtype)
 
     def relax(self, z: Tensor, temperature: Tensor | float) -> Tensor:
         return (z / temperature).sigmoid()
@@ -116,12 +130,17 @@ class Bernoulli(Family):
     def log_prob(self, logits: Tensor, choice: Tensor) -> Tensor:
         return torch.where(choice > 0.5, logsigmoid(logits), logsigmoid(-logits))
 
+    def entropy(self, logits: Tensor) -> Tensor:
+        return surprise(logsigmoid(logits)) + surprise(logsigmoid(-logits))
+
 
 class Categorical(Family):
     """Independent one-of-K variables, one-hot over the last axis: P(b = k) = softmax(logits)_k."""
 
+    event_dims = 2
+
     def noise(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return self.uniform(like, generator).log().neg().log().neg()
+        return self.uniform(like, generator).log().neg().log().neg().to(like.dtype)
 
     def harden(self, z: Tensor) -> Tensor:
         return one_hot(z.argmax(-1), z.shape[-1]).to(z.dtype)
@@ -129,7 +148,9 @@ class Categorical(Family):
     def conditional(
         self, logits: Tensor, choice: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        log_probs = logits.log_softmax(-1)
+        # What cannot be chosen is minus infinity at the end; until then it must not meet another.
+        impossible = logits == -torch.inf
+        log_probs = logits.log_softmax(-1).masked_fill(impossible, 0.0)
         # E_k = -log v_k are exponential; the least of E_k / p_k wins, and it is exponential of
         # rate 1 whichever it is. The others are what is left of theirs beyond the winner's.
         log_exponential = self.uniform(logits, generator).log().neg().log()
@@ -137,7 +158,8 @@ class Categorical(Family):
         others = torch.logaddexp(log_exponential - log_probs, winner)
         conditional = -torch.where(choice > 0.5, winner, others)
         # z = logits + noise, not log p + noise: add the normaliser that log_softmax took away.
-        return conditional + logits.logsumexp(-1, keepdim=True)
+        conditional = conditional + logits.logsumexp(-1, keepdim=True)
+        return conditional.masked_fill(impossible, -torch.inf).to(logits.dtype)
 
     def relax(self, z: Tensor, temperature: Tensor | float) -> Tensor:
         return (z / temperature).softmax(-1)
@@ -146,18 +168,31 @@ class Categorical(Family):
         return logits.softmax(-1)
 
     def log_prob(self, logits: Tensor, choice: Tensor) -> Tensor:
-        return (logits.log_softmax(-1) * choice).sum(-1)
+        log_probs = logits.log_softmax(-1)
+        # What was not chosen, and could not be, would be zero times minus infinity.
+        no_part = (choice == 0) & (log_probs == -torch.inf)
+        return (log_probs.masked_fill(no_part, 0.0) * choice).sum(-1)
+
+    def entropy(self, logits: Tensor) -> Tensor:
+        return surprise(logits.log_softmax(-1)).sum(-1)
 
 
 BERNOULLI, CATEGORICAL = Bernoulli(), Categorical()
 
 
 def uniform(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Uniform noise strictly inside (0, 1), of the shape, type and device of `like`."""
-    noise = torch.rand(like.shape, dtype=like.dtype, device=like.device, generator=generator)
-    return noise.clamp(TINY, 1 - torch.finfo(like.dtype).eps)
+    """Uniform noise strictly inside (0, 1), of the shape and device of `like`, and of its type but
+    for the halves: there float32."""
+    dtype = torch.float32 if like.dtype in HALVES else like.dtype
+    noise = torch.rand(like.shape, dtype=dtype, device=like.device, generator=generator)
+    return noise.clamp(TINY, 1 - torch.finfo(dtype).eps)
 
 
 def gumbel(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Standard Gumbel noise, of the shape, type and device of `like`."""
-    return uniform(like, generator).log().neg().log().neg()
+    return uniform(like, generator).log().neg().log().neg().to(like.dtype)
+
+
+def surprise(log_probs: Tensor) -> Tensor:
+    """-p log p of each value: 0 for one that never comes, with a slope of 0."""
+    return -(log_probs.exp() * log_probs.masked_fill(log_probs == -torch.inf, 0.0))

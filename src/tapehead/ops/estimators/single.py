@@ -13,13 +13,14 @@ cost maps a tensor of the logits' shape to one number for each entry of *batch.
 | straight_through_gumbel | no | Jang et al. 2017, arXiv 1611.01144, section 2.2 |
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tapehead.checks import number
 from tapehead.ops.estimators.draws import Draw
 
 Cost = Callable[[Tensor], Tensor]
@@ -53,15 +54,23 @@ def reinforce(
 ) -> Estimate:
     """(f(b) - baseline) d/dtheta log p(b).
 
+    Raises:
+        ValueError, TypeError: cost or baseline has another shape than one number for each entry of
+            the batch; so in all estimators.
+
     Args:
         baseline: anything that does not depend on this entry's own choice, or a function of all
             costs that gives such a thing (`leave_one_out`). No gradient flows through it.
     """
-    value = cost(draw.choice)
+    value = _value(draw, cost)
     if callable(baseline):
         baseline = baseline(value.detach())
-    elif isinstance(baseline, Tensor):
+    if isinstance(baseline, Tensor):
         baseline = baseline.detach()
+        if baseline.dim():
+            check_shape("baseline", baseline, value.shape, "one number, or one for each cost")
+    else:
+        baseline = _NUMBER("baseline", baseline)
     return _estimate(draw, value, _each(value.detach() - baseline, draw) * _score(draw))
 
 
@@ -74,6 +83,11 @@ def rebar(
         temperature: of the relaxation, positive; one number, or one for each variable.
         scale: eta, one number, or one for each entry of the batch.
     """
+
+    if isinstance(scale, Tensor) and scale.dim():
+        wanted = "one number, or one for each entry of the batch"
+        check_shape("scale", scale, _entries(draw), wanted)
+    _check_temperature(draw, temperature)
 
     def control(z: Tensor) -> Tensor:
         return scale * cost(draw.family.relax(z, temperature))
@@ -88,9 +102,11 @@ def relax(draw: Draw, cost: Cost, control: Cost) -> Estimate:
         control: c, any differentiable function of z; its parameters are trained by
             `train_control`.
     """
-    value = cost(draw.choice)
+    value = _value(draw, cost)
     with torch.enable_grad():
         at_free, at_given = control(draw.relaxed), control(draw.conditional)
+        for given in (at_free, at_given):
+            check_shape("control", given, value.shape, "one number for each entry of the batch")
         (path,) = torch.autograd.grad((at_free - at_given).sum(), draw.leaf, create_graph=True)
     gradient = _each(value.detach() - at_given, draw) * _score(draw) + path
     return _estimate(draw, value, gradient)
@@ -98,20 +114,23 @@ def relax(draw: Draw, cost: Cost, control: Cost) -> Estimate:
 
 def straight_through(draw: Draw, cost: Cost) -> Estimate:
     """f'(b) d E[b] / dtheta: the cost's slope at the choice, as if b were its mean. Biased."""
+    value = _value(draw, cost)
     with torch.enable_grad():
         mean = draw.family.mean(draw.leaf)
         passed = draw.choice + mean - mean.detach()
         (gradient,) = torch.autograd.grad(cost(passed).sum(), draw.leaf)
-    return _estimate(draw, cost(draw.choice), gradient)
+    return _estimate(draw, value, gradient)
 
 
 def straight_through_gumbel(draw: Draw, cost: Cost, *, temperature: Tensor | float) -> Estimate:
     """The cost's slope at the choice, carried on by the relaxed sample. Biased."""
+    _check_temperature(draw, temperature)
+    value = _value(draw, cost)
     with torch.enable_grad():
         soft = draw.family.relax(draw.relaxed, temperature)
         passed = draw.choice + soft - soft.detach()
         (gradient,) = torch.autograd.grad(cost(passed).sum(), draw.leaf, retain_graph=True)
-    return _estimate(draw, cost(draw.choice), gradient)
+    return _estimate(draw, value, gradient)
 
 
 def train_control(estimate: Estimate, parameters: Iterable[Tensor]) -> Tensor:
@@ -136,7 +155,7 @@ def train_control(estimate: Estimate, parameters: Iterable[Tensor]) -> Tensor:
 
 def leave_one_out(costs: Float[Tensor, "samples ..."]) -> Float[Tensor, "samples ..."]:
     """For each of several independent samples of the same thing, the mean cost of the others."""
-    samples = costs.shape[0]
+    samples = costs.shape[0] if costs.dim() else 1
     if samples < 2:
         raise ValueError(f"a leave-one-out baseline needs at least 2 samples, got {samples}")
     return (costs.sum(0, keepdim=True) - costs) / (samples - 1)
@@ -148,16 +167,65 @@ def moving_average(previous: Tensor, costs: Tensor, decay: float = 0.9) -> Tenso
     return decay * previous + (1 - decay) * costs.detach().mean()
 
 
+def check_shape(name: str, tensor: object, wanted: Sequence[int], meaning: str) -> None:
+    """Raise a line that names what a function of the caller's gave, unless its shape is right:
+    another would be broadcast to a table of all against all.
+
+    Raises:
+        TypeError: it is no tensor of floating numbers.
+        ValueError: its shape.
+    """
+    if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        got = f"{tensor.dtype}" if isinstance(tensor, Tensor) else type(tensor).__name__
+        raise TypeError(f"{name} must be a tensor of floating numbers, got {got}")
+    if tensor.shape != tuple(wanted):
+        raise ValueError(
+            f"{name} must have shape {tuple(wanted)}, {meaning}, got {tuple(tensor.shape)}"
+        )
+
+
+_NUMBER = number()
+_TEMPERATURE = number(above=0.0)
+
+
+def _check_temperature(draw: Draw, temperature: Tensor | float) -> None:
+    if not isinstance(temperature, Tensor):
+        _TEMPERATURE("temperature", temperature)
+        return
+    wanted, shape = draw.logits.shape, temperature.shape
+    fits = len(shape) <= len(wanted) and all(
+        size in (1, full) for size, full in zip(reversed(shape), reversed(wanted), strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"temperature must be one number, or one for each variable of logits of shape "
+            f"{tuple(wanted)}, got shape {tuple(shape)}"
+        )
+
+
+def _entries(draw: Draw) -> torch.Size:
+    """The shape of the batch."""
+    return draw.logits.shape[: max(draw.logits.dim() - draw.family.event_dims, 0)]
+
+
+def _value(draw: Draw, cost: Cost) -> Tensor:
+    value = cost(draw.choice)
+    check_shape("cost", value, _entries(draw), "one number for each entry of the batch")
+    return value
+
+
 def _score(draw: Draw) -> Tensor:
     return draw.family.score(draw.leaf, draw.choice).detach()
 
 
 def _each(value: Tensor, draw: Draw) -> Tensor:
     """A number for each entry of the batch, ready to multiply a tensor of the logits' shape."""
-    return value.reshape(*value.shape, *[1] * (draw.logits.dim() - value.dim()))
+    return value.reshape([*value.shape, *[1] * (draw.logits.dim() - value.dim())])
 
 
 def _estimate(draw: Draw, value: Tensor, gradient: Tensor) -> Estimate:
     # Linear in the logits with the estimate for its slope, and zero at this point.
-    slope = gradient.detach() * (draw.logits - draw.logits.detach())
-    return Estimate(value + slope.reshape(*value.shape, -1).sum(-1), gradient)
+    nothing = draw.logits - draw.logits.detach()
+    nothing = nothing.masked_fill(draw.logits.detach().isinf(), 0.0)
+    slope = gradient.detach() * nothing
+    return Estimate(value + slope.reshape([*value.shape, -1]).sum(-1), gradient)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from tapehead.checks import Count, Size, choice, whole
 from tapehead.tasks.graphs.coding import ANSWER, BLANK, TRIPLE_SIZE, decode
 from tapehead.tasks.graphs.maps import family_tree
 from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
@@ -19,7 +20,7 @@ from tapehead.tasks.graphs.worlds import (
     random_graphs,
     told_map,
 )
-from tapehead.tasks.task import Batch, Task, check_integer
+from tapehead.tasks.task import Batch, Task
 
 EDGE_LABELS = 10
 RELATION_LENGTHS = (2, 3, 4, 5)
@@ -34,13 +35,14 @@ def relations() -> Tensor:
     for everyone, as in the paper, whose own are not published.
     """
     generator = torch.Generator().manual_seed(RELATIONS_SEED)
-    table = torch.full((len(RELATION_LENGTHS) * RELATIONS_PER_LENGTH, 5), -1)
+    table = torch.full((len(RELATION_LENGTHS) * RELATIONS_PER_LENGTH, 5), -1, device="cpu")
     for i, length in enumerate(RELATION_LENGTHS):
-        chosen = torch.randperm(EDGE_LABELS**length, generator=generator)[:RELATIONS_PER_LENGTH]
-        powers = EDGE_LABELS ** torch.arange(length - 1, -1, -1)
+        chosen = torch.randperm(EDGE_LABELS**length, generator=generator, device="cpu")
+        chosen = chosen[:RELATIONS_PER_LENGTH]
+        powers = EDGE_LABELS ** torch.arange(length - 1, -1, -1, device="cpu")
         rows = slice(i * RELATIONS_PER_LENGTH, (i + 1) * RELATIONS_PER_LENGTH)
         table[rows, :length] = chosen[:, None] // powers % EDGE_LABELS
-    return table[torch.randperm(len(table), generator=generator)]
+    return table[torch.randperm(len(table), generator=generator, device="cpu")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,24 +88,25 @@ class Inference(GraphTask):
         Lesson((20, 25), (2, 4), (2, 5)),
     )
 
-    min_nodes: int = 20
-    max_nodes: int = 25
-    min_degree: int = 2
-    max_degree: int = 4
-    min_length: int = 2
-    max_length: int = 5
-    queries: int = 3
-    planning_steps: int = 10
+    min_nodes: Size = 20
+    max_nodes: Size = 25
+    min_degree: Size = 2
+    max_degree: Size = 4
+    min_length: Size = 2
+    max_length: Size = 5
+    queries: Size = 3
+    planning_steps: Count = 10
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_integer(self.name, "max_degree", self.max_degree, minimum=1, maximum=EDGE_LABELS)
-        check_integer(self.name, "min_length", self.min_length, minimum=2)
-        check_integer(self.name, "max_length", self.max_length, minimum=2, maximum=5)
-        check_integer(self.name, "queries", self.queries, minimum=1)
-        check_integer(self.name, "planning_steps", self.planning_steps, minimum=0)
-        if self.graph == "underground":
-            raise ValueError(f"{self.name}: graph = {self.graph!r}; allowed: random, family")
+        whole(1, EDGE_LABELS)("max_degree", self.max_degree)
+        whole(2, max(RELATION_LENGTHS))("max_length", self.max_length)
+        whole(2, self.max_length)("min_length", self.min_length)
+        choice(("random", "family"))("graph", self.graph)
+
+    @property
+    def max_steps(self) -> int:
+        return self.max_edges + self.queries * (self.planning_steps + 2)
 
     def test_settings(self) -> dict[str, Task]:
         final = replace(self, graph="random").at_lesson(len(self.lessons))
@@ -125,8 +128,9 @@ class Inference(GraphTask):
                 (1, 2)
             ),
             lambda: self._graphs(generator, batch_size),
-            f"{self.name}: min_length = {self.min_length}; allowed: a length for which a graph of "
-            f"{self.min_nodes} to {self.max_nodes} nodes often has a relation",
+            "min_length must be a length for which a graph of "
+            f"{self.min_nodes} to {self.max_nodes} nodes often has a relation, "
+            f"got {self.min_length}",
         )
         ends = follow(edge_table(graphs, EDGE_LABELS), known)
         script = Script(graphs)

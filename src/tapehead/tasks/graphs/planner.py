@@ -114,12 +114,12 @@ def name_pairs(
     order = (~present).int().argsort(dim=1, stable=True)[:, :most]
     names = order.masked_fill(~present.gather(1, order), BLANK)
 
-    links = torch.zeros(len(triples), most, most, device=triples.device)
+    links = torch.zeros(len(triples), most, most, device=triples.device, dtype=torch.float32)
     flat = place.gather(1, sources).clamp(min=0) * most + place.gather(1, ends).clamp(min=0)
     links.flatten(1).scatter_reduce_(1, flat, is_edge.float(), "amax")
     distance = torch.full_like(links, UNREACHABLE, dtype=torch.int64)
     distance.diagonal(dim1=1, dim2=2).zero_()
-    reached = torch.eye(most, device=links.device).expand_as(links)
+    reached = torch.eye(most, device=links.device, dtype=links.dtype).expand_as(links)
     for step in range(1, steps + 1):
         reached = (reached @ links).clamp(max=1.0)
         distance = torch.where((reached > 0) & (distance == UNREACHABLE), step, distance)

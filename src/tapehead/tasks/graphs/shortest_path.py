@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from tapehead.checks import Count, Size, number
 from tapehead.tasks.answers import Answer
 from tapehead.tasks.graphs.coding import (
     ANSWER,
@@ -32,7 +33,7 @@ from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
 from tapehead.tasks.graphs.walk import LATE, Walk
 from tapehead.tasks.graphs.worlds import Graphs, draw_until, pick, random_graphs, told_map
 from tapehead.tasks.metrics import PassMark
-from tapehead.tasks.task import Batch, Task, check_integer
+from tapehead.tasks.task import Batch, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,26 +81,23 @@ class ShortestPath(GraphTask):
         Lesson((20, 25), (2, 6), (2, 5)),
     )
 
-    min_nodes: int = 20
-    max_nodes: int = 25
-    min_degree: int = 2
-    max_degree: int = 6
-    min_length: int = 2
-    max_length: int = 5
-    planning_steps: int = 10
-    teacher: float = 0.8
-    extra_steps: int = 5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_integer(self.name, "planning_steps", self.planning_steps, minimum=0)
-        check_integer(self.name, "extra_steps", self.extra_steps, minimum=0)
-        if not 0 <= self.teacher <= 1:
-            raise ValueError(f"{self.name}: teacher = {self.teacher!r}; allowed: from 0 to 1")
+    min_nodes: Size = 20
+    max_nodes: Size = 25
+    min_degree: Size = 2
+    max_degree: Size = 6
+    min_length: Size = 2
+    max_length: Size = 5
+    planning_steps: Count = 10
+    teacher: Annotated[float, number(0.0, most=1.0)] = 0.8
+    extra_steps: Count = 5
 
     @property
     def answer(self) -> Answer:
         return Walk(channel_names(), softmaxes=DIGITS, words=WORDS)
+
+    @property
+    def max_steps(self) -> int:
+        return self.max_edges + 1 + self.planning_steps + self.max_length + self.extra_steps
 
     @property
     def pass_mark(self) -> PassMark:
@@ -134,8 +132,8 @@ class ShortestPath(GraphTask):
         graphs = draw_until(
             lambda graphs: pairs(graphs)[0].any(-1).any(-1),
             lambda: self._graphs(generator, batch_size),
-            f"{self.name}: min_length = {self.min_length}; allowed: a length that shortest paths "
-            f"on a graph of {self.min_nodes} to {self.max_nodes} nodes often have",
+            "min_length must be a length that shortest paths on a graph of "
+            f"{self.min_nodes} to {self.max_nodes} nodes often have, got {self.min_length}",
         )
         possible, _, names = pairs(graphs)
         length = pick(possible.any(-1).float(), generator)
@@ -180,7 +178,8 @@ class ShortestPath(GraphTask):
         def choose(heard: Tensor, at: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
             outputs, states[0] = machine(heard[:, None].to(dtype), states[0])
             own = edge_log_probabilities(told, at, outputs[:, 0].detach().float()).argmax(-1)
-            guided = torch.rand(len(at), device=device) < (self.teacher if training else 0.0)
+            chance = torch.rand(len(at), device=device, dtype=torch.float32)
+            guided = chance < (self.teacher if training else 0.0)
             return outputs[:, 0], torch.where(guided, teacher, own)
 
         return self._walk(batch, choose, told)
@@ -199,7 +198,7 @@ class ShortestPath(GraphTask):
         told = read_told(batch.inputs) if told is None else told
         at, size = told.start, len(told.start)
         limit = told.distance.gather(1, at[:, None])[:, 0] + self.extra_steps
-        asked = torch.zeros(size, TRIPLE_SIZE + 2, device=at.device)
+        asked = torch.zeros(size, TRIPLE_SIZE + 2, device=at.device, dtype=torch.float32)
         asked[:, ANSWER] = 1.0
         heard, outputs, targets, walking = [], [], [], []
         last = torch.full((size, 3), BLANK, device=at.device)

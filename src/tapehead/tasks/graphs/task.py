@@ -2,25 +2,28 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from tapehead.checks import Size, choice, shown, whole
 from tapehead.tasks.answers import Answer, Symbols
 from tapehead.tasks.graphs.coding import (
     BLANK,
     DIGITS,
     INPUT_SIZE,
+    LABELS,
     WORDS,
     channel_names,
     encode,
     tell,
 )
+from tapehead.tasks.graphs.maps import family_tree, underground
 from tapehead.tasks.graphs.worlds import Graphs
 from tapehead.tasks.metrics import SOLVED, PassMark
-from tapehead.tasks.task import CERTAIN_LOGIT, Batch, Task, check_integer
+from tapehead.tasks.task import CERTAIN_LOGIT, Batch, Task
 
 GRAPHS = ("random", "underground", "family")
 
@@ -44,30 +47,33 @@ class GraphTask(Task):
 
     lessons: ClassVar[tuple[Lesson, ...]]
 
-    min_nodes: int
-    max_nodes: int
-    min_degree: int
-    max_degree: int
-    min_length: int
-    max_length: int
-    graph: str = "random"
+    min_nodes: Size
+    max_nodes: Size
+    min_degree: Size
+    max_degree: Size
+    min_length: Size
+    max_length: Size
+    graph: Annotated[str, choice(GRAPHS)] = "random"
     data: str = ""
 
     def __post_init__(self) -> None:
-        check_integer(self.name, "min_nodes", self.min_nodes, minimum=2)
-        check_integer(self.name, "max_nodes", self.max_nodes, minimum=self.min_nodes, maximum=1000)
-        check_integer(self.name, "min_degree", self.min_degree, minimum=1)
-        check_integer(self.name, "max_degree", self.max_degree, minimum=self.min_degree)
-        check_integer(self.name, "min_length", self.min_length, minimum=1)
-        check_integer(self.name, "max_length", self.max_length, minimum=self.min_length)
-        if self.graph not in GRAPHS:
-            allowed = ", ".join(GRAPHS)
-            raise ValueError(f"{self.name}: graph = {self.graph!r}; allowed: {allowed}")
+        super().__post_init__()
+        whole(2, LABELS)("min_nodes", self.min_nodes)
+        whole(self.min_nodes, LABELS)("max_nodes", self.max_nodes)
+        whole(self.min_degree)("max_degree", self.max_degree)
+        whole(self.min_length)("max_length", self.max_length)
         if self.graph == "underground" and not self.data:
             raise ValueError(
-                f"{self.name}: data = {self.data!r}; "
-                "allowed with graph underground: the folder of its tables"
+                f"data must be the folder of the tables of the Underground, got {shown(self.data)}"
             )
+
+    @property
+    def max_edges(self) -> int:
+        """Edges of a graph at most."""
+        if self.graph == "random":
+            return self.max_nodes * min(self.max_degree, self.max_nodes - 1)
+        known = family_tree() if self.graph == "family" else underground(self.data)
+        return len(known.edges)
 
     @property
     def input_size(self) -> int:
@@ -96,8 +102,7 @@ class GraphTask(Task):
 
     def at_lesson(self, number: int) -> "GraphTask":
         """This task at the sizes of a lesson of the paper's curriculum, from 1."""
-        check_integer(self.name, "lesson", number, minimum=1, maximum=len(self.lessons))
-        lesson = self.lessons[number - 1]
+        lesson = self.lessons[whole(1, len(self.lessons))("lesson", number) - 1]
         return replace(
             self,
             min_nodes=lesson.nodes[0],

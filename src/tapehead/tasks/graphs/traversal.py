@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from tapehead.checks import Size
 from tapehead.tasks.graphs.coding import ANSWER, BLANK, FINISHED, NEW_PHASE, TRIPLE_SIZE, decode
 from tapehead.tasks.graphs.maps import family_tree, underground
 from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
@@ -52,13 +53,17 @@ class Traversal(GraphTask):
         Lesson((10, 40), (2, 6), (1, 20)),
     )
 
-    min_nodes: int = 10
-    max_nodes: int = 40
-    min_degree: int = 2
-    max_degree: int = 6
-    min_length: int = 1
-    max_length: int = 20
+    min_nodes: Size = 10
+    max_nodes: Size = 40
+    min_degree: Size = 2
+    max_degree: Size = 6
+    min_length: Size = 1
+    max_length: Size = 20
     ending: bool = True
+
+    @property
+    def max_steps(self) -> int:
+        return self.max_edges + 2 * self.max_length + 1
 
     def test_settings(self) -> dict[str, Task]:
         final = replace(self, graph="random").at_lesson(len(self.lessons))

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from tapehead.tasks.graphs.coding import LABELS
-from tapehead.tasks.task import random_integers
+from tapehead.tasks.task import random_integers, random_uniform
 
 
 class Graphs(NamedTuple):
@@ -72,13 +72,10 @@ def random_graphs(
     """
     device = generator.device
 
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator, device=device)
-
     count = random_integers(generator, *nodes, batch_size, mixed=True)
     most = int(count.max())
     exists = torch.arange(most, device=device) < count[:, None]
-    points = uniform(batch_size, most, 2)
+    points = random_uniform(generator, batch_size, most, 2)
     distance = torch.cdist(points, points)
     stranger = torch.eye(most, dtype=torch.bool, device=device) | ~exists[:, None, :]
     distance = distance.masked_fill(stranger, float("inf"))
@@ -95,12 +92,13 @@ def random_graphs(
     else:
         edge_names = torch.arange(edge_labels, device=device).expand(batch_size, -1)
         known = torch.ones(batch_size, most, edge_labels, dtype=torch.bool, device=device)
-    chance = uniform(*known.shape).masked_fill(~known, -1.0)
+    chance = random_uniform(generator, *known.shape).masked_fill(~known, -1.0)
     labels = chance.topk(slots).indices
 
     source = torch.arange(most, device=device)[None, :, None].expand_as(neighbours)
     edges = torch.stack([source, labels, neighbours], -1).flatten(1, 2)
-    told = uniform(*edges.shape[:2]).masked_fill(~is_edge.flatten(1), 2.0).argsort(-1)
+    order = random_uniform(generator, *edges.shape[:2])
+    told = order.masked_fill(~is_edge.flatten(1), 2.0).argsort(-1)
     counts = is_edge.flatten(1).sum(-1)
     told = told[:, : int(counts.max())]
     edges = edges.gather(1, told[..., None].expand(-1, -1, 3))
@@ -116,7 +114,7 @@ def told_map(
     """
     device = generator.device
     edges = torch.tensor(known.edges, device=device)
-    order = torch.rand(batch_size, len(edges), generator=generator, device=device).argsort(-1)
+    order = random_uniform(generator, batch_size, len(edges)).argsort(-1)
     labels = len(known.label_names)
     if fixed_labels:
         edge_names = torch.arange(labels, device=device).expand(batch_size, -1)
@@ -169,7 +167,7 @@ def distinct_labels(
     generator: torch.Generator, batch_size: int, count: int
 ) -> Int64[Tensor, "batch count"]:
     """For each graph `count` different three-digit labels, in random order."""
-    chance = torch.rand(batch_size, LABELS, generator=generator, device=generator.device)
+    chance = random_uniform(generator, batch_size, LABELS)
     return chance.topk(count).indices
 
 
@@ -187,7 +185,7 @@ def pick(
     weights: Float[Tensor, "batch choices"], generator: torch.Generator
 ) -> Int64[Tensor, " batch"]:
     """One choice for each sequence, by weight; weights need not sum to one but to more than 0."""
-    chance = torch.rand(weights.shape, generator=generator, device=generator.device)
+    chance = random_uniform(generator, *weights.shape)
     # The first of exponential clocks to ring.
     clock = -torch.log1p(-chance) / weights
     return clock.masked_fill(weights <= 0, float("inf")).argmin(-1)
