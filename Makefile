@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check verified clean
+.PHONY: help setup train test check verified verify clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,10 @@ check: $(READY)
 verified: $(READY)
 	$(BIN)/python -m tapehead.ops.verified \
 		tapehead.ops.ntm tapehead.ops.dnc tapehead.training.optimisers
+
+# A random sample of results/, run again and compared; `make verify ARGS="--budget 3600 --seed 1"`.
+verify: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tapehead.recipes.verification $(ARGS)
 
 clean:
 	rm -rf $(VENV)
