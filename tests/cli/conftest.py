@@ -8,6 +8,7 @@ from tapehead.cli import main
 def call(capsys, tmp_path, monkeypatch):
     """Run a command in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")  # whatever terminal the tests run in
 
     def run(*arguments):
         capsys.readouterr()

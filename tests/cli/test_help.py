@@ -49,6 +49,16 @@ def test_help_is_one_screen_with_every_option_and_its_default(call, name):
     assert call(name, "-h") == outcome
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("name", COMMAND_CLASSES)
+def test_help_wraps_at_the_width_of_the_terminal(call, monkeypatch, name, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    outcome = call(name, "--help")
+    lengths = [len(line) for line in outcome.out.splitlines()]
+    assert width - 25 < max(lengths) <= width
+    assert_shown(options_of(COMMAND_CLASSES[name]), outcome.out)
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("task", TASKS)
 def test_train_shows_the_options_of_the_machine_and_task_at_hand(call, machine, task):

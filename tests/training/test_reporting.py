@@ -1,6 +1,7 @@
 import io
 import json
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -168,3 +169,49 @@ def test_reporters_by_name(monkeypatch):
     assert isinstance(make_reporter(), RichReporter)
     with pytest.raises(ValueError, match="auto or one of rich, lines, json, quiet, got 'loud'"):
         make_reporter("loud")
+
+
+def tell_nothing_for_a_while(reporter):
+    reporter.started(INFO)
+    reporter.progressed(160, 1.0)
+    reporter.progressed(320, 3.0)
+    time.sleep(0.5)
+    reporter.ended()
+
+
+def test_lines_come_however_rare_the_rows_are():
+    file = io.StringIO()
+    tell_nothing_for_a_while(LineReporter(file, every=0.05))
+    _, head, *rows = file.getvalue().splitlines()
+    assert len(rows) >= 2
+    assert {row.split()[0] for row in rows} == {"320"}
+    # 160 sequences in two seconds, and 199,680 are left.
+    assert rows[-1].split() == ["320", "80", "41:36"]
+    assert len(rows[-1]) == len(head)
+    written = file.getvalue()
+    time.sleep(0.2)
+    assert file.getvalue() == written  # none after the end
+
+
+def test_a_program_hears_of_it_too():
+    file = io.StringIO()
+    tell_nothing_for_a_while(JsonReporter(file, every=0.05))
+    events = [json.loads(line) for line in file.getvalue().splitlines()]
+    assert events[-1] == {"event": "progressed", "sequences": 320, "seconds": 3.0}
+
+
+def test_rows_that_come_often_are_enough():
+    file = io.StringIO()
+    tell(LineReporter(file, every=10.0))
+    assert len(file.getvalue().splitlines()) == 6
+
+
+def test_the_backend_stands_in_the_first_line():
+    file = io.StringIO()
+    reporter = LineReporter(file)
+    reporter.started(
+        RunInfo(**{**vars(INFO), "backend": "reference (cpu: it does not know masked)"})
+    )
+    reporter.ended()
+    first = file.getvalue().splitlines()[0]
+    assert "   backend reference (cpu: it does not know masked)   runs/copy" in first

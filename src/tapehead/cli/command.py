@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,14 +67,38 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, allow_nan=False))
 
 
-def table(rows: Sequence[Sequence[str]], *, header: Sequence[str], numbers: Sequence[int]) -> str:
-    """Columns of text under a header; those in `numbers` are aligned to the right."""
+LEAST_TEXT = 12
+"""Columns that a text keeps however narrow the screen is."""
+
+
+def table(
+    rows: Sequence[Sequence[str]],
+    *,
+    header: Sequence[str],
+    numbers: Sequence[int],
+    width: int | None = None,
+) -> str:
+    """Columns of text under a header; those in `numbers` are aligned to the right.
+
+    Texts that would make it wider than `width` go on in the next line.
+    """
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    aligned = [
-        "  ".join(
-            f"{cell:>{width}}" if column in numbers else f"{cell:<{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [header, *rows]
-    ]
-    return "\n".join([aligned[0], "-" * max(map(len, aligned)), *aligned[1:]])
+    over = sum(widths) + 2 * (len(widths) - 1) - (width or 10_000)
+    for column in sorted(set(range(len(header))) - set(numbers), key=lambda c: -widths[c]):
+        cut = min(max(over, 0), max(widths[column] - LEAST_TEXT, 0))
+        widths[column], over = widths[column] - cut, over - cut
+    lines = []
+    for row in [header, *rows]:
+        pieces = [
+            [cell] if column in numbers else textwrap.wrap(cell, widths[column]) or [""]
+            for column, cell in enumerate(row)
+        ]
+        for below in range(max(map(len, pieces))):
+            cells = [piece[below] if below < len(piece) else "" for piece in pieces]
+            lines.append(
+                "  ".join(
+                    f"{cell:>{wide}}" if column in numbers else f"{cell:<{wide}}"
+                    for column, (cell, wide) in enumerate(zip(cells, widths, strict=True))
+                ).rstrip()
+            )
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])

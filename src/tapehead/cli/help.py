@@ -1,13 +1,19 @@
 """Help screens: one screen for each command, every option with its default."""
 
+import shutil
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from tapehead.cli.options import Option
 
-WIDTH = 100
 MOST_NAME_WIDTH = 30
+
+
+def screen_width() -> int:
+    """Columns of the terminal, or of what COLUMNS says; of a pipe 100. No line is longer than a
+    reader's eye likes, or shorter than our longest names."""
+    return min(max(shutil.get_terminal_size((100, 24)).columns, 40), 140)
 
 
 def shown(value: Any) -> str:
@@ -32,7 +38,7 @@ def described(options: Sequence[Option]) -> list[str]:
     lines: list[str] = []
     for option, head in zip(options, heads, strict=True):
         text = _description(option)
-        body = textwrap.wrap(text, WIDTH - margin, break_on_hyphens=False) or [""]
+        body = textwrap.wrap(text, screen_width() - margin, break_on_hyphens=False) or [""]
         if len(head) + 4 > margin:
             lines.append(f"  {head}")
             head = ""
@@ -55,7 +61,7 @@ def packed(options: Sequence[Option]) -> list[str]:
     for rows in range(1, len(entries) + 1):
         columns = [entries[i : i + rows] for i in range(0, len(entries), rows)]
         widths = [max(map(len, column)) for column in columns]
-        if sum(widths) + 2 * len(widths) <= WIDTH:
+        if sum(widths) + 2 * len(widths) <= screen_width():
             break
     else:
         return []
@@ -86,7 +92,7 @@ def screen(
     """
     positional = [option for option in options if option.positional]
     others = [option for option in options if not option.positional]
-    lines = [f"usage: {usage}", "", *textwrap.wrap(summary, WIDTH)]
+    lines = [f"usage: {usage}", "", *textwrap.wrap(summary, screen_width())]
     if positional:
         lines += ["", *described(positional)]
     lines += ["", "Options with their defaults", *described(others)]
@@ -94,5 +100,5 @@ def screen(
         if members:
             lines += ["", heading, *(described(members) if everything else packed(members))]
     if footer:
-        lines += ["", *textwrap.wrap(footer, WIDTH, break_on_hyphens=False)]
+        lines += ["", *textwrap.wrap(footer, screen_width(), break_on_hyphens=False)]
     return "\n".join(lines)

@@ -8,10 +8,10 @@ from typing import Any
 
 from tapehead.cli import catalogue
 from tapehead.cli.command import print_json, read, table
-from tapehead.cli.help import WIDTH, packed
+from tapehead.cli.help import packed, screen_width
 from tapehead.cli.options import UsageError, options_of
 from tapehead.recipes import EXPERIMENTS, STUDIES
-from tapehead.recipes.results import all_cells, middle
+from tapehead.recipes.results import all_cells, middle, packaged_cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class List:
     """Every experiment that `tapehead reproduce` runs, and its contestants."""
     results: bool = False
     """Every result so far, our numbers beside the published ones."""
-    folder: Path = Path("results")
-    """Where the results are."""
+    folder: Path | None = None
+    """Where the results are; left out: results/, or those that come with tapehead."""
     json: bool = False
     """Print JSON instead of tables."""
 
@@ -68,7 +68,7 @@ def _show_overview(overview: dict[str, dict[str, str]]) -> None:
     for heading, entries in overview.items():
         print(heading.capitalize())
         for name, summary in entries.items():
-            print(f"  {name:<{width}}{_shortened(summary, 98 - width)}")
+            print(f"  {name:<{width}}{_shortened(summary, screen_width() - 2 - width)}")
         print()
     print("More: tapehead list --machines, --tasks, --experiments, --results")
 
@@ -103,7 +103,8 @@ def _show_machines(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["Machines"]
     machines = catalogue.machines()
     width = max(len(name) for name, _ in machines) + 2
-    lines += [f"  {name:<{width}}{_shortened(text, 98 - width)}" for name, text in machines]
+    room = screen_width() - 2 - width
+    lines += [f"  {name:<{width}}{_shortened(text, room)}" for name, text in machines]
     cells = []
     for row in rows:
         options, published = row["options"], row["published"]
@@ -159,11 +160,13 @@ def _show_tasks(tasks: Sequence[dict[str, Any]]) -> str:
     blocks = [
         "\n".join(
             [
-                f"{task['name']}: {task['title']}, {task['source']}",
+                *textwrap.wrap(
+                    f"{task['name']}: {task['title']}, {task['source']}", screen_width()
+                ),
                 f"  solved at {task['solved']}",
                 *textwrap.wrap(
                     f"tested at {'; '.join(task['test_settings'])}",
-                    WIDTH,
+                    screen_width(),
                     initial_indent="  ",
                     subsequent_indent="  ",
                 ),
@@ -196,54 +199,93 @@ def _show_experiments(experiments: Sequence[dict[str, Any]]) -> str:
     width = max(len(found["name"]) for found in experiments) + 2
     lines = []
     for found in experiments:
-        lines.append(f"{found['name']:<{width}}{found['source']}")
+        lines += textwrap.wrap(
+            f"{found['name']:<{width}}{found['source']}",
+            screen_width(),
+            subsequent_indent=" " * width,
+        )
         if found["machines"]:
             # Names may hold commas and spaces: "ntm-lstm, read first".
             whole = [name.replace(" ", "\xa0") for name in found["machines"]]
             indent = " " * width
-            listed = textwrap.wrap(" | ".join(whole), WIDTH, initial_indent=indent,
+            listed = textwrap.wrap(" | ".join(whole), screen_width(), initial_indent=indent,
                                    subsequent_indent=indent)  # fmt: skip
             lines += [line.replace("\xa0", " ") for line in listed]
     return "\n".join(["Experiments of `tapehead reproduce`", *lines])
 
 
-def _results(folder: Path) -> list[dict[str, Any]]:
+def _results(folder: Path | None) -> list[dict[str, Any]]:
+    if folder is None:
+        here = Path("results")
+        return all_cells(here) if here.is_dir() else packaged_cells()
     if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder} with results; --folder names another")
+        raise UsageError(f"there is no folder {folder} with results")
     return all_cells(folder)
 
 
 def results_table(cells: Sequence[dict[str, Any]]) -> str:
+    """A table for each experiment, setting and metric, and for each task if there are several."""
     if not cells:
         return "no results yet: `tapehead reproduce ntm/copy` makes some"
-    rows = [
-        [
-            cell["machine"],
-            cell.get("test", "") or ("as trained" if "test" in cell else ""),
-            _spread(cell["values"]),
-            "" if cell["published"] is None else _number(cell["published"]),
-            f"{cell['solved']}/{len(cell['seeds'])}",
-            f"{middle(cell['sequences']):,.0f}",
-            f"{middle(cell['seconds']):,.0f}",
-        ]
-        for cell in cells
-    ]
-    header = ["machine", "test", "ours", "published", "solved", "sequences", "seconds"]
-    title, rule, *lines = table(rows, header=header, numbers=range(2, 7)).splitlines()
-    sections: dict[str, list[str]] = {}
-    for cell, line in zip(cells, lines, strict=True):
+    tasks: dict[str, set[str]] = {}
+    for cell in cells:
+        tasks.setdefault(cell["experiment"], set()).add(cell["task"])
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for cell in cells:
+        parts = [cell["experiment"], cell["setting"]]
+        if len(tasks[cell["experiment"]]) > 1:
+            parts.append(cell["task"])
         unit = "" if cell["unit"] in ("", "1") else f" ({cell['unit']})"
-        section = f"{cell['experiment']}, {cell['setting']}: {cell['metric']}{unit}"
-        sections.setdefault(section, []).append(line)
-    body = [line for section, members in sections.items() for line in (section, *members)]
-    return "\n".join([title, rule, *body, "", "Ours: median over seeds (least to most)."])
+        heading = f"{', '.join(parts)}: {cell['metric']}{unit}"
+        sections.setdefault(heading, []).append(cell)
+    blocks = [
+        "\n".join([*textwrap.wrap(heading, screen_width()), _section(members)])
+        for heading, members in sections.items()
+    ]
+    return "\n\n".join([*blocks, "Ours: median over seeds (least to most)."])
 
 
-def _spread(values: Sequence[float | int]) -> str:
-    if len(values) == 1:
-        return _number(values[0])
-    return f"{_number(middle(values))} ({_number(min(values))} to {_number(max(values))})"
+def _section(cells: Sequence[dict[str, Any]]) -> str:
+    """The table at full length if it fits; or else numbers of fewer digits, no seconds, and names
+    on several lines."""
+    for digits, left_out in ((4, ()), (3, ()), (3, ("seconds",)), (2, ("seconds", "sequences"))):
+        columns = {
+            "machine": [cell["machine"] for cell in cells],
+            "test": [
+                cell.get("test", "") or ("as trained" if "test" in cell else "") for cell in cells
+            ],
+            "ours": [_spread(cell["values"], digits) for cell in cells],
+            "published": [
+                "" if cell["published"] is None else _number(cell["published"], digits)
+                for cell in cells
+            ],
+            "solved": [f"{cell['solved']}/{len(cell['seeds'])}" for cell in cells],
+            "sequences": [f"{middle(cell['sequences']):,.0f}" for cell in cells],
+            "seconds": [f"{middle(cell['seconds']):,.0f}" for cell in cells],
+        }
+        shown = {
+            name: column
+            for name, column in columns.items()
+            if name not in left_out and (name not in ("test", "published") or any(column))
+        }
+        texts = sum(name in ("machine", "test") for name in shown)
+        made = table(
+            list(zip(*shown.values(), strict=True)),
+            header=list(shown),
+            numbers=range(texts, len(shown)),
+            width=screen_width(),
+        )
+        if max(map(len, made.splitlines())) <= screen_width():
+            break
+    return made
 
 
-def _number(value: float | int) -> str:
-    return f"{value:.4g}"
+def _spread(values: Sequence[float | int], digits: int) -> str:
+    least, most = _number(min(values), digits), _number(max(values), digits)
+    if least == most:
+        return least
+    return f"{_number(middle(values), digits)} ({least} to {most})"
+
+
+def _number(value: float | int, digits: int) -> str:
+    return f"{value:.{digits}g}"

@@ -22,7 +22,7 @@ from tapehead.machines.machine import CONTROLLER_INITS, Machine
 from tapehead.machines.ntm import CONTROLLERS, HEAD_INITS, MEMORY_INITS, NTM
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import discrete_ntm_numbers
-from tapehead.ops.backends import BACKENDS
+from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.ntm import NTMState
 from tapehead.ops.ntm.discrete import ntm_choices
@@ -137,6 +137,11 @@ class DiscreteNTM(DiscreteMachine, NTM):
             temperature=temperature,
             entropy=entropy,
         )
+
+    def backend_choice(self) -> Choice:
+        if self.chooses:
+            return Choice("reference", "cpu: it does not know choices")
+        return super().backend_choice()
 
     def _check_weights(self) -> None:
         Machine._check_weights(self)

@@ -23,8 +23,8 @@ from tapehead.machines.machine import Machine, Trace, check_batch_size, check_ra
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import dnc_numbers
 from tapehead.ops.allocation import ALLOCATIONS
-from tapehead.ops.backends import BACKENDS
-from tapehead.ops.dnc import DNCSpec, DNCState, DNCWeights, implementation
+from tapehead.ops.backends import BACKENDS, Choice
+from tapehead.ops.dnc import DNCSpec, DNCState, DNCWeights, backend_choice, implementation
 from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 
 CONTROLLERS = ("lstm", "feedforward")
@@ -285,6 +285,9 @@ class DNC(Machine):
             offset = offset + self.ahead_interface(ahead)
         module = implementation(self.backend, projected, self.spec)
         return module, (projected, offset, self._weights(), state, self.spec, lengths), ahead
+
+    def backend_choice(self) -> Choice:
+        return backend_choice(self.backend, next(self.parameters()), self.spec)
 
     def _look_ahead(self, lstm: nn.LSTM, x: Tensor, lengths: Tensor | None) -> Tensor:
         """For every step, what the second LSTM made of that step and all after it."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from tapehead.checks import whole
 from tapehead.machines.options import Configured
 from tapehead.ops import gate
+from tapehead.ops.backends import Choice
 
 _BATCH_SIZE = whole(1)
 
@@ -52,6 +53,14 @@ class Machine(Configured, ABC):
 
     input_size: int
     output_size: int
+
+    def backend_choice(self) -> Choice:
+        """The backend that runs this machine as it is now, and why no quicker one does.
+
+        Raises:
+            RuntimeError: a backend was forced that cannot run.
+        """
+        return Choice("reference", "this machine has no kernel")
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> Any:

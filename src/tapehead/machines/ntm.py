@@ -16,8 +16,8 @@ from tapehead.machines.machine import (
 )
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import ntm_numbers
-from tapehead.ops.backends import BACKENDS
-from tapehead.ops.ntm import NTMSpec, NTMState, NTMWeights, implementation
+from tapehead.ops.backends import BACKENDS, Choice
+from tapehead.ops.ntm import NTMSpec, NTMState, NTMWeights, backend_choice, implementation
 from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 
 CONTROLLERS = ("lstm", "feedforward")
@@ -224,6 +224,9 @@ class NTM(Machine):
             hidden=hidden,
             cell=cell,
         )
+
+    def backend_choice(self) -> Choice:
+        return backend_choice(self.backend, self.initial_reads, self.spec)
 
     def _forward(
         self, x: Tensor, state: NTMState, lengths: Tensor | None

@@ -134,6 +134,41 @@ def all_cells(folder: Path) -> list[Cell]:
     return cells
 
 
+SUMMARY = Path(__file__).with_name("results.json")
+"""What `tapehead list --results` shows of the repository's results, for installed packages:
+`python -m tapehead.recipes.results` writes it."""
+
+_SUMMARISED = (
+    "experiment", "machine", "task", "setting", "test", "metric", "unit", "seeds", "values",
+    "solved", "sequences", "seconds", "published", "source", "commit",
+)  # fmt: skip
+
+
+def packaged_cells() -> list[Cell]:
+    """The cells that come with the package, without their curves and further scores."""
+    return json.loads(SUMMARY.read_bytes())
+
+
+def summary(folder: Path) -> str:
+    """The text of `SUMMARY` for the results below a folder: a line for each cell."""
+    lines = [
+        json.dumps({name: _short(cell[name]) for name in _SUMMARISED if name in cell})
+        for cell in all_cells(folder)
+    ]
+    return "[\n{}\n]\n".format(",\n".join(lines))
+
+
+def _short(value: Any) -> Any:
+    """A number as precise as any table shows it."""
+    if isinstance(value, list):
+        return [_short(one) for one in value]
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
 def middle(values: Sequence[float | int]) -> float | int:
     """The median: what a result shows of several seeds."""
     return statistics.median(values)
+
+
+if __name__ == "__main__":
+    SUMMARY.write_text(summary(Path("results")), encoding="utf-8")

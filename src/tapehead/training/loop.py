@@ -11,6 +11,7 @@ from tapehead.training.reporting import Reporter
 from tapehead.training.result import Result
 from tapehead.training.resuming import open_run, restore_latest
 from tapehead.training.session import Session
+from tapehead.training.showing import Shielded
 from tapehead.training.trainer import Trainer
 
 
@@ -50,11 +51,15 @@ def train(
         fabric = launch_fabric(config)
         if not fabric.is_global_zero:
             reporter = Reporter()
+        reporter = Shielded(reporter)
         session = Session(config, task, machine, fabric)
         stack.callback(session.learner.release)
         run = None
         if out is not None and fabric.is_global_zero:
-            facts = {"parameters": sum(weights.numel() for weights in machine.parameters())}
+            facts = {
+                "parameters": sum(weights.numel() for weights in machine.parameters()),
+                "backend": str(machine.backend_choice()),
+            }
             run = stack.enter_context(open_run(out, config, facts, resume=resume))
         stack.callback(reporter.ended)
         if out is not None and resume:

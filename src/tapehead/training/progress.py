@@ -46,7 +46,8 @@ def make_reporter(kind: str = "auto") -> Reporter:
         "quiet": QuietReporter,
     }
     if kind == "auto":
-        kind = "rich" if sys.stdout.isatty() else "lines"
+        # Of a process that was started without an output it is None.
+        kind = "rich" if sys.stdout is not None and sys.stdout.isatty() else "lines"
     if kind not in kinds:
         raise ValueError(f"reporter must be auto or one of {', '.join(kinds)}, got {kind!r}")
     return kinds[kind]()
@@ -88,6 +89,7 @@ class RichReporter(Reporter):
         return next(iter(self._runs), 0)
 
     def _start(self, seed: int, info: RunInfo) -> None:
+        self._runs[seed] = _Run(info, unicode=self._unicode)
         heading = _heading(info)
         if heading != self._heading:  # the same for every seed of one experiment
             what, *details = heading
@@ -96,7 +98,6 @@ class RichReporter(Reporter):
             text = Text(f"\n{' ' * _INDENT}{what}", style="bold").append(f"{rest}\n", "not bold")
             self._console.print(text)
             self._heading = heading
-        self._runs[seed] = _Run(info, unicode=self._unicode)
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
@@ -116,16 +117,17 @@ class RichReporter(Reporter):
     def _end(self, seed: int) -> None:
         """Leave the last state of a run on the screen, and the live part to the others."""
         run = self._runs.pop(seed, None)
-        if run is not None:
-            self._console.print(run)
-        if self._live is None:
-            return
-        if self._runs:
-            self._draw()
-        else:
-            self._live.update(Text(), refresh=True)
-            self._live.stop()
-            self._live = None
+        try:
+            if run is not None:
+                self._console.print(run)
+            if self._runs:
+                self._draw()
+            elif self._live is not None:
+                self._live.update(Text(), refresh=True)
+        finally:
+            if not self._runs and self._live is not None:
+                live, self._live = self._live, None
+                live.stop()
 
     def _draw(self) -> None:
         if self._live is not None:
@@ -213,7 +215,8 @@ class _Run:
             (Text(left), len(f"{at_most}59:59 left")),
             (Text(rate, style="cyan" if speed else "dim"), 9),
         ]
-        while sum(least + 2 for _, least in fields) > width - name.cell_len - 2 - _SHORTEST_BAR:
+        room = width - name.cell_len - 2 - _SHORTEST_BAR
+        while fields and sum(least + 2 for _, least in fields) > room:
             fields.pop()  # a narrow terminal does without the last
         line = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
         line.width = width
@@ -300,4 +303,6 @@ def _heading(info: RunInfo) -> list[str]:
     ]
     if info.processes > 1:
         parts.append(f"{info.processes} processes")
+    if info.backend:
+        parts.append(f"backend {info.backend}")
     return parts

@@ -11,6 +11,7 @@ from tapehead.training.failures import Stopped
 from tapehead.training.loop import train
 from tapehead.training.reporting import Reporter, RunInfo
 from tapehead.training.result import Result
+from tapehead.training.showing import Shielded
 from tapehead.training.workers import Tell, Workers
 
 
@@ -61,7 +62,7 @@ def train_seeds(
         raise ValueError(f"seeds must be one or more different numbers, got {list(seeds)}")
     if workers < 1:
         raise ValueError(f"workers must be a whole number of at least 1, got {workers!r}")
-    reporter = reporter or Reporter()
+    reporter = Shielded(reporter or Reporter())
     jobs = {
         seed: (replace(config, seed=seed), None if out is None else Path(out) / f"seed-{seed}")
         for seed in seeds

@@ -294,6 +294,7 @@ class Trainer:
             pass_mark=session.task.pass_mark,
             resumed_at=session.progress.sequences,
             path=None if self._path is None else str(self._path),
+            backend=str(session.machine.backend_choice()),
         )
 
     def _result(self, value: dict[str, Any]) -> Result:

@@ -11,7 +11,7 @@ from tapehead.ops.dnc import reference
 from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights
 from tapehead.ops.verified import Verified
 
-__all__ = ["DNCSpec", "DNCState", "DNCWeights", "choice", "implementation"]
+__all__ = ["DNCSpec", "DNCState", "DNCWeights", "backend_choice", "implementation"]
 
 VERIFIED = Verified(
     Path(__file__).with_name("verified.json"),
@@ -24,7 +24,7 @@ VERIFIED = Verified(
 _KERNELS = "tapehead.ops.dnc.cpu"
 
 
-def choice(backend: str, projected: Tensor, spec: DNCSpec) -> Choice:
+def backend_choice(backend: str, projected: Tensor, spec: DNCSpec) -> Choice:
     """The backend that runs, and why no quicker one does.
 
     Raises:
@@ -47,7 +47,7 @@ def implementation(backend: str, projected: Tensor, spec: DNCSpec) -> ModuleType
         from tapehead.ops.dnc import cpu
 
         return reference if cpu.obstacle(projected, spec) else cpu
-    if choice(backend, projected, spec).backend == "reference":
+    if backend_choice(backend, projected, spec).backend == "reference":
         return reference
     from tapehead.ops.dnc import cpu  # not before: Numba is slow to import
 

@@ -11,7 +11,7 @@ from tapehead.ops.ntm import reference
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 from tapehead.ops.verified import Verified
 
-__all__ = ["NTMSpec", "NTMState", "NTMWeights", "choice", "implementation"]
+__all__ = ["NTMSpec", "NTMState", "NTMWeights", "backend_choice", "implementation"]
 
 VERIFIED = Verified(
     Path(__file__).with_name("verified.json"),
@@ -24,7 +24,7 @@ VERIFIED = Verified(
 _KERNELS = "tapehead.ops.ntm.cpu"
 
 
-def choice(backend: str, x: Tensor, spec: NTMSpec) -> Choice:
+def backend_choice(backend: str, x: Tensor, spec: NTMSpec) -> Choice:
     """The backend that runs, and why no quicker one does.
 
     Raises:
@@ -45,7 +45,7 @@ def implementation(backend: str, x: Tensor, spec: NTMSpec) -> ModuleType:
         from tapehead.ops.ntm import cpu
 
         return reference if cpu.obstacle(x, spec) else cpu
-    if choice(backend, x, spec).backend == "reference":
+    if backend_choice(backend, x, spec).backend == "reference":
         return reference
     from tapehead.ops.ntm import cpu  # not before: Numba is slow to import
 
