@@ -45,7 +45,7 @@ check: $(READY)
 	$(BIN)/pyrefly check
 
 # Once a kernel follows a changed equation again and `make test` shows it: see docs/architecture.md.
-verified: $(READY)
+fingerprints: $(READY)
 	$(BIN)/python -m tapehead.ops.verified \
 		tapehead.ops.ntm tapehead.ops.dnc tapehead.training.optimisers
 
