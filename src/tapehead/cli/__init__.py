@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError(f"no command {name!r}{near}")
         prog = f"tapehead {name}"
         code = import_module(f"tapehead.cli.{_MODULES.get(name, name)}").run(rest)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed before we began
+            sys.stdout.flush()
         return code
     except HelpRequest as help_text:
         print(help_text)
