@@ -52,7 +52,7 @@ def unpack(run: Run, state: NTMState, spec: NTMSpec, lengths: Tensor | None) -> 
     if lengths is None:
         return {name: tensor.contiguous() for name, tensor in trace.items()}
 
-    steps = torch.arange(time)
+    steps = torch.arange(time, device=lengths.device)
     past = steps >= lengths[:, None]
     # The last memory stands behind the one before the last step: that is where every step from the
     # last on finds it.
