@@ -81,10 +81,13 @@ def check_rank(name: str, tensor: Any, *sizes: int | str) -> None:
         )
 
 
-def size(tensor: Any, dimension: int) -> int:
-    """A size to hold other tensors against; 1 of what has none, for `check_alike` to refuse."""
-    shape = getattr(tensor, "shape", ())
-    return shape[dimension] if len(shape) > dimension else 1
+def size(name: str, tensor: Any, dimension: int) -> int:
+    """A size of a tensor, to hold others against."""
+    if not isinstance(tensor, Tensor):
+        _refuse_type(name, "a tensor", tensor)
+    if tensor.dim() <= dimension:
+        raise ValueError(f"{name} must have more dimensions, got shape {_shape(tensor.shape)}")
+    return tensor.shape[dimension]
 
 
 def check_numbers(name: str, tensor: Tensor, like: Tensor, leader: str) -> None:
@@ -113,11 +116,7 @@ def admit_lengths(lengths: Any, x: Tensor) -> Tensor | None:
         raise ValueError(f"lengths must be whole numbers, got {lengths.dtype}")
     if lengths.layout is not torch.strided or lengths.is_nested:
         _refuse_layout("lengths", lengths)
-    if lengths.shape != (batch,):
-        raise ValueError(
-            f"lengths must hold one number for each of {batch} sequences, "
-            f"got shape {_shape(lengths.shape)}"
-        )
+    _check_count(lengths, batch)
     if lengths.is_meta and not x.is_meta:
         raise ValueError(f"lengths must hold values that x on {x.device} can use, got them on meta")
     # The caller may change his own before the backward pass reads them.
@@ -162,12 +161,8 @@ def own_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
     if lengths is None:
         return None
     if not isinstance(lengths, Tensor) or lengths.dtype not in WHOLE or lengths.device != x.device:
-        got = _kind(lengths)
-        raise ValueError(f"lengths must be whole numbers on {x.device}, got {got}")
-    if lengths.shape != x.shape[:1]:
-        raise ValueError(
-            f"lengths must have shape {_shape(x.shape[:1])}, got {_shape(lengths.shape)}"
-        )
+        raise ValueError(f"lengths must be whole numbers on {x.device}, got {_kind(lengths)}")
+    _check_count(lengths, x.shape[0])
     return dense(lengths.to(torch.int64, copy=True))
 
 
@@ -203,7 +198,9 @@ def asks_for_gradients(*tensors: Tensor) -> bool:
     Inside forward-mode differentiation it counts as asked for: PyTorch then says that the operation
     has no such derivative, where a plain call would lose it in silence.
     """
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+    if torch.is_grad_enabled() and any(
+        getattr(tensor, "requires_grad", False) for tensor in tensors
+    ):
         return True
     return getattr(forward_ad, "_current_level", -1) >= 0
 
@@ -230,6 +227,14 @@ def _tensor_of(lengths: Sequence[Any], batch: int, time: int) -> Tensor:
         )
     _check_range(values, time)
     return torch.tensor(values, dtype=torch.int64, device="cpu")
+
+
+def _check_count(lengths: Tensor, batch: int) -> None:
+    if lengths.shape != (batch,):
+        raise ValueError(
+            f"lengths must hold one number for each of {batch} sequences, "
+            f"got shape {_shape(lengths.shape)}"
+        )
 
 
 def _check_range(values: list[int], time: int) -> None:

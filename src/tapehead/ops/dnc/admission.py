@@ -28,15 +28,18 @@ def admit(
     """
     weights = DNCWeights._fields[: len(tensors) - len(parts)]
     check_rank("projected", projected, "batch", "time", "gates")
-    layers, own = size(tensors[2], 0) + 1, None
+    layers, own = size("layer_weight", tensors[2], 0) + 1, None
     if callable(spec.controller):
         # Which states it has is its own affair, and the cache must not keep it alive.
         spec = replace(spec, controller="own", similarity="own")
         of_layers = [tensors[len(weights) + parts.index(part)] for part in ("hidden", "cell")]
-        hidden, own = size(tensors[3], 1), tuple(tuple(part.shape[1:]) for part in of_layers)
+        hidden, own = (
+            size("interface.weight", tensors[3], 1),
+            tuple(tuple(part.shape[1:]) for part in of_layers),
+        )
     else:
         hidden = projected.shape[2] // (4 * layers if spec.controller == "lstm" else layers)
-    rows = size(tensors[len(weights) + parts.index("memory")], 1)
+    rows = size("state.memory", tensors[len(weights) + parts.index("memory")], 1)
     batch, time, _ = projected.shape
     names, of_weights, of_state = _shapes(
         spec, rows, hidden, layers, len(weights), tuple(parts), own

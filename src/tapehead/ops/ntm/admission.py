@@ -31,17 +31,20 @@ def admit(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor], spec: N
     of shapes that fit each other."""
     check_rank("x", x, "batch", "time", "input")
     named = NTMWeights(*weights)
-    outputs, layers = size(named.output_weight, 0), size(named.layer_weight, 0) + 1
+    outputs = size("output.weight", named.output_weight, 0)
+    layers = size("layer_weight", named.layer_weight, 0) + 1
+    rows = size("state.memory", state[0], 1)
     batch, _, inputs = x.shape
     if callable(spec.controller):
         # Which states it has is its own affair, and the cache must not keep it alive.
-        hidden = size(named.interface_weight, 1)
+        hidden = size("interface.weight", named.interface_weight, 1)
         spec = replace(spec, controller="own", similarity="own")
-        own = (size(state[4], 1), size(state[5], 1))
+        own = (size("state.hidden", state[4], 1), size("state.cell", state[5], 1))
     else:
-        hidden = size(named.read_weight, 0) // (4 if spec.controller == "lstm" else 1)
+        gates = size("read_weight", named.read_weight, 0)
+        hidden = gates // (4 if spec.controller == "lstm" else 1)
         own = None
-    shapes, after = _shapes(spec, inputs, outputs, size(state[0], 1), hidden, layers, own)
+    shapes, after = _shapes(spec, inputs, outputs, rows, hidden, layers, own)
     check_alike(
         _NAMES, (*weights, *state), [*shapes, *((batch, *sizes) for sizes in after)], like=x
     )
