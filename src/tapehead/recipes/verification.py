@@ -149,7 +149,7 @@ def rerun(claim: Claim) -> Outcome:
     solved_after = result.solved_after or {}
     return Outcome(
         bool(result.solved),
-        solved_after.get("sequences", result.sequences),
+        int(solved_after.get("sequences", result.sequences)),
         result.scores[experiment.metric],
     )
 

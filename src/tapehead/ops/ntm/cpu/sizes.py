@@ -6,7 +6,7 @@ Written so that sizes known by name only (those of `torch.compile`) pass through
 from tapehead.ops.ntm.parts import NTMSpec
 from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
-SIMILARITY_CODES = {"cosine": 0, "dot": 1, "euclidean": 2, "manhattan": 3}
+SIMILARITY_CODES: dict[object, int] = {"cosine": 0, "dot": 1, "euclidean": 2, "manhattan": 3}
 
 
 class Places:
