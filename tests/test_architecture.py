@@ -15,13 +15,14 @@ BELOW = {
     "errors": set(),
     "checks": {"errors"},
     "room": {"errors"},
+    "signals": {"errors"},
     "ops": GROUND,
     "machines": {"ops", *GROUND},
     "tasks": {"ops", *GROUND},
-    "training": {"machines", "tasks", "ops", *GROUND},
+    "training": {"machines", "tasks", "ops", "signals", *GROUND},
     "benchmark": {"machines", "tasks", "ops", *GROUND},
     "viewing": {"training", "machines", "tasks", "ops", *GROUND},
-    "recipes": {"viewing", "training", "machines", "tasks", "ops", *GROUND},
+    "recipes": {"viewing", "training", "machines", "tasks", "ops", "signals", *GROUND},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

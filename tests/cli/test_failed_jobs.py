@@ -65,26 +65,80 @@ def test_a_reader_who_has_seen_enough(tmp_path):
         cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60,
     )  # fmt: skip
     os.close(theirs)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_a_signal_saves_and_says_so(tmp_path):
-    wanted = {signal.SIGINT: 130, signal.SIGTERM: 143}
+def test_a_signal_or_a_closed_pipe_saves_and_says_so(tmp_path):
+    """`train | head` is told by the pipe, a closed terminal by SIGHUP."""
+    wanted = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGPIPE: 141}
     trainings = {}
-    for number in wanted:  # both at once: it takes a while until they train
-        trainings[number] = subprocess.Popen(
-            [sys.executable, "-m", "tapehead.cli", *TRAIN, "--max-sequences=100000000",
-             f"--out={number.name}"],
-            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    for number in wanted:  # all at once: it takes a while until they train
+        trainings[number] = _training(tmp_path, number.name)
     for number, code in wanted.items():
-        metrics = tmp_path / number.name / "metrics.jsonl"
-        deadline = time.monotonic() + 100
-        while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        trainings[number].send_signal(number)
-        _, err = trainings[number].communicate(timeout=100)
-        assert trainings[number].returncode == code
+        _wait_for_rows(tmp_path / number.name)
+        if number == signal.SIGPIPE:
+            trainings[number].stdout.readline()
+            trainings[number].stdout.close()
+        else:
+            trainings[number].send_signal(number)
+        err = trainings[number].stderr.read()
+        assert trainings[number].wait(timeout=100) == code
         assert err.startswith(f"tapehead train: stopped by {number.name} after ")
         assert len(err.splitlines()) == 1
         assert list((tmp_path / number.name / "checkpoint").iterdir())
+        trainings[number].stderr.close()
+        if number != signal.SIGPIPE:
+            trainings[number].stdout.close()
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path):
+    training = _training(tmp_path, "run", "trap '' HUP;")
+    _wait_for_rows(tmp_path / "run")
+    training.send_signal(signal.SIGHUP)
+    rows = (tmp_path / "run" / "metrics.jsonl").stat().st_size
+    deadline = time.monotonic() + 100
+    while (tmp_path / "run" / "metrics.jsonl").stat().st_size == rows:
+        assert training.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    training.terminate()
+    assert "stopped by SIGTERM" in training.communicate(timeout=100)[1]
+
+
+def _training(folder, out, before=""):
+    command = f'{before} exec "$0" -m tapehead.cli "$@"'
+    return subprocess.Popen(
+        ["bash", "-c", command, sys.executable, *TRAIN, "--max-sequences=100000000",
+         f"--out={out}"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def _wait_for_rows(run):
+    metrics, deadline = run / "metrics.jsonl", time.monotonic() + 100
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_where_there_is_nothing_to_save(call, monkeypatch, number, code):
+    monkeypatch.setattr("tapehead.cli.listing.run", lambda argv: os.kill(os.getpid(), number))
+    before = signal.getsignal(number)
+    assert complaint(call("list"), code) == f"tapehead list: stopped by {number.name}"
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("where", ["session.Session.warm_up", "trainer.evaluate_settings"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_or_after_the_steps(call, monkeypatch, where, number, code):
+    with monkeypatch.context() as patch:
+        stop = lambda *values, **options: os.kill(os.getpid(), number)  # noqa: E731
+        patch.setattr(f"tapehead.training.{where}", stop)
+        line = complaint(call(*TRAIN, "--out", "run", "--quiet"), code)
+    assert line == (
+        f"tapehead train: stopped by {number.name} before or after its steps; resume to go on with "
+        "what is saved in run"
+    )
+    assert call(*TRAIN, "--out", "run", "--quiet", "--resume").code == 0

@@ -1,11 +1,9 @@
 """Train, evaluate, view, go on: what a newcomer types, on a problem of a few seconds."""
 
-import json
-
 import pytest
 from calls import TINY, complaint, process
 
-from tapehead.training import read_config, read_metrics
+from tapehead.training import read_config, read_metrics, read_result
 
 LSTM = ["train", "copy", "--machine=lstm", "--hidden-size=4", *TINY]
 
@@ -68,6 +66,58 @@ def test_resume_begins_goes_on_and_ends(call, tmp_path):
     assert "run holds a run already" in fresh.err
 
 
+def test_resume_takes_the_options_of_the_run(call, tmp_path):
+    """None needs to be repeated, and only those that are given are compared."""
+    command = ["train", "repeat-copy", "--machine=lstm", "--hidden-size=4", "--schedule=constant"]
+    few = ["--max-sequences=16", "--batch-size=8", "--report-every=8", "--validation-sequences=4"]
+    assert call(*command, *few, "--test-sequences=1", "--seed=3", "--out=run").code == 0
+    (tmp_path / "run" / "result.json").unlink()
+    begun = read_config(tmp_path / "run")
+    assert call("train", "--resume", "--out=run", "--no-figures").code == 0
+    assert read_config(tmp_path / "run") == begun
+
+    longer = call("train", "--resume", "--out", "run", "--max-sequences", 24, "--no-figures")
+    assert longer.code == 0
+    assert read_config(tmp_path / "run").max_sequences == 24
+    assert read_config(tmp_path / "run").machine_options == begun.machine_options
+    assert call("train", "--out=run", "--no-figures", "--resume", "repeat-copy").code == 0
+    for given, message in (
+        (["copy"], "task was 'repeat-copy' and is now 'copy'"),
+        (["--machine=ntm"], "machine was 'lstm' and is now 'ntm'"),
+        (["--hidden-size=5"], "machine_options was "),
+        (["--batch-size=4"], "batch_size was 8 and is now 4"),
+        (["--seed=0"], "seed was 3 and is now 0"),
+        (["repeat-copy", "--machine=lstm", "--setting=fast"], "cannot resume: "),
+    ):
+        line = complaint(call("train", *given, "--resume", "--out=run", "--no-figures"), 1)
+        assert f"cannot resume: {message}".replace("cannot resume: cannot", "cannot") in line
+
+
+def test_a_linear_schedule_says_why_it_cannot_go_on_longer(call):
+    few = ["--max-sequences=16", "--batch-size=8", "--validation-sequences=4"]
+    command = ["train", "copy", "--machine=lstm", "--hidden-size=4", "--no-figures", *few]
+    assert call(*command, "--test-sequences=0", "--schedule=linear", "--out=run").code == 0
+    line = complaint(
+        call("train", "--resume", "--out=run", "--max-sequences=32", "--no-figures"), 1
+    )
+    assert line == (
+        "tapehead train: cannot resume: max_sequences was 16 and is now 32, but the linear "
+        "schedule of the learning rate ends at max_sequences: from its first step a longer run is "
+        "another one, so train it in a folder of its own"
+    )
+
+
+def test_resuming_seeds_names_them(call, tmp_path):
+    short = [*LSTM, "--no-figures", "--max-sequences=16", "--test-sequences=0", "--out=both"]
+    assert call(*short, "--seeds", 4, 7, "--workers=1", "--learning-rate=0.02").code == 0
+    line = complaint(call("train", "--resume", "--out=both"), 2)
+    assert line.endswith("both holds a run for each seed: name all of them with --seeds")
+    resumed = call("train", "--resume", "--out=both", "--seeds", 4, 7, 9, "--workers=1",
+                   "--no-figures")  # fmt: skip
+    assert resumed.code == 0
+    assert read_config(tmp_path / "both" / "seed-9").learning_rate == 0.02
+
+
 def test_several_seeds(call, tmp_path):
     done = call(*LSTM, "--seeds", 4, 7, "--workers=1", "--out=both")
     assert (done.code, done.err) == (0, "")
@@ -85,9 +135,7 @@ def test_json_is_nothing_but_json(tmp_path):
     events = [row["event"] for row in done.json]
     assert events[0] == "started"
     assert events[-1] == "finished"
-    assert done.json[-1] | {} == {"event": "finished"} | json.loads(
-        (tmp_path / "run" / "result.json").read_text()
-    )
+    assert done.json[-1] == {"event": "finished"} | read_result(tmp_path / "run")
 
 
 @pytest.mark.parametrize(

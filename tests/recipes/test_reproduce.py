@@ -1,6 +1,5 @@
 """Planning an experiment and running its parts at the same time."""
 
-import json
 import os
 import signal
 from dataclasses import replace
@@ -22,6 +21,7 @@ from tapehead.recipes.reproduce import (
 )
 from tapehead.recipes.results import write_result
 from tapehead.training import Stopped, read_config, read_metrics, read_result
+from tapehead.training.sealed import read_sealed, write_sealed
 
 COPY = EXPERIMENTS["ntm/copy"]
 
@@ -106,8 +106,8 @@ def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     # A run that is drawn at a later commit keeps the one that it was trained at.
     for job, commit in zip(tiny, ("abc", "def"), strict=True):
         path = job.path / "config.json"
-        start = json.loads(path.read_text()) | {"commit": commit, "commit_has_changes": False}
-        path.write_text(json.dumps(start))
+        start, _ = read_sealed(path, "run")
+        write_sealed(path, start | {"commit": commit, "commit_has_changes": False})
     cells = result_cells(COPY, "fast", tiny, results)
     facts = {"command": "c", "commit": "now", "commit_has_changes": True}
     result = write_result(tmp_path / "kept", COPY, cells, facts | {"versions": {}, "hardware": {}})

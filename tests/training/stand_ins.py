@@ -36,10 +36,26 @@ class Noisy(Machine):
         raise NotImplementedError
 
 
+class Poisoned(Noisy):
+    """One whose bias gets a certain value at a certain step, which no loss or gradient shows."""
+
+    def __init__(self, input_size: int, output_size: int, *, at_step: int, value: float):
+        super().__init__(input_size, output_size)
+        self._left, self._value = at_step + 1, value  # the warm-up comes first
+
+    def forward(self, x, state=None, *, lengths=None):
+        self._left -= self.training
+        if self._left == 0:
+            with torch.no_grad():
+                self.inner.bias[2] = self._value
+        return super().forward(x, state, lengths=lengths)
+
+
 def install() -> None:
     """Make the machines known by name to `train`."""
     MACHINES["noisy"] = Noisy
     MACHINES["breaking"] = Breaking
+    MACHINES["poisoned"] = Poisoned
 
 
 def tiny(**changes: Any) -> TrainConfig:

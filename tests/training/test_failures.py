@@ -3,11 +3,13 @@ import torch
 from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
-from tapehead.training import NonFiniteError, read_batch, train
+from tapehead.training import NonFiniteError, load_run, read_batch, train, trainer
 from tapehead.training.build import build_machine, build_task
+from tapehead.training.checkpoint import checkpoint_steps
 from tapehead.training.devices import launch_fabric
 from tapehead.training.learner import Learner, _Watch
 from tapehead.training.randomness import Stream, generator_for
+from tapehead.training.session import Session
 
 
 @pytest.mark.parametrize("clips", [{}, {"clip_value": None, "clip_norm": 1.0}])
@@ -108,3 +110,81 @@ def test_a_batch_that_is_not_one(tmp_path):
     (tmp_path / "batch").write_bytes(b"nonsense")
     with pytest.raises(TapeheadError, match="batch holds no batch: "):
         read_batch(tmp_path / "batch")
+
+
+@pytest.mark.parametrize(
+    ("value", "description"),
+    [
+        (1e30, r"the update left inner\.bias too large to compute with: 1\.0e\+30"),
+        (-1e38, r"the update left inner\.bias too large to compute with: 1\.0e\+38"),
+    ],
+)
+def test_weights_beyond_all_measure_are_noticed_in_their_step(tmp_path, value, description):
+    options = {"at_step": 13, "value": value}
+    config = tiny(machine="poisoned", machine_options=options, checkpoint_every=0.0)
+    with pytest.raises(NonFiniteError, match=f"^step 13: {description}") as caught:
+        train(config, tmp_path)
+    assert (caught.value.step, caught.value.tensor) == (13, "inner.bias")
+    assert read_batch(tmp_path / "non-finite-step-13.safetensors").inputs.shape[0] == 4
+    assert checkpoint_steps(tmp_path / "checkpoint") == [11, 12]
+    for step in (11, 12):
+        _, machine, _ = load_run(tmp_path, step=step)
+        assert all(torch.isfinite(weights).all() for weights in machine.parameters())
+
+
+def test_an_infinite_weight_is_noticed_though_loss_and_gradient_are_finite():
+    config = tiny()
+    task = build_task(config)
+    machine = build_machine(config, task)
+    for watched in (False, True):
+        learner = Learner(config, machine, launch_fabric(config))
+        learner._watch = _Watch(learner.flat) if watched else None
+        batch = task.batch(torch.Generator().manual_seed(0), 4)
+        learner.step(task, batch, 1, 0.01)
+        with torch.no_grad():
+            machine.inner.bias[:2] = torch.inf
+        with pytest.raises(NonFiniteError, match=r"left inner\.bias not finite \(2 of 8 num") as e:
+            _step_and_settle(learner, task, batch)
+        assert e.value.step == (1 if watched else 2)
+        with torch.no_grad():
+            machine.inner.bias[:2] = 0
+        learner.release()
+
+
+def _step_and_settle(learner, task, batch):
+    learner.step(task, batch, 2, 0.01)
+    learner.settle()
+
+
+def test_a_learning_rate_beyond_floats_writes_no_checkpoint(tmp_path):
+    with pytest.raises(NonFiniteError, match=r"^step 1: the update left inner\.weight not finite"):
+        train(tiny(learning_rate=1e39, checkpoint_every=0.0), tmp_path)
+    assert checkpoint_steps(tmp_path / "checkpoint") == []
+
+
+@pytest.mark.parametrize("part", ["weights", "optimiser"])
+def test_no_checkpoint_holds_a_number_that_is_not_finite(tmp_path, monkeypatch, part):
+    """Wherever it comes from: here the last look before saving."""
+    config = tiny(checkpoint_every=0.0)
+    snapshot = Session.snapshot
+
+    def broken(session):
+        checkpoint = snapshot(session)
+        if checkpoint.step == 20:
+            next(iter(checkpoint.parts[part].values())).view(-1)[0] = torch.nan
+        return checkpoint
+
+    monkeypatch.setattr(Session, "snapshot", broken)
+    message = rf"^step 20: \S+ of the {part} is not finite \(1 of \d+ numbers are not finite\);"
+    with pytest.raises(NonFiniteError, match=message):
+        train(config, tmp_path)
+    assert checkpoint_steps(tmp_path / "checkpoint") == [18, 19]
+    monkeypatch.undo()
+    train(config, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("name", ["loss", "bits"])
+def test_a_score_that_is_not_finite_is_no_validation(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(trainer, "mean_scores", lambda *a, **b: {"loss": 1.0, name: float("nan")})
+    with pytest.raises(NonFiniteError, match=f"^step 25: the {name} of the validation is nan$"):
+        train(tiny(), tmp_path)

@@ -24,6 +24,7 @@ from tapehead.training.build import build_task
 from tapehead.training.checkpoint import checkpoint_steps
 from tapehead.training.evaluation import mean_scores
 from tapehead.training.randomness import Stream
+from tapehead.training.sealed import read_sealed, write_sealed
 
 TIMES = ("seconds", "sequences_per_second")
 
@@ -372,9 +373,9 @@ def test_what_cannot_be_loaded_says_why(tmp_path):
     with pytest.raises(TapeheadError, match=r"no checkpoint of step 7; it has .*60$"):
         load_run(tmp_path / "run", step=7)
     path = tmp_path / "run" / "config.json"
-    value = json.loads(path.read_text())
+    value, _ = read_sealed(path, "run")
     value["config"]["machine_options"] = {"hidden_size": 5}
-    path.write_text(json.dumps(value))
+    write_sealed(path, value)
     with pytest.raises(
         TapeheadError,
         match=r"belong to another machine: scale has shape \(8,\), expected \(5,\)",

@@ -13,7 +13,8 @@ import torch
 from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
-from tapehead.training import TrainConfig, load_run, read_metrics, read_result, train
+from tapehead.training import TrainConfig, read_metrics, read_result, train
+from tapehead.training.checkpoint import checkpoint_steps, load_checkpoint
 
 HERE = Path(__file__).parent
 PATIENCE = 250  # seconds: processes import for a while where all cores are busy
@@ -67,9 +68,13 @@ def rows(path):
 
 def assert_same_run(one, other):
     assert rows(one) == rows(other)
-    machines = [load_run(path, step="latest")[1] for path in (one, other)]
-    for mine, yours in zip(*(machine.state_dict().values() for machine in machines), strict=True):
-        assert torch.equal(mine, yours)
+    folders = [path / "checkpoint" for path in (one, other)]
+    mine, yours = (load_checkpoint(folder, checkpoint_steps(folder)[-1]) for folder in folders)
+    assert {"weights", "optimiser", "random", "scores"} == set(mine.parts)
+    for part, tensors in mine.parts.items():
+        assert tensors.keys() == yours.parts[part].keys()
+        for name, tensor in tensors.items():
+            assert torch.equal(tensor, yours.parts[part][name]), (part, name)
     results = [read_result(path) for path in (one, other)]
     assert results[0]["scores"] == results[1]["scores"]
 

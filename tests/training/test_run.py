@@ -8,8 +8,14 @@ from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
 from tapehead.training import read_config, read_metrics, read_result
+from tapehead.training.checkpoint import DamagedCheckpoint
 from tapehead.training.provenance import _commit, provenance
 from tapehead.training.run import RunDirectory
+
+RESULT = {
+    "seed": 0, "solved": False, "solved_after": None, "sequences": 4, "steps": 1, "seconds": 0.1,
+    "scores": {"bits": 1.5}, "evaluation": {},
+}  # fmt: skip
 
 
 def begun(path):
@@ -31,14 +37,18 @@ def test_rows_are_read_back_even_while_one_is_being_written(tmp_path):
 def test_rows_after_a_checkpoint_are_cut_off(tmp_path):
     with begun(tmp_path / "run") as run:
         run.append({"row": 1})
-        length = run.sync_metrics()
+        length, check = run.sync_metrics()
         run.append({"row": 2})
     with RunDirectory(tmp_path / "run") as run:
-        run.cut_metrics(length)
+        assert run.know() == (tiny(), None)
+        run.check_metrics(length, check)
+        run.cut_metrics(length, check)
         run.append({"row": 3})
         assert read_metrics(tmp_path / "run") == [{"row": 1}, {"row": 3}]
-        with pytest.raises(TapeheadError, match=r"damaged: it has 22 bytes, .* knows of 1,000"):
-            run.cut_metrics(1_000)
+        with pytest.raises(DamagedCheckpoint, match=r"it has 80 bytes, .* knows of 1,000"):
+            run.check_metrics(1_000, check)
+        with pytest.raises(DamagedCheckpoint, match="its rows are not those that the checkpoint"):
+            run.check_metrics(length, "0" * 16)
 
 
 def test_a_directory_in_use_names_the_process(tmp_path):
@@ -84,7 +94,11 @@ def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
         ('{"format": 1, "con', r"config\.json is damaged: not JSON"),
         ("[]", r"config\.json is no run: a JSON object is expected"),
         ('{"name": "app"}', r"config\.json was not written by tapehead"),
-        ('{"format": 2, "config": {}}', r"newer tapehead \(format 2; this one reads up to 1\)"),
+        ('{"format": 3, "config": {}}', r"newer tapehead \(format 3; this one reads up to 2\)"),
+        ('{"format": 2, "config": {}}', r"config\.json is damaged: it has changed since"),
+        ('{"format": 0, "config": {}}', r"config\.json is damaged: it has changed since"),
+        ("[" * 100_000, r"config\.json is damaged: its JSON is nested too deeply"),
+        ('{"format": NaN}', r"config\.json is damaged: not JSON \(NaN is no number"),
         ('{"format": 1, "config": {"colour": 1}}', "unknown option 'colour'; allowed: task, "),
         ('{"format": 1, "config": {"seed": -1}}', "seed must be a whole number of at least 0"),
     ],
@@ -97,18 +111,24 @@ def test_settings_that_cannot_be_read_say_why(tmp_path, text, message):
 
 
 def test_rows_that_are_damaged_or_missing(tmp_path):
-    with pytest.raises(TapeheadError, match=r"cannot read .*metrics\.jsonl: No such file"):
+    with pytest.raises(TapeheadError, match=r"holds no metrics: metrics\.jsonl is missing"):
         read_metrics(tmp_path)
     (tmp_path / "metrics.jsonl").write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
-    with pytest.raises(TapeheadError, match=r"metrics\.jsonl is damaged"):
+    with pytest.raises(TapeheadError, match=r"metrics\.jsonl is damaged: row 2 is not JSON"):
+        read_metrics(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("[" * 100_000 + "\n")
+    with pytest.raises(TapeheadError, match=r"row 1 is not JSON \(nested too deeply\)"):
+        read_metrics(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("3\n")
+    with pytest.raises(TapeheadError, match="row 1 is not a JSON object"):
         read_metrics(tmp_path)
 
 
 def test_a_run_that_has_not_ended_has_no_result(tmp_path):
     with begun(tmp_path / "run") as run:
         assert read_result(tmp_path / "run") is None
-        run.finish({"solved": True})
-        assert read_result(tmp_path / "run") == {"solved": True}
+        run.finish(RESULT)
+        assert read_result(tmp_path / "run") == RESULT
 
 
 def test_the_commit_is_that_of_our_own_checkout_only(tmp_path, monkeypatch):

@@ -3,12 +3,15 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tapehead.errors import TapeheadError
-from tapehead.training.failures import stop_on_signal
+from tapehead.signals import stop_on_signal
 from tapehead.training.workers import Workers
 
 
@@ -90,3 +93,30 @@ def test_leaving_early_ends_the_jobs():
     with pytest.raises(KeyError, match="full"):
         leave()
     assert multiprocessing.active_children() == before
+
+
+@pytest.mark.slow
+def test_workers_die_with_their_parent():
+    """By kill -9 too; by the kernel's hand and, where it has none for it, by a thread's."""
+    script = Path(__file__).with_name("kill_parent.py")
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    try:
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        assert all(_lives(child) for child in children)
+    finally:
+        parent.kill()
+        parent.wait()
+    deadline = time.monotonic() + 20
+    while any(map(_lives, children)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    left = [child for child in children if _lives(child)]
+    for child in left:
+        os.kill(child, signal.SIGKILL)
+    parent.stdout.close()
+    assert left == []
+
+
+def _lives(number):
+    """Whether a process runs; one that has ended may wait to be fetched by its new parent."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(number)], capture_output=True, text=True)
+    return bool(done.stdout.strip()) and not done.stdout.startswith("Z")

@@ -1,9 +1,12 @@
 """The command line: one door to training, evaluation, pictures and published experiments.
 
-Exit code 0 for done, 2 for a wrong call, 1 for a failed job; errors are one line on stderr.
+Exit code 0 for done, 2 for a wrong call, 1 for a failed job, 128 + N for one that signal N stopped
+(130 for Ctrl-C, 141 for a closed pipe); errors are one line on stderr.
 """
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,6 +15,7 @@ from tapehead import __version__
 from tapehead.cli.command import HelpRequest
 from tapehead.cli.options import UsageError, did_you_mean
 from tapehead.errors import TapeheadError
+from tapehead.signals import CLOSED_PIPE, interrupt_on_signal
 
 COMMANDS = {
     "train": "train a machine on a task",
@@ -28,38 +32,56 @@ DEBUG = "TAPEHEAD_DEBUG"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    prog = "tapehead"
+    prog = f"tapehead {arguments[0]}" if arguments and arguments[0] in COMMANDS else "tapehead"
     try:
-        if not arguments or arguments[0] in ("-h", "--help"):
-            print(_overview(), file=sys.stdout if arguments else sys.stderr)
-            return 0 if arguments else 2
-        if arguments[0] == "--version":
-            print(f"tapehead {__version__}")
-            return 0
-        name, *rest = arguments
-        if name not in COMMANDS:
-            near = did_you_mean(name, list(COMMANDS)) or f"; there are {', '.join(COMMANDS)}"
-            raise UsageError(f"no command {name!r}{near}")
-        prog = f"tapehead {name}"
-        code = import_module(f"tapehead.cli.{_MODULES.get(name, name)}").run(rest)
-        if sys.stdout is not None:  # closed before we began
+        with interrupt_on_signal():
+            code = _run(arguments)
             sys.stdout.flush()
         return code
     except HelpRequest as help_text:
         print(help_text)
         return 0
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 1
+        return 128 + CLOSED_PIPE
+    except KeyboardInterrupt as error:
+        number = signal.Signals(getattr(error, "number", signal.SIGINT))
+        _complain(f"{prog}: stopped by {number.name}")
+        return 128 + number
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        print(f"{prog}: {_one_line(error)}", file=sys.stderr)
-        # A job that a signal stopped ends as shells expect: 130 or 143.
+        _complain(f"{prog}: {_one_line(error)}")
         return 2 if isinstance(error, UsageError) else getattr(error, "exit_code", 1)
+    finally:
+        _let_go_of_closed_pipes()
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview(), file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"tapehead {__version__}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        near = did_you_mean(name, list(COMMANDS)) or f"; there are {', '.join(COMMANDS)}"
+        raise UsageError(f"no command {name!r}{near}")
+    return import_module(f"tapehead.cli.{_MODULES.get(name, name)}").run(rest)
+
+
+def _complain(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more
+        print(line, file=sys.stderr, flush=True)
+
+
+def _let_go_of_closed_pipes() -> None:
+    """What is left for them would be written, in vain and with a complaint, at the very end."""
+    for stream, handle in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), handle)
 
 
 def _overview() -> str:

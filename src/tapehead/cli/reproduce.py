@@ -152,7 +152,13 @@ def _show(
 def _watcher(command: Reproduce) -> "Watcher":
     from rich.console import Console
 
-    console = Console(quiet=command.quiet or command.json)
+    class Open(Console):
+        """Leaves a closed pipe to us, where rich would end the process."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    console = Open(quiet=command.quiet or command.json)
     if console.is_terminal and not console.quiet:
         return LiveWatcher(console)
     return LineWatcher(console)

@@ -17,6 +17,7 @@ from tapehead.cli.options import (
     options_of,
     parse,
 )
+from tapehead.errors import TapeheadError
 from tapehead.recipes import SETTINGS, recipe
 from tapehead.training.config import TrainConfig
 
@@ -41,7 +42,8 @@ class Train:
     out: Path | None = None
     """Run directory; left out: runs/TASK-MACHINE-N, the first that is free."""
     resume: bool = False
-    """Go on with the run in --out where it was stopped; start it if it is not there yet."""
+    """Go on with the run in --out where it was stopped, with its options but for those given;
+    start it if it is not there yet."""
     figures: bool = True
     """Draw the figures at the end; --no-figures leaves them to `tapehead view`."""
     quiet: bool = False
@@ -51,11 +53,11 @@ class Train:
 
 
 def run(argv: Sequence[str]) -> int:
-    base = _base(argv)
-    common, training, machine, task = _options(base)
+    base, task_given = _base(argv)
+    common, training, machine, task = _options(base, task_given)
     if wants_help(argv) or "--help-all" in argv:
         raise HelpRequest(_help(base, common, training, machine, task, "--help-all" in argv))
-    values = parse([*common, *training, *machine, *task], argv, PROG)
+    values = {"task": base.task} | parse([*common, *training, *machine, *task], argv, PROG)
     command = Train(**{field.name: values[field.name] for field in dataclasses.fields(Train)})
     try:
         config = dataclasses.replace(
@@ -71,13 +73,22 @@ def run(argv: Sequence[str]) -> int:
     return _train(command, config)
 
 
-def _base(argv: Sequence[str]) -> TrainConfig:
-    """The settings before the command line changes any: the recipe's, or else the defaults."""
+def _base(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
+    """The settings before the command line changes any: those of the run that is resumed, the
+    recipe's, or else the defaults; and whether the task is given."""
     tasks = [entry.name for entry in catalogue.tasks()]
     machines = [entry.name for entry in catalogue.machines()]
-    task = next((token for token in argv if token in tasks), None)
+    places = zip(["", *argv], argv, strict=False)
+    task = next((token for before, token in places if token in tasks and before != "--out"), None)
     if argv and not argv[0].startswith("-"):
         task = argv[0]
+    earlier = _earlier(argv)
+    if earlier is not None:
+        for name, given in (("task", task), ("machine", _given(argv, "--machine"))):
+            before = getattr(earlier, name)
+            if given not in (None, before):
+                raise TapeheadError(f"cannot resume: {name} was {before!r} and is now {given!r}")
+        return earlier, task is not None
     if task is None:
         if not wants_help(argv) and "--help-all" not in argv:
             raise UsageError(f"TASK is missing: one of {', '.join(tasks)}")
@@ -91,11 +102,31 @@ def _base(argv: Sequence[str]) -> TrainConfig:
     if machine == "ntm":
         contestant = f"ntm-{_given(argv, '--controller') or 'lstm'}"
     try:
-        return recipe(task, contestant, setting)
+        return recipe(task, contestant, setting), True
     except ValueError as error:
         if setting != "fast":
             raise UsageError(str(error)) from None
-        return TrainConfig(task=task, machine=machine, test_sequences=512)
+        return TrainConfig(task=task, machine=machine, test_sequences=512), True
+
+
+def _earlier(argv: Sequence[str]) -> TrainConfig | None:
+    """The settings of the run, or of one of the seeds, that is resumed; None if there is none, or
+    if a setting is named, whose options are then held against the run's."""
+    out = _given(argv, "--out")
+    if "--resume" not in argv or not out or _given(argv, "--setting"):
+        return None
+    folder = Path(out).expanduser()
+    runs = sorted(path.parent for path in folder.glob("seed-*/config.json"))
+    if not (folder / "config.json").exists():
+        if not runs:
+            return None
+        if "--seeds" not in argv:
+            raise UsageError(f"{folder} holds a run for each seed: name all of them with --seeds")
+        folder = runs[0]
+
+    from tapehead.training import read_config
+
+    return read_config(folder, to_resume=True)
 
 
 def _given(argv: Sequence[str], flag: str) -> str | None:
@@ -109,7 +140,9 @@ def _given(argv: Sequence[str], flag: str) -> str | None:
     return value
 
 
-def _options(base: TrainConfig) -> tuple[list[Option], list[Option], list[Option], list[Option]]:
+def _options(
+    base: TrainConfig, task_given: bool
+) -> tuple[list[Option], list[Option], list[Option], list[Option]]:
     """Options of the command, of training, of the machine and of the task."""
     from tapehead.machines import MACHINES
     from tapehead.tasks import TASKS
@@ -122,6 +155,7 @@ def _options(base: TrainConfig) -> tuple[list[Option], list[Option], list[Option
     common = [
         dataclasses.replace(option, choices=tuple(choices.get(option.name, option.choices)))
         for option in options_of(Train, machine=base.machine)
+        if task_given or option.name != "task"
     ]
     training = [
         option

@@ -5,7 +5,6 @@ each run beats several cores on one. A run that was stopped goes on from its che
 """
 
 import dataclasses
-import json
 import os
 import re
 import traceback
@@ -26,6 +25,7 @@ from tapehead.training import (
     train,
 )
 from tapehead.training.files import clear_errors
+from tapehead.training.records import read_start
 from tapehead.training.resuming import MANNER, check_resumable, differing
 from tapehead.training.workers import Tell, Workers
 
@@ -125,7 +125,7 @@ def check_jobs(jobs: Sequence[Job], *, resume: bool) -> None:
                 "folder"
             )
         try:
-            check_resumable(read_config(job.path), job.config)
+            check_resumable(read_config(job.path, to_resume=True), job.config)
         except TapeheadError as error:
             raise TapeheadError(f"{job.path}: {error}; --runs names another folder") from None
 
@@ -138,7 +138,8 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, 
 
     Raises:
         TapeheadError: some failed; names the first.
-        Stopped: SIGINT or SIGTERM arrived; every run has saved its state.
+        Stopped: a signal arrived, or nobody reads what `watch` writes; every run has saved its
+            state.
     """
     results = {job.path: _result_of(job) for job in jobs}
     todo = {
@@ -157,10 +158,16 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, 
         result = results[job.path]
         return JobStatus(job=job, state="waiting" if result is None else "done", result=result)
 
+    def look(pool: Workers) -> None:
+        try:
+            watch([status(job) for job in jobs])
+        except BrokenPipeError:  # nobody reads on: as after a signal, runs are saved
+            pool.request.broken_pipe()
+
     with Workers(_train, todo, workers) as pool:
         for news in pool:
             if news is None:
-                watch([status(job) for job in jobs])
+                look(pool)
             elif news.event == "started":
                 running.add(news.key)
             else:
@@ -200,7 +207,7 @@ def result_cells(
 
 def trained_at(jobs: Sequence[Job]) -> dict[str, Any]:
     """The commit that runs were trained at, which may be older than the one that draws them."""
-    starts = [json.loads((job.path / "config.json").read_bytes()) for job in jobs]
+    starts = [read_start(job.path) for job in jobs]
     commits = {start["commit"] or "unknown" for start in starts}
     return {
         "commit": ", ".join(sorted(commits)),
@@ -233,8 +240,11 @@ def _train(tell: Tell, settings: dict[str, Any], path: Path, log: Path) -> None:
 
 def _result_of(job: Job) -> dict[str, Any] | None:
     """Of a run that is done, if it was done with these settings."""
-    result = read_result(job.path)
-    if result and set(differing(read_config(job.path), job.config)) <= set(MANNER):
+    try:
+        result = read_result(job.path)
+    except TapeheadError:  # damaged: resuming the run writes it anew
+        return None
+    if result and set(differing(read_config(job.path, to_resume=True), job.config)) <= set(MANNER):
         return result
     return None
 

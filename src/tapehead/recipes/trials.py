@@ -4,8 +4,9 @@
 finished runs there, as long as their settings are still those of the recipe, and does the rest.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+import signal
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from tapehead.errors import TapeheadError
 from tapehead.recipes.reproduce import default_workers
 from tapehead.recipes.results import Cell, read_result
-from tapehead.training.failures import Stopped
+from tapehead.signals import CLOSED_PIPE, Stopped
 from tapehead.training.files import clear_errors, write_json
 from tapehead.training.provenance import provenance
 from tapehead.training.workers import Tell, Workers
@@ -81,7 +82,7 @@ def run_trials(
     Raises:
         TapeheadError: no such machine, or the folder cannot be written or holds something else, or
             a run failed.
-        Stopped: SIGINT or SIGTERM arrived.
+        Stopped: a signal arrived, or nobody reads what is printed.
     """
     known_machines = list(dict.fromkeys(trial.machine for trial in trials))
     for machine in machines:
@@ -115,7 +116,7 @@ def run_trials(
     ]
     workers = min(workers or default_workers(), max(1, len(todo)))
     runs = [(trials[index].run, seed) for index, seed in todo]
-    with closing(_outcomes(runs, workers)) as done:
+    with closing(_outcomes(runs, workers)) as done, _stopped_with(outcomes, todo):
         for number, (place, outcome) in enumerate(done, start=1):
             index, seed = todo[place]
             trial = trials[index]
@@ -125,6 +126,24 @@ def run_trials(
                 run = f"{number}/{len(todo)} {trial.machine}, {trial.task}, seed {seed}"
                 print(f"{run}: {_verdict(outcome)}", flush=True)
     return write()
+
+
+@contextmanager
+def _stopped_with(
+    outcomes: Sequence[Mapping[int, Outcome]], todo: Sequence[tuple[int, int]]
+) -> Iterator[None]:
+    """Say of a study that is stopped what is kept of it: the runs that are done, and only those."""
+    try:
+        yield
+    except (KeyboardInterrupt, BrokenPipeError, Stopped) as error:
+        done = sum(seed in outcomes[index] for index, seed in todo)
+        kept = f"with {done} of {len(todo)} runs done and written; the same command does the rest"
+        number = CLOSED_PIPE
+        if isinstance(error, KeyboardInterrupt):
+            number = getattr(error, "number", signal.SIGINT)
+        elif isinstance(error, Stopped):
+            number = error.signal
+        raise Stopped(number, f"{kept}, those under way from their start") from None
 
 
 def _verdict(outcome: Outcome) -> str:
@@ -140,19 +159,16 @@ def _outcomes(
         for place, (run, seed) in enumerate(runs):
             yield place, run(seed)
         return
-    done = 0
     with Workers(_run, dict(enumerate(runs)), workers) as pool:
         for news in pool:
             if news is None:
                 continue
             if news.event == "done":
-                done += 1
                 yield news.key, news.value
             elif news.event in ("failed", "died"):
                 raise TapeheadError(news.value)
     if pool.stopped_by is not None:
-        rest = f"with {done} of {len(runs)} runs done; the same command does the rest"
-        raise Stopped(pool.stopped_by, rest)
+        raise Stopped(pool.stopped_by, "")
 
 
 def _run(tell: Tell, run: Callable[[int], Outcome], seed: int) -> Outcome:

@@ -1,11 +1,13 @@
 """From a config to a trained machine in a run directory."""
 
+from tapehead.signals import Stopped
 from tapehead.training.config import TrainConfig
 from tapehead.training.evaluation import evaluate, evaluate_settings
-from tapehead.training.failures import NonFiniteError, Stopped, read_batch
+from tapehead.training.failures import NonFiniteError, read_batch
 from tapehead.training.loading import load_run
 from tapehead.training.loop import train
 from tapehead.training.progress import RichReporter, make_reporter
+from tapehead.training.records import read_config, read_metrics, read_result
 from tapehead.training.reporting import (
     JsonReporter,
     LineReporter,
@@ -14,7 +16,6 @@ from tapehead.training.reporting import (
     RunInfo,
 )
 from tapehead.training.result import Result
-from tapehead.training.run import read_config, read_metrics, read_result
 from tapehead.training.seeds import SeedsFailed, train_seeds
 
 __all__ = [

@@ -1,9 +1,6 @@
-"""How training ends before its time: numbers that are not finite, and signals."""
+"""How training ends before its time because of numbers that are not finite."""
 
-import signal
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -17,23 +14,12 @@ from tapehead.tasks import Batch
 from tapehead.training.files import clear_errors, write_atomically
 
 
-class Stopped(TapeheadError):
-    """A signal ended training; everything so far is saved.
-
-    exit_code: 130 for SIGINT, 143 for SIGTERM, as shells count.
-    """
-
-    def __init__(self, number: int, circumstances: str):
-        self.signal = signal.Signals(number)
-        super().__init__(f"stopped by {self.signal.name} {circumstances}")
-        self.exit_code = 128 + number
-
-
 class NonFiniteError(TapeheadError):
-    """A loss or gradient is infinite or not a number.
+    """A loss, gradient, weight or score is infinite or not a number.
 
     step: the step, counted from 1.
-    tensor: "loss", or the name of the first parameter whose gradient is not finite.
+    tensor: "loss", the name of a score, or that of the first parameter whose gradient is not
+        finite, that is so itself, or whose state in the optimiser is.
     batch: the sequences of the step; None for a validation, whose sequences are always the same.
     path: the file that holds them, if there is a run directory.
     """
@@ -104,36 +90,34 @@ def non_finite(
     return NonFiniteError(number, name, description, step.batch)
 
 
+def overgrown(
+    number: int, batch: Batch, named_weights: Iterable[tuple[str, Tensor]]
+) -> NonFiniteError:
+    """The error for weights whose norm is not finite: one is not, or they are absurdly large."""
+    weights = list(named_weights)
+    for name, values in weights:
+        broken = _count(values)
+        if broken:
+            description = f"the update left {name} not finite ({broken})"
+            return NonFiniteError(number, name, description, batch)
+    name, values = max(weights, key=lambda item: float(item[1].abs().max()))
+    description = f"the update left {name} too large to compute with: {values.abs().max():.1e}"
+    return NonFiniteError(number, name, description, batch)
+
+
+def non_finite_in(
+    parts: Mapping[str, Mapping[str, Tensor]], step: int, batch: Batch | None
+) -> NonFiniteError | None:
+    """The error for weights or an optimiser that are not to be saved, if there is a reason."""
+    for part in ("weights", "optimiser"):
+        for name, tensor in parts[part].items():
+            broken = _count(tensor)
+            if broken:
+                description = f"{name} of the {part} is not finite ({broken})"
+                return NonFiniteError(step, name, description, batch)
+    return None
+
+
 def _count(tensor: Tensor) -> str:
     broken = int((~torch.isfinite(tensor)).sum())
     return f"{broken:,} of {tensor.numel():,} numbers are not finite" if broken else ""
-
-
-class StopRequest:
-    """Whether SIGINT or SIGTERM has arrived; `number` is the signal's, or None."""
-
-    number: int | None = None
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[StopRequest]:
-    """Note SIGINT and SIGTERM instead of dying at once; a second SIGINT interrupts as usual.
-
-    Outside the main thread, where Python takes no signals, this does nothing.
-    """
-    request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request
-        return
-
-    def note(number: int, frame: object) -> None:
-        if number == signal.SIGINT and request.number is not None:
-            raise KeyboardInterrupt
-        request.number = number
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -65,17 +65,44 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     Raises:
         TapeheadError: the file is missing, unreadable or not a JSON object.
     """
+    return parse_json(read_bytes(path, what), path, what)
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """All of a file that should hold `what`.
+
+    Raises:
+        TapeheadError: the file is missing or unreadable, or no file.
+    """
     try:
-        value = json.loads(path.read_bytes())
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise TapeheadError(f"cannot read {path}: not a file")  # a pipe would wait for ever
+        return path.read_bytes()
     except FileNotFoundError:
         raise TapeheadError(f"{path.parent} holds no {what}: {path.name} is missing") from None
     except OSError as error:
         raise TapeheadError(f"cannot read {path}: {error.strerror}") from error
+
+
+def parse_json(data: bytes, path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in the bytes of a file.
+
+    Raises:
+        TapeheadError: they are something else.
+    """
+    try:
+        value = json.loads(data.decode(), parse_constant=_no_number)
+    except RecursionError:
+        raise TapeheadError(f"{path} is damaged: its JSON is nested too deeply") from None
     except ValueError as error:  # not UTF-8, or not JSON
         raise TapeheadError(f"{path} is damaged: not JSON ({error})") from error
     if not isinstance(value, Mapping):
         raise TapeheadError(f"{path} is no {what}: a JSON object is expected")
     return dict(value)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 @contextmanager

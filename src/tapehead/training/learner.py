@@ -14,7 +14,7 @@ from tapehead.tasks import Batch, Task
 from tapehead.training.config import TrainConfig
 from tapehead.training.devices import place
 from tapehead.training.evaluation import ready, run_machine
-from tapehead.training.failures import non_finite
+from tapehead.training.failures import non_finite, overgrown
 from tapehead.training.flat import FlatParameters
 from tapehead.training.optimisers import clip_gradient, make_optimiser
 
@@ -39,8 +39,9 @@ class Learner:
 
     Each step is checked for numbers that are not finite: the norm of the gradient, which the
     report needs anyway, is finite only if all of the gradient is; numbers too large to square
-    pass if they are clipped. On the CPU the check comes before the update. Elsewhere waiting for
-    it would leave the device idle: each step looks at the one before, and `settle` at the last.
+    pass if they are clipped. On the CPU the check comes before the update, and the norm of the
+    weights is looked at after it. Elsewhere waiting would leave the device idle: each step looks at
+    the one before, and at the weights it began with, and `settle` at the last.
     """
 
     def __init__(self, config: TrainConfig, machine: Machine, fabric: "Fabric"):
@@ -50,6 +51,7 @@ class Learner:
         self.optimiser = make_optimiser(config, self.flat.parameter)
         self.optimiser.prepare()
         self._group = self.optimiser.param_groups[0]
+        self._weights = self.flat.parameter.detach()
         self._clip_value, self._clip_norm = config.clip_value, config.clip_norm
         # The square of a finite number can overflow. Where gradients are clipped that is no
         # reason to stop, so their norm is taken in float64: on the CPU only when it has to be.
@@ -67,7 +69,7 @@ class Learner:
 
         Raises:
             NonFiniteError: the loss or a gradient of this step, or of the one before, is not
-                finite.
+                finite, or the weights are not or grew beyond all measure.
         """
         soft = self._annealed is not None and self._annealed.still_soft
         batch, outputs, loss = self.differentiate(task, batch)
@@ -84,11 +86,15 @@ class Learner:
                 raise non_finite(number, step, self.flat.named_views(gradient))
         else:
             step = Step(batch, outputs, loss, norm)
-            self._watch.look_at(number, step, gradient)
+            self._watch.look_at(number, step, gradient, torch.linalg.vector_norm(self._weights))
         clip_gradient(gradient, norm, self._clip_value, self._clip_norm)
         self._group["lr"] = learning_rate
         self.optimiser.update()
         self.flat.spread()
+        if self._watch is None and not math.isfinite(
+            torch.linalg.vector_norm(self._weights).item()
+        ):
+            raise overgrown(number, step.batch, self.flat.named_views(self._weights))
         if soft and self._annealed is not None and not self._annealed.still_soft:
             # What it remembers of a soft machine's small gradients would make its first steps
             # with chosen rows far too long.
@@ -140,11 +146,13 @@ class _Watch:
         self._arrived = torch.cuda.Event() if on_gpu else None
         self._step: tuple[int, Step, Tensor] | None = None
 
-    def look_at(self, number: int, step: Step, gradient: Tensor) -> None:
+    def look_at(self, number: int, step: Step, gradient: Tensor, size: Tensor) -> None:
+        """Keep a step, and `size`, the norm of the weights it was computed with, for a look."""
         self.settle()
         # Kept as it is now: clipping and the next step write over it.
         self._step = number, step, gradient.clone()
-        total = torch.as_tensor(step.loss + step.gradient_norm)
+        self._size = size
+        total = torch.as_tensor(step.loss + step.gradient_norm) + size
         self._finite.copy_(torch.isfinite(total), non_blocking=True)
         if self._arrived is not None:
             self._arrived.record()
@@ -155,5 +163,9 @@ class _Watch:
         if self._arrived is not None:
             self._arrived.synchronize()
         (number, step, gradient), self._step = self._step, None
-        if not self._finite.item():
-            raise non_finite(number, step, self._flat.named_views(gradient))
+        if self._finite.item():
+            return
+        if not torch.isfinite(self._size):
+            weights = self._flat.named_views(self._flat.parameter.detach())
+            raise overgrown(number - 1, step.batch, weights)
+        raise non_finite(number, step, self._flat.named_views(gradient))

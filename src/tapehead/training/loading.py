@@ -13,7 +13,7 @@ from tapehead.training.build import build_machine, build_task
 from tapehead.training.checkpoint import Checkpoint, checkpoint_steps, load_checkpoint
 from tapehead.training.config import TrainConfig
 from tapehead.training.randomness import capture_globals, restore_globals
-from tapehead.training.run import read_config
+from tapehead.training.records import read_config, run_id
 
 
 def load_run(
@@ -31,7 +31,7 @@ def load_run(
     """
     path = Path(path)
     config = read_config(path)
-    checkpoint = _choose(path / "checkpoint", step)
+    checkpoint = _choose(path / "checkpoint", step, run_id(path))
     try:
         task = build_task(config)
         states = capture_globals(torch.device("cpu"))
@@ -45,7 +45,7 @@ def load_run(
     return config, machine.to(device).eval(), task
 
 
-def _choose(folder: Path, step: int | str) -> Checkpoint:
+def _choose(folder: Path, step: int | str, run: str | None) -> Checkpoint:
     steps = checkpoint_steps(folder)
     if not steps:
         raise TapeheadError(f"{folder.parent} has no checkpoint yet")
@@ -53,11 +53,21 @@ def _choose(folder: Path, step: int | str) -> Checkpoint:
         kept = ", ".join(map(str, steps))
         raise TapeheadError(f"{folder.parent} has no checkpoint of step {step}; it has {kept}")
     # No silent step back to an earlier one here: other weights would give other scores.
-    latest = load_checkpoint(folder, step if isinstance(step, int) else steps[-1])
-    best = latest.progress["best"]
-    if step == "best" and best is not None and best["step"] in steps[:-1]:
-        return load_checkpoint(folder, best["step"])
-    return latest
+    latest = load_checkpoint(folder, step if isinstance(step, int) else steps[-1], run)
+    if step != "best":
+        return latest
+    try:
+        best = (latest.progress["best"] or {"step": latest.step})["step"]
+    except (KeyError, TypeError):
+        raise TapeheadError(
+            f"{folder / str(latest.step)} is not a checkpoint of tapehead"
+        ) from None
+    if best not in steps:
+        raise TapeheadError(
+            f"{folder.parent} has no checkpoint of step {best} any more, its best validation; it "
+            f"has {', '.join(map(str, steps))}"
+        )
+    return latest if best == latest.step else load_checkpoint(folder, best, run)
 
 
 def load_weights(machine: nn.Module, checkpoint: Checkpoint) -> None:
@@ -66,7 +76,8 @@ def load_weights(machine: nn.Module, checkpoint: Checkpoint) -> None:
     Raises:
         TapeheadError: they belong to another machine; names the first tensor that does not fit.
     """
-    copy_tensors(machine.state_dict(), checkpoint.parts["weights"], "weights", checkpoint.step)
+    weights = checkpoint.parts.get("weights", {})
+    copy_tensors(machine.state_dict(), weights, "weights", checkpoint.step)
 
 
 def copy_tensors(
@@ -82,6 +93,8 @@ def copy_tensors(
         elif target[name].shape != source[name].shape:
             shapes = tuple(source[name].shape), tuple(target[name].shape)
             problem = f"{name} has shape {shapes[0]}, expected {shapes[1]}"
+        elif target[name].dtype != source[name].dtype:
+            problem = f"{name} has {source[name].dtype}, expected {target[name].dtype}"
         if problem:
             raise TapeheadError(
                 f"the {part} of the checkpoint of step {step} belong to another machine: {problem}"

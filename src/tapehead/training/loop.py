@@ -1,17 +1,19 @@
 """The way in: `train` a machine on a task, from the beginning or from a checkpoint."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tapehead.signals import Interrupted, Stopped, StopRequest, interrupt_on_signal
 from tapehead.training.build import build_machine, build_task
 from tapehead.training.config import TrainConfig
 from tapehead.training.devices import launch_fabric, process_settings
-from tapehead.training.failures import stop_on_signal
+from tapehead.training.failures import NonFiniteError
 from tapehead.training.reporting import Reporter
 from tapehead.training.result import Result
 from tapehead.training.resuming import open_run, restore_latest
 from tapehead.training.session import Session
-from tapehead.training.showing import Shielded
+from tapehead.training.showing import Shielded, Showing
 from tapehead.training.trainer import Trainer
 
 
@@ -38,20 +40,20 @@ def train(
 
     Raises:
         ValueError, TypeError: an option has an impossible value; names it and what is allowed.
-        NonFiniteError: a loss or gradient is not finite.
-        Stopped: SIGINT or SIGTERM arrived; everything so far is saved.
+        NonFiniteError: a loss, gradient, weight or score is not finite.
+        Stopped: SIGINT, SIGTERM or SIGHUP arrived, or the reporter writes into a closed pipe;
+            everything so far is saved.
         TapeheadError: the run directory cannot be used, or a checkpoint is damaged, foreign or
             newer.
     """
-    reporter = reporter or Reporter()
+    reporter, stop = reporter or Reporter(), StopRequest()
     task = build_task(config)
     with ExitStack() as stack:
         stack.enter_context(process_settings(config))
+        stack.enter_context(_interrupted(out))
         machine = build_machine(config, task)
         fabric = launch_fabric(config)
-        if not fabric.is_global_zero:
-            reporter = Reporter()
-        reporter = Shielded(reporter)
+        reporter = Shielded(reporter if fabric.is_global_zero else Reporter(), Showing(stop))
         session = Session(config, task, machine, fabric)
         stack.callback(session.learner.release)
         run = None
@@ -60,11 +62,28 @@ def train(
                 "parameters": sum(weights.numel() for weights in machine.parameters()),
                 "backend": str(machine.backend_choice()),
             }
-            run = stack.enter_context(open_run(out, config, facts, resume=resume))
+            run = stack.enter_context(
+                open_run(out, config, facts, resume=resume, reporter=reporter)
+            )
         stack.callback(reporter.ended)
         if out is not None and resume:
             restore_latest(session, Path(out), run, reporter)
-        with stop_on_signal() as stop:
+        try:
             trainer = Trainer(session, run, reporter, stop, Path(out) if out else None)
             trainer.run()
-        return trainer.finish()
+            return trainer.finish()
+        except NonFiniteError as error:
+            if out is not None:
+                error.save(Path(out), fabric.global_rank)
+            raise
+
+
+@contextmanager
+def _interrupted(out: Path | str | None) -> Iterator[None]:
+    """Say that a signal ended what comes before and after the steps."""
+    try:
+        with interrupt_on_signal():
+            yield
+    except Interrupted as error:
+        where = f"; resume to go on with what is saved in {out}" if out is not None else ""
+        raise Stopped(error.number, f"before or after its steps{where}") from None

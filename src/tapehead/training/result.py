@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
 
 
@@ -49,4 +50,31 @@ class Result:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], path: Path | None = None) -> "Result":
+        """The reverse of `to_dict`."""
         return cls(**value, path=path)
+
+
+_HOLDS: dict[str, tuple[type, ...]] = {
+    "seed": (int,),
+    "solved": (bool,),
+    "solved_after": (dict, type(None)),
+    "sequences": (int,),
+    "steps": (int,),
+    "seconds": (int, float),
+    "scores": (dict,),
+    "evaluation": (dict,),
+}
+
+
+def checked_result(value: dict[str, Any], file: Path) -> dict[str, Any]:
+    """The contents of a result.json, if they are what `Result.to_dict` gives.
+
+    Raises:
+        TapeheadError: an entry is missing, unknown or of another kind.
+    """
+    for name in {**_HOLDS, **value}:
+        if name not in value:
+            raise TapeheadError(f"{file} is no result: {name} is missing")
+        if name not in _HOLDS or not isinstance(value[name], _HOLDS[name]):
+            raise TapeheadError(f"{file} is no result: {name} is {value[name]!r}")
+    return value

@@ -1,32 +1,44 @@
 """The run directory: everything a training run leaves behind, never half-written.
 
-config.json      all settings, versions, commit
+config.json      the run's id, all settings, versions, commit
 metrics.jsonl    a row for each report and validation
 checkpoint/      see checkpoint.py
 figures/         pictures, drawn later
 result.json      how it ended
 .lock            held while a process trains here
+
+config.json and result.json are sealed and each row of metrics has a check, see sealed.py: a changed
+digit is found when they are read. The id ties them to the checkpoints of the same run.
 """
 
-import json
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
-from tapehead.training.checkpoint import FORMAT
+from tapehead.training.checkpoint import FORMAT, DamagedCheckpoint
 from tapehead.training.config import TrainConfig
-from tapehead.training.files import clear_errors, read_json, to_json, write_json
+from tapehead.training.files import clear_errors, to_json, write_json
 from tapehead.training.provenance import provenance
+from tapehead.training.records import (
+    CONFIG,
+    METRICS,
+    RESULT,
+    EditedConfig,
+    read_config,
+    read_start,
+)
+from tapehead.training.sealed import chained, unchained, write_sealed
 
 try:
     import fcntl
 except ImportError:  # not a Unix: two processes in one directory go unnoticed there
     fcntl = None
 
-_CONFIG, _METRICS, _RESULT, _LOCK = "config.json", "metrics.jsonl", "result.json", ".lock"
+_LOCK = ".lock"
 
 
 class RunDirectory:
@@ -41,6 +53,9 @@ class RunDirectory:
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoint"
         self.figures = self.path / "figures"
+        self.id: str | None = None
+        """Of the run, once it has begun or is known; None if it is from before there were ids."""
+        self._check = ""
         with clear_errors(f"write to the run directory {self.path}"):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / _LOCK, "a+")  # noqa: SIM115
@@ -55,72 +70,110 @@ class RunDirectory:
             with clear_errors(f"write to the run directory {self.path}"):
                 for path in self.path.glob(".*.tmp"):
                     path.unlink()
+            with clear_errors(f"write to {self.path / METRICS}"):
                 # Unbuffered: after a failed write nothing is left to be written at the close.
-                self._metrics = open(self.path / _METRICS, "ab", buffering=0)  # noqa: SIM115
+                self._metrics = open(self.path / METRICS, "ab", buffering=0)  # noqa: SIM115
         except BaseException:
             self._lock.close()
             raise
 
     @property
     def has_run(self) -> bool:
-        return (self.path / _CONFIG).exists()
+        return (self.path / CONFIG).exists()
+
+    def know(self) -> tuple[TrainConfig, str | None]:
+        """Settings of the run that is here, and a warning if its config.json had to be mended.
+
+        Raises:
+            TapeheadError: see `read_config`.
+        """
+        warning = None
+        try:
+            value = read_start(self.path)
+        except EditedConfig as error:
+            if not error.same_settings:
+                raise
+            warning, value = f"{error}; written anew", error.value
+            with clear_errors(f"write to the run directory {self.path}"):
+                write_sealed(self.path / CONFIG, value)
+        self.id = value.get("run")
+        self._check = self.id or ""
+        return read_config(self.path), warning
 
     def begin(self, config: TrainConfig, facts: Mapping[str, Any]) -> None:
         """Write config.json: the settings and what else decides or explains the numbers."""
+        self.id = secrets.token_hex(8)
+        self._check = self.id
+        value = {"format": FORMAT, "run": self.id, "config": config.to_dict()}
         with clear_errors(f"write to the run directory {self.path}"):
             self.figures.mkdir(exist_ok=True)
-            write_json(
-                self.path / _CONFIG,
-                {"format": FORMAT, "config": config.to_dict(), **facts, **provenance()},
-            )
+            write_sealed(self.path / CONFIG, {**value, **facts, **provenance()})
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row to metrics.jsonl."""
-        with clear_errors(f"write to {self.path / _METRICS}"):
-            line = to_json(row).encode() + b"\n"
+        line = to_json(row).encode() + b"\n"
+        if self.id is not None:
+            line, self._check = chained(to_json(row), self._check)
+        with clear_errors(f"write to {self.path / METRICS}"):
             while line:
                 line = line[self._metrics.write(line) :]
 
-    def sync_metrics(self) -> int:
-        """Wait until the disk has all rows; returns the length of the file in bytes."""
-        with clear_errors(f"write to {self.path / _METRICS}"):
+    def sync_metrics(self) -> tuple[int, str]:
+        """Wait until the disk has all rows; returns the file's length and the last row's check."""
+        with clear_errors(f"write to {self.path / METRICS}"):
             os.fsync(self._metrics.fileno())
-            return self._metrics.tell()
+            return self._metrics.tell(), self._check
 
-    def cut_metrics(self, length: int) -> None:
-        """Drop the rows after a checkpoint: training will write them again.
+    def check_metrics(self, length: int, check: str) -> None:
+        """Compare the rows with what `sync_metrics` returned when a checkpoint was taken.
 
         Raises:
-            TapeheadError: rows from before the checkpoint are missing.
+            DamagedCheckpoint: rows from before the checkpoint are missing or have changed.
         """
-        with clear_errors(f"write to {self.path / _METRICS}"):
-            present = self._metrics.seek(0, os.SEEK_END)
-            if present < length:
-                raise TapeheadError(
-                    f"{self.path / _METRICS} is damaged: it has {present:,} bytes, "
-                    f"the checkpoint knows of {length:,}"
-                )
+        file = self.path / METRICS
+        with clear_errors(f"read {file}"):
+            data = file.read_bytes()
+        reason, found = None, self.id or ""
+        if len(data) < length:
+            reason = f"it has {len(data):,} bytes, the checkpoint knows of {length:,}"
+        try:
+            for _, found in unchained(data[:length].split(b"\n")[:-1], self.id):  # noqa: B007
+                pass
+        except ValueError as error:
+            reason = reason or str(error)
+        if reason is None and self.id is not None and found != check:
+            reason = "its rows are not those that the checkpoint knows"
+        if reason is not None:
+            raise DamagedCheckpoint(f"{file} is damaged: {reason}")
+
+    def cut_metrics(self, length: int, check: str) -> None:
+        """Drop the rows after a checkpoint: training will write them again."""
+        with clear_errors(f"write to {self.path / METRICS}"):
             self._metrics.truncate(length)
             self._metrics.seek(length)
+        self._check = check or self.id or ""
 
     def go_on(self, config: TrainConfig) -> None:
         """Note in config.json with which settings and versions a resumed run goes on."""
-        value = read_json(self.path / _CONFIG, "run")
+        value = read_start(self.path)
         value |= {
             "config": config.to_dict(),
             "resumed": [*value.get("resumed", []), provenance()],
         }
         with clear_errors(f"write to the run directory {self.path}"):
-            write_json(self.path / _CONFIG, value)
+            (write_json if self.id is None else write_sealed)(self.path / CONFIG, value)
 
     def forget_result(self) -> None:
-        with clear_errors(f"write to the run directory {self.path}"):
-            (self.path / _RESULT).unlink(missing_ok=True)
+        with clear_errors(f"remove {self.path / RESULT}"):
+            (self.path / RESULT).unlink(missing_ok=True)
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write result.json."""
-        with clear_errors(f"write to {self.path / _RESULT}"):
-            write_json(self.path / _RESULT, result)
+        with clear_errors(f"write to {self.path / RESULT}"):
+            if self.id is None:
+                write_json(self.path / RESULT, result)
+            else:
+                write_sealed(self.path / RESULT, {"run": self.id, **result})
 
     def close(self) -> None:
         self._metrics.close()
@@ -150,49 +203,4 @@ class RunDirectory:
         self._lock.flush()
 
 
-_OURS = {_LOCK, _METRICS, "figures", f".{_CONFIG}.tmp"}
-
-
-def read_config(path: Path | str) -> TrainConfig:
-    """The settings of a run.
-
-    Raises:
-        TapeheadError: the folder holds no run, its config.json is damaged, or a newer tapehead
-            wrote it.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        raise TapeheadError(f"there is no run directory {path}")
-    value = read_json(path / _CONFIG, "run")
-    if not isinstance(value.get("config"), dict) or not isinstance(value.get("format"), int):
-        raise TapeheadError(f"{path / _CONFIG} was not written by tapehead")
-    if value["format"] > FORMAT:
-        raise TapeheadError(
-            f"{path} was written by a newer tapehead (format {value['format']}; this one reads "
-            f"up to {FORMAT}): update tapehead"
-        )
-    try:
-        return TrainConfig.from_dict(value["config"])
-    except (TypeError, ValueError) as error:
-        raise TapeheadError(f"{path / _CONFIG} does not fit this tapehead: {error}") from error
-
-
-def read_metrics(path: Path | str) -> list[dict[str, Any]]:
-    """The rows of a run's metrics.jsonl so far, while it is being written too.
-
-    Raises:
-        TapeheadError: there are none, or a row is damaged.
-    """
-    file = Path(path) / _METRICS
-    with clear_errors(f"read {file}"):
-        *lines, _unfinished = file.read_bytes().split(b"\n")
-    try:
-        return [json.loads(line) for line in lines]
-    except ValueError as error:
-        raise TapeheadError(f"{file} is damaged: {error}") from error
-
-
-def read_result(path: Path | str) -> dict[str, Any] | None:
-    """A run's result.json, or None if it has not ended yet."""
-    file = Path(path) / _RESULT
-    return read_json(file, "result") if file.exists() else None
+_OURS = {_LOCK, METRICS, "figures", f".{CONFIG}.tmp"}

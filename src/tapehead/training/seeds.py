@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
+from tapehead.signals import Stopped
 from tapehead.training.config import TrainConfig
-from tapehead.training.failures import Stopped
 from tapehead.training.loop import train
 from tapehead.training.reporting import Reporter, RunInfo
 from tapehead.training.result import Result
-from tapehead.training.showing import Shielded
+from tapehead.training.showing import Shielded, Showing
 from tapehead.training.workers import Tell, Workers
 
 
@@ -105,7 +105,7 @@ def _side_by_side(jobs: _Jobs, resume: bool, reporter: Reporter, workers: int) -
                 continue
             seed = news.key
             if news.event == "started":
-                reporters[seed] = reporter.for_seed(seed)
+                reporters[seed] = Shielded(reporter.for_seed(seed), Showing(pool.request))
             elif news.event == "told":
                 told, details = news.value
                 getattr(reporters[seed], told)(*details)

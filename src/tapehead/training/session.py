@@ -35,7 +35,7 @@ class Progress:
     seconds: of training alone.
     row_sequences, row_seconds: where the last row of metrics ended.
     level: of the curriculum.
-    metrics_bytes: length of metrics.jsonl.
+    metrics_bytes, metrics_check: length of metrics.jsonl, and the check of its last row.
     validation: step, scores and verdict of the last validation.
     best: step, sequences and scores of the best validation.
     solved_after: sequences and seconds until the first validation under the pass mark.
@@ -48,6 +48,7 @@ class Progress:
     row_seconds: float = 0.0
     level: int = 0
     metrics_bytes: int = 0
+    metrics_check: str = ""
     validation: dict[str, Any] | None = None
     best: dict[str, Any] | None = None
     solved_after: dict[str, int | float] | None = None
@@ -91,8 +92,18 @@ class Session:
         """Go back to where a checkpoint was taken.
 
         Raises:
-            TapeheadError: it belongs to another machine or number of processes.
+            TapeheadError: it belongs to another machine or number of processes, or to another
+                tapehead.
         """
+        try:
+            self._restore(checkpoint)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise TapeheadError(
+                f"the checkpoint of step {checkpoint.step} does not fit this tapehead: {reason}"
+            ) from error
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
         progress = dict(checkpoint.progress)
         processes = progress.pop("processes")
         if processes != self.fabric.world_size:

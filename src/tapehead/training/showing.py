@@ -9,20 +9,28 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tapehead.ops.backends import in_one_line
+from tapehead.signals import StopRequest
 from tapehead.training.reporting import Reporter, RunInfo
 
 
 class Showing:
-    """Calls what shows; says once that it failed, and tries again when there is more to show."""
+    """Calls what shows; says once that it failed, and tries again when there is more to show.
 
-    def __init__(self) -> None:
-        self._said = False
+    Args:
+        stop: is told of a closed pipe, so that `train | head` saves and ends; without it the error
+            is passed on.
+    """
+
+    def __init__(self, stop: StopRequest | None = None) -> None:
+        self._said, self._stop = False, stop
 
     def __call__(self, show: Callable[..., Any], *details: Any) -> None:
         try:
             show(*details)
         except BrokenPipeError:
-            raise
+            if self._stop is None:
+                raise
+            self._stop.broken_pipe()
         except Exception as error:
             if not self._said:
                 self._said = True

@@ -10,14 +10,16 @@ from typing import Any, cast
 
 import torch
 
+from tapehead.signals import Stopped, StopRequest, stop_on_signal
 from tapehead.tasks import Task
-from tapehead.training.checkpoint import save_checkpoint
 from tapehead.training.evaluation import evaluate_settings, mean_scores
-from tapehead.training.failures import NonFiniteError, Stopped, StopRequest
+from tapehead.training.failures import NonFiniteError
 from tapehead.training.randomness import Stream, derived_seed
+from tapehead.training.records import read_result
 from tapehead.training.reporting import Reporter, RunInfo
 from tapehead.training.result import Result
-from tapehead.training.run import RunDirectory, read_result
+from tapehead.training.run import RunDirectory
+from tapehead.training.saving import Saver
 from tapehead.training.schedules import learning_rate_schedule
 from tapehead.training.session import Session
 
@@ -41,7 +43,7 @@ class Trainer:
         self.session, self.config, self.fabric = session, session.config, session.fabric
         self._run, self._reporter, self._stop, self._path = run, reporter, stop, path
         self._learning_rate = learning_rate_schedule(self.config)
-        self._saved_step = session.progress.step or None
+        self._saver = Saver(session, run)
         self._save_now = False
 
     @property
@@ -52,41 +54,42 @@ class Trainer:
 
     def run(self) -> None:
         """Train until solved, or as long as the config allows."""
-        session, config = self.session, self.config
+        session = self.session
         self._reporter.started(self._info())
         if self.done:
             return
         if self._run is not None:
             self._run.forget_result()  # of a shorter run that is now extended
         session.warm_up()
-        progress, alone = session.progress, self.fabric.world_size == 1
+        with stop_on_signal(self._stop):
+            self._loop()
+        session.learner.settle()
+        session.progress.seconds = self._seconds(perf_counter())
+
+    def _loop(self) -> None:
+        progress, config, alone = self.session.progress, self.config, self.fabric.world_size == 1
         self._resume_clock()
         self._save_at = perf_counter() + config.checkpoint_every
         tell_at = 0.0
-        try:
-            while not self.done:
-                self._step()
-                reported = _crossed(progress.sequences, config.batch_size, config.report_every)
-                under_mark = reported and self._report()
-                if under_mark or self._validation_is_due():
-                    self._validate()
-                now = perf_counter()
-                if now >= tell_at:
-                    self._reporter.progressed(progress.sequences, self._seconds(now))
-                    tell_at = now + TELL_EVERY
-                if alone or reported:
-                    self._save_or_stop(now)
-            session.learner.settle()
-        except NonFiniteError as error:
-            if self._path is not None:
-                error.save(self._path, self.fabric.global_rank)
-            raise
-        progress.seconds = self._seconds(perf_counter())
+        while not self.done:
+            self._step()
+            reported = _crossed(progress.sequences, config.batch_size, config.report_every)
+            under_mark = reported and self._report()
+            if under_mark or self._validation_is_due():
+                self._validate()
+            now = perf_counter()
+            if now >= tell_at:
+                self._reporter.progressed(progress.sequences, self._seconds(now))
+                tell_at = now + TELL_EVERY
+            if alone or reported or self._save_now:
+                self._save_or_stop(now)
 
     def finish(self) -> Result:
         """Last row, validation and checkpoint, the test settings, and result.json."""
         session, progress = self.session, self.session.progress
         earlier = None if self._path is None else read_result(self._path)
+        if earlier is not None and earlier["steps"] != progress.step:
+            earlier = None  # of a checkpoint that is no more
         wanted = self.config.test_sequences and not (earlier or {}).get("evaluation")
         if earlier is not None and not wanted:  # resumed although it had come to its end
             self._reporter.finished(earlier)
@@ -129,6 +132,7 @@ class Trainer:
         if tally.steps % config.score_every == 0:
             tally.add_scores(task.scores(done.outputs, done.batch))
         tally.add(done.loss, done.gradient_norm)
+        self._saver.up_to_date, self._saver.batch = False, done.batch
         progress.step += 1
         progress.sequences += config.batch_size
 
@@ -188,9 +192,10 @@ class Trainer:
             )
             if self.fabric.world_size > 1:  # all must come to the same verdict
                 scores = self.fabric.broadcast(scores)
-            if not math.isfinite(scores["loss"]):
-                description = f"the loss of the validation is {scores['loss']}"
-                raise NonFiniteError(progress.step, "loss", description, None)
+            for name, score in scores.items():
+                if not math.isfinite(score):
+                    description = f"the {name} of the validation is {score}"
+                    raise NonFiniteError(progress.step, name, description, None)
             passed = session.task.solved(scores)
             progress.validation = {"step": progress.step, "scores": scores, "passed": passed}
             if progress.best is None or self._rank(scores) < self._rank(progress.best["scores"]):
@@ -240,22 +245,16 @@ class Trainer:
             raise Stopped(signal, f"{after}; {where}")
 
     def _save(self) -> None:
-        """Save a checkpoint, unless this step has one."""
-        progress = self.session.progress
+        """Save a checkpoint, unless the last one has all there is."""
         self._save_now = False
-        if self._path is None or self._saved_step == progress.step:
+        if self._path is None or self._saver.up_to_date:
             return
         with self._off_the_clock():
-            if self._run is not None:
-                progress.metrics_bytes = self._run.sync_metrics()
-            checkpoint = self.session.snapshot()
-            if self._run is not None:
-                best = {progress.best["step"]} if progress.best else set()
-                save_checkpoint(self._run.checkpoints, checkpoint, keep=best)
-            self._saved_step = progress.step
+            self._saver.save()
         self._save_at = perf_counter() + self.config.checkpoint_every
 
     def _write(self, row: dict[str, Any]) -> None:
+        self._saver.up_to_date = False
         if self._run is not None:
             self._run.append(row)
         self._reporter.reported(row)

@@ -1,9 +1,12 @@
 """Jobs done by several processes at a time, and what they tell while they run."""
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import traceback
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from tapehead.errors import TapeheadError
-from tapehead.training.failures import Stopped, stop_on_signal
+from tapehead.signals import Stopped, StopRequest, stop_on_signal
 
 POLL = 0.2
 """Seconds after which no news is said to be none."""
@@ -34,8 +37,9 @@ class News(Generic[Key]):
 class Workers(Generic[Key]):
     """Processes that take one job after the other, in order.
 
-    A process that dies takes its job with it; another one does what is left. SIGINT and SIGTERM are
-    passed on to the jobs under way, which may save what they have, and begin no more.
+    A process that dies takes its job with it; another one does what is left. A signal to stop is
+    passed on to the jobs under way, which may save what they have, and begin no more. If this
+    process dies, by `kill -9` too, its workers die with it.
 
         with Workers(work, jobs, 2) as workers:
             for news in workers:
@@ -52,10 +56,12 @@ class Workers(Generic[Key]):
 
     Attributes:
         stopped_by: the number of the signal that arrived, if one did.
+        request: where it is noted; a caller may ask to stop here too.
     """
 
     def __init__(self, work: Callable[..., Any], jobs: Mapping[Key, tuple[Any, ...]], count: int):
         self.stopped_by: int | None = None
+        self.request = StopRequest()
         self._work, self._jobs, self._count = work, jobs, count
         self._waiting = list(jobs)
         self._processes: dict[Connection, Any] = {}
@@ -63,7 +69,7 @@ class Workers(Generic[Key]):
 
     def __enter__(self) -> "Workers[Key]":
         self._open = contextlib.ExitStack()
-        self._request = self._open.enter_context(stop_on_signal())
+        self._open.enter_context(stop_on_signal(self.request))
         self._open.callback(self._dismiss)
         return self
 
@@ -72,8 +78,8 @@ class Workers(Generic[Key]):
 
     def __iter__(self) -> Iterator[News[Key] | None]:
         while True:
-            if self._request.number is not None and self.stopped_by is None:
-                self._stop(self._request.number)
+            if self.request.number is not None and self.stopped_by is None:
+                self._stop(self.request.number)
             while self._waiting and len(self._busy) < self._count:
                 yield self._give_work(self._new_worker())
             if not self._busy:
@@ -136,7 +142,11 @@ class Workers(Generic[Key]):
 
 def _serve(connection: Connection, work: Callable[..., Any]) -> None:
     """A worker: do what is sent until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the parent passes it on
+    _die_with_parent()
+    # Ctrl-C and a closed terminal reach us too; the parent passes them on.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
     def tell(message: Any) -> None:
         connection.send(("told", message))
@@ -155,3 +165,27 @@ def _serve(connection: Connection, work: Callable[..., Any]) -> None:
             except Exception:
                 answer = "failed", traceback.format_exc()
             connection.send(answer)
+
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux, <sys/prctl.h>."""
+
+
+def _die_with_parent() -> None:
+    """See to it that this worker ends when its parent does, however that ends.
+
+    At once: a run that is gone must not hold its directory, and going on from its last checkpoint
+    comes to the same weights. Linux kills us itself; elsewhere, and for a parent that died before
+    we asked for that, a thread waits for the pipe that the parent holds open.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # a C library without it
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent's end", daemon=True).start()

@@ -1,0 +1,48 @@
+"""When a checkpoint is due, and what goes into it."""
+
+from dataclasses import replace
+
+from tapehead.tasks import Batch
+from tapehead.training.checkpoint import save_checkpoint
+from tapehead.training.failures import non_finite_in
+from tapehead.training.run import RunDirectory
+from tapehead.training.session import Session
+
+
+class Saver:
+    """Saves a session into its run directory; without one, only looks whether it could.
+
+    Attributes:
+        up_to_date: whether the last checkpoint has all there is: a row of metrics, or a validation,
+            may come after it at the same step.
+        batch: of the last step, to be kept if its outcome cannot be saved.
+    """
+
+    def __init__(self, session: Session, run: RunDirectory | None):
+        self._session, self._run = session, run
+        self.up_to_date = session.progress.step > 0
+        self.batch: Batch | None = None
+        self._best_saved = session.progress.best
+
+    def save(self) -> None:
+        """Add a checkpoint; every process must call this at the same step.
+
+        Raises:
+            NonFiniteError: a weight or a number of the optimiser is not finite. Earlier checkpoints
+                are as they were.
+            TapeheadError: it cannot be written.
+        """
+        progress = self._session.progress
+        if self._run is not None:
+            progress.metrics_bytes, progress.metrics_check = self._run.sync_metrics()
+        checkpoint = self._session.snapshot()
+        error = non_finite_in(checkpoint.parts, progress.step, self.batch)
+        if error is not None:
+            raise error
+        if self._run is not None:
+            settings = self._session.config.to_dict()
+            checkpoint = replace(checkpoint, run=self._run.id, settings=settings)
+            # The best as of the checkpoint before too, which may yet be gone back to.
+            best = [best["step"] for best in (progress.best, self._best_saved) if best]
+            save_checkpoint(self._run.checkpoints, checkpoint, keep=best)
+        self.up_to_date, self._best_saved = True, progress.best
