@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with interrupt_on_signal():
             code = _run(arguments)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # closed before we began
+                sys.stdout.flush()
         return code
     except HelpRequest as help_text:
         print(help_text)
@@ -79,7 +80,8 @@ def _let_go_of_closed_pipes() -> None:
     """What is left for them would be written, in vain and with a complaint, at the very end."""
     for stream, handle in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
-            stream.flush()
+            if stream is not None:
+                stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), handle)
 
