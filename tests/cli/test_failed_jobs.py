@@ -12,6 +12,7 @@ from calls import TINY, complaint, process
 from tapehead.cli import main
 from tapehead.training.run import RunDirectory
 
+PATIENCE = 250  # seconds: processes import for a while where all cores are busy
 TRAIN = ["train", "copy", "--machine=lstm", "--hidden-size=4", "--no-figures", *TINY]
 
 
@@ -82,7 +83,7 @@ def test_a_signal_or_a_closed_pipe_saves_and_says_so(tmp_path):
         else:
             trainings[number].send_signal(number)
         err = trainings[number].stderr.read()
-        assert trainings[number].wait(timeout=100) == code
+        assert trainings[number].wait(timeout=PATIENCE) == code
         assert err.startswith(f"tapehead train: stopped by {number.name} after ")
         assert len(err.splitlines()) == 1
         assert list((tmp_path / number.name / "checkpoint").iterdir())
@@ -96,13 +97,13 @@ def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path):
     _wait_for_rows(tmp_path / "run")
     training.send_signal(signal.SIGHUP)
     rows = (tmp_path / "run" / "metrics.jsonl").stat().st_size
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + PATIENCE
     while (tmp_path / "run" / "metrics.jsonl").stat().st_size == rows:
         assert training.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
     training.terminate()
-    assert "stopped by SIGTERM" in training.communicate(timeout=100)[1]
+    assert "stopped by SIGTERM" in training.communicate(timeout=PATIENCE)[1]
 
 
 def _training(folder, out, before=""):
@@ -115,7 +116,7 @@ def _training(folder, out, before=""):
 
 
 def _wait_for_rows(run):
-    metrics, deadline = run / "metrics.jsonl", time.monotonic() + 100
+    metrics, deadline = run / "metrics.jsonl", time.monotonic() + PATIENCE
     while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
 
