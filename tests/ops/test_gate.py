@@ -294,7 +294,8 @@ class Holding(torch.autograd.graph.saved_tensors_hooks):
         return max(self.sizes, default=0)
 
 
-def test_a_lent_buffer_comes_back_when_the_last_who_holds_it_lets_go():
+def test_a_lent_buffer_comes_back_when_the_last_who_holds_it_lets_go(monkeypatch):
+    monkeypatch.setattr(lending, "SMALLEST", 0)
     lending._spare.clear()
     like = torch.empty(0)
     first = lending.borrow(like, 100)
@@ -309,6 +310,7 @@ def test_a_lent_buffer_comes_back_when_the_last_who_holds_it_lets_go():
 
 
 def test_only_one_buffer_is_kept_and_none_beyond_a_size(monkeypatch):
+    monkeypatch.setattr(lending, "SMALLEST", 0)
     lending._spare.clear()
     like = torch.empty(0)
     small, large = lending.borrow(like, 10), lending.borrow(like, 1000)

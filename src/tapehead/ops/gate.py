@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence
 
@@ -43,8 +43,16 @@ def check_alike(
     Args:
         leader: what `like` is called.
     """
-    dtype, device = like.dtype, like.device
+    dtype, device, strided, on_cpu = like.dtype, like.device, torch.strided, like.is_cpu
     for name, tensor, shape in zip(names, tensors, shapes, strict=True):
+        if (
+            isinstance(tensor, Tensor)
+            and tensor.dtype is dtype
+            and (tensor.is_cpu if on_cpu else tensor.device == device)
+            and tensor.layout is strided
+            and tensor.shape == shape
+        ):
+            continue
         if not isinstance(tensor, Tensor):
             _refuse_type(name, "a tensor", tensor)
         if tensor.dtype is not dtype or tensor.device != device:
@@ -52,14 +60,21 @@ def check_alike(
                 f"{name} must be {dtype} on {device} as {leader} is, "
                 f"got {tensor.dtype} on {tensor.device}"
             )
-        if tensor.layout is not torch.strided:
+        if tensor.layout is not strided:
             _refuse_layout(name, tensor)
-        if tensor.shape != shape:
-            raise ValueError(f"{name} must have shape {_shape(shape)}, got {_shape(tensor.shape)}")
+        raise ValueError(f"{name} must have shape {_shape(shape)}, got {_shape(tensor.shape)}")
 
 
 def check_rank(name: str, tensor: Any, *sizes: int | str) -> None:
     """Raise unless it is a dense tensor of these sizes; a size with a name may be any but zero."""
+    if isinstance(tensor, Tensor) and tensor.layout is torch.strided and not tensor.is_nested:
+        got = tensor.shape
+        if len(got) == len(sizes):
+            for have, want in zip(got, sizes, strict=True):
+                if have != want and (have == 0 or not isinstance(want, str)):
+                    break
+            else:
+                return
     wanted = f"({', '.join(str(size) for size in sizes)})"
     if not isinstance(tensor, Tensor):
         if isinstance(tensor, PackedSequence):
@@ -70,15 +85,9 @@ def check_rank(name: str, tensor: Any, *sizes: int | str) -> None:
         _refuse_type(name, f"a tensor {wanted}", tensor)
     if tensor.layout is not torch.strided or tensor.is_nested:
         _refuse_layout(name, tensor)
-    got = tensor.shape
-    fits = len(got) == len(sizes) and all(
-        have > 0 if isinstance(want, str) else have == want
-        for have, want in zip(got, sizes, strict=True)
+    raise ValueError(
+        f"{name} must be {wanted} with at least one of each, got shape {_shape(tensor.shape)}"
     )
-    if not fits:
-        raise ValueError(
-            f"{name} must be {wanted} with at least one of each, got shape {_shape(got)}"
-        )
 
 
 def size(name: str, tensor: Any, dimension: int) -> int:
@@ -88,6 +97,18 @@ def size(name: str, tensor: Any, dimension: int) -> int:
     if tensor.dim() <= dimension:
         raise ValueError(f"{name} must have more dimensions, got shape {_shape(tensor.shape)}")
     return tensor.shape[dimension]
+
+
+def alike(module: nn.Module, like: Tensor) -> bool:
+    """Whether all floating weights of a module are of the type and on the device of `like`."""
+    dtype, device = like.dtype, like.device
+    for weights in (module._parameters, module._buffers):
+        for weight in weights.values():
+            if weight is None or (weight.dtype is dtype and weight.device == device):
+                continue
+            if weight.device != device or weight.is_floating_point():
+                return False
+    return all(alike(child, like) for child in module._modules.values() if child is not None)
 
 
 def check_numbers(name: str, tensor: Tensor, like: Tensor, leader: str) -> None:

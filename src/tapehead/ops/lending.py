@@ -6,6 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+SMALLEST = 2**20
+"""Bytes; the C library is quick with less."""
+
 LARGEST = 2**28
 """Bytes of the largest buffer that is worth keeping."""
 
@@ -21,14 +24,33 @@ def borrow(like: Tensor, count: int) -> Tensor:
     by itself once nothing holds the tensor any more, whoever held it last.
     """
     size = count * like.element_size()
+    if size < SMALLEST:
+        return like.new_empty(count)
     spare = _take()
     if spare is None or spare.size < size:
         spare = torch.empty(size, dtype=torch.uint8, device="cpu").numpy()
     lent = spare[:size]
     # The tensor holds this array, and not the other way round: it goes when the tensor's memory is
     # let go, be that by a graph, a copy of the tensor or a view of it.
-    weakref.finalize(lent, _give_back, spare).atexit = False
+    loan = _Loan(lent, _returned)
+    loan.whole = spare
+    _lent[id(loan)] = loan
     return torch.from_numpy(lent).view(like.dtype)
+
+
+class _Loan(weakref.ref):
+    """Knows what an array that is gone was a part of."""
+
+    __slots__ = ("whole",)
+    whole: np.ndarray
+
+
+_lent: dict[int, _Loan] = {}
+
+
+def _returned(loan: _Loan) -> None:
+    del _lent[id(loan)]
+    _give_back(loan.whole)
 
 
 def _take() -> np.ndarray | None:

@@ -41,11 +41,9 @@ def admit(
         hidden = projected.shape[2] // (4 * layers if spec.controller == "lstm" else layers)
     rows = size("state.memory", tensors[len(weights) + parts.index("memory")], 1)
     batch, time, _ = projected.shape
-    names, of_weights, of_state = _shapes(
-        spec, rows, hidden, layers, len(weights), tuple(parts), own
+    names, shapes = _shapes(
+        spec, batch, time, rows, hidden, layers, len(weights), tuple(parts), own
     )
-    shapes = [(batch, time, spec.interface_size), *of_weights]
-    shapes += [(batch, *sizes) for sizes in of_state]
     check_alike(names, (offset, *tensors), shapes, like=projected)
 
 
@@ -55,14 +53,16 @@ Shapes = tuple[tuple[int, ...], ...]
 @lru_cache(maxsize=256)
 def _shapes(
     spec: DNCSpec,
+    batch: int,
+    time: int,
     rows: int,
     hidden: int,
     layers: int,
     count: int,
     parts: tuple[str, ...],
     own: Shapes | None = None,
-) -> tuple[tuple[str, ...], Shapes, Shapes]:
-    """Names; shapes of the first `count` weights, and of the parts of the state of one sequence.
+) -> tuple[tuple[str, ...], Shapes]:
+    """Names and shapes of the offset, of the first `count` weights, and of parts of the state.
 
     Args:
         own: shapes of hidden and cell state of a controller that was brought along, whose layers
@@ -99,4 +99,6 @@ def _shapes(
     )
     names = [NAMES.get(name, name) for name in weights._fields[:count]]
     names += [f"state.{name}" for name in parts]
-    return ("offset", *names), tuple(weights)[:count], tuple(getattr(state, n) for n in parts)
+    shapes = [(batch, time, interface), *weights[:count]]
+    shapes += [(batch, *getattr(state, name)) for name in parts]
+    return ("offset", *names), tuple(shapes)

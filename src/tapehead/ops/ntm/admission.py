@@ -44,26 +44,22 @@ def admit(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor], spec: N
         gates = size("read_weight", named.read_weight, 0)
         hidden = gates // (4 if spec.controller == "lstm" else 1)
         own = None
-    shapes, after = _shapes(spec, inputs, outputs, rows, hidden, layers, own)
-    check_alike(
-        _NAMES, (*weights, *state), [*shapes, *((batch, *sizes) for sizes in after)], like=x
-    )
-
-
-Shapes = tuple[tuple[int, ...], ...]
+    shapes = _shapes(spec, batch, inputs, outputs, rows, hidden, layers, own)
+    check_alike(_NAMES, (*weights, *state), shapes, like=x)
 
 
 @lru_cache(maxsize=256)
 def _shapes(
     spec: NTMSpec,
+    batch: int,
     inputs: int,
     outputs: int,
     rows: int,
     hidden: int,
     layers: int,
     own: tuple[int, int] | None = None,
-) -> tuple[Shapes, Shapes]:
-    """Of every weight, and of every part of the state of one sequence.
+) -> tuple[tuple[int, ...], ...]:
+    """Of every weight, and of every part of the state.
 
     Args:
         own: layers with a hidden state and with a cell, of a controller that was brought along.
@@ -87,11 +83,11 @@ def _shapes(
         output_bias=(outputs,),
     )
     state = NTMState(
-        memory=(rows, word),
-        read_weights=(reads, rows),
-        write_weights=(writes, rows),
-        reads=(reads, word),
-        hidden=(with_hidden, hidden),
-        cell=(with_cell, hidden),
+        memory=(batch, rows, word),
+        read_weights=(batch, reads, rows),
+        write_weights=(batch, writes, rows),
+        reads=(batch, reads, word),
+        hidden=(batch, with_hidden, hidden),
+        cell=(batch, with_cell, hidden),
     )
-    return tuple(weights), tuple(state)
+    return (*weights, *state)
