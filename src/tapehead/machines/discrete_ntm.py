@@ -165,9 +165,10 @@ class DiscreteNTM(DiscreteMachine, NTM):
         offset: Float[Tensor, "batch time choices rows"] | None = None,
         keep: bool = False,
     ) -> Run:
+        spec = self._spec()
         projected = self.input(x) if isinstance(self.controller, str) else x
         features, state, inner = ntm_choices(
-            projected, self._weights(), state, self.spec, choose, lengths, offset, keep=keep
+            projected, self._weights(spec), state, spec, choose, lengths, offset, keep=keep
         )
         return Run(
             y=self.output(features),

@@ -1,5 +1,6 @@
 """The Differentiable Neural Computer (Graves, Wayne et al., Nature 538:471-476, 2016)."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -21,9 +22,11 @@ from tapehead.checks import (
 from tapehead.machines.cells import MAKER, MakeController, OwnController
 from tapehead.machines.machine import Machine, Trace, check_batch_size, check_range, glorot_
 from tapehead.machines.options import configured
+from tapehead.machines.plain import is_plain
 from tapehead.machines.sizes import dnc_numbers
 from tapehead.ops.allocation import ALLOCATIONS
 from tapehead.ops.backends import BACKENDS, Choice
+from tapehead.ops.calling import Called
 from tapehead.ops.dnc import DNCSpec, DNCState, DNCWeights, backend_choice, implementation
 from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 
@@ -173,13 +176,13 @@ class DNC(Machine):
             gates = 4 * hidden_size if controller == "lstm" else hidden_size
             self.input = nn.Linear(input_size, num_layers * gates)
             self.read_weight = nn.Parameter(torch.empty(num_layers * gates, read_numbers))
-            self._parameter("recurrent_weight", recurrent, gates, hidden_size)
-            self._parameter("layer_weight", num_layers - 1, gates, hidden_size)
+            self._register("recurrent_weight", recurrent, gates, hidden_size)
+            self._register("layer_weight", num_layers - 1, gates, hidden_size)
             states = 2 if controller == "lstm" else 0
         self._state_layers = tuple(num_layers if states > which else 0 for which in (0, 1))
         self.interface = nn.Linear(hidden, interface, bias=biases)
-        self._parameter("norm_gain", interface if layer_norm else 0)
-        self._parameter("norm_bias", interface if layer_norm else 0)
+        self._register("norm_gain", interface if layer_norm else 0)
+        self._register("norm_bias", interface if layer_norm else 0)
         if allocation == "softmax":
             self.allocation_strength = nn.Parameter(torch.empty(()))
         else:
@@ -231,7 +234,7 @@ class DNC(Machine):
         sparse = self.spec.sparse_links
         kept = min(sparse, rows)
         with_hidden, with_cell = self._state_layers
-        zeros = self.output.weight.new_zeros
+        zeros = self._weight().new_zeros
         return DNCState(
             memory=zeros(batch_size, rows, word),
             read_weights=zeros(batch_size, reads, rows),
@@ -268,26 +271,34 @@ class DNC(Machine):
         return Trace(self._output(features, ahead), state, inner)
 
     def _weight(self) -> Tensor:
-        return self.read_weight if isinstance(self.controller, str) else self.output.weight
+        return self.read_weight if isinstance(self.controller, str) else super()._weight()
 
     def _check_whole_numbers(self, state: DNCState) -> None:
         check_range("state.link_columns", state.link_columns, 0, self.memory_size - 1)
 
     def _prepare(self, x, state, lengths):
         projected = self.input(x) if isinstance(self.controller, str) else x
-        bias = self.interface.bias
+        spec = self._spec()
+        bias = None if spec.called else self.interface.bias
         if bias is None:
-            bias = projected.new_zeros(self.interface.out_features)
+            bias = projected.new_zeros(spec.interface_size)
         offset = bias.expand(*x.shape[:2], -1)
         ahead = None
         if self.ahead is not None and self.ahead_interface is not None:
             ahead = self._look_ahead(self.ahead, x, lengths)
             offset = offset + self.ahead_interface(ahead)
-        module = implementation(self.backend, projected, self.spec)
-        return module, (projected, offset, self._weights(), state, self.spec, lengths), ahead
+        module = implementation(self.backend, projected, spec)
+        return module, (projected, offset, self._weights(spec), state, spec, lengths), ahead
+
+    def _spec(self) -> DNCSpec:
+        """`spec`, and in it the interface if it must be called; the other parts always are."""
+        interface = self._modules["interface"]
+        if is_plain(interface, bias=False):
+            return self.spec
+        return replace(self.spec, called=Called(interface=interface))
 
     def backend_choice(self) -> Choice:
-        return backend_choice(self.backend, next(self.parameters()), self.spec)
+        return backend_choice(self.backend, self._weight(), self._spec())
 
     def _look_ahead(self, lstm: nn.LSTM, x: Tensor, lengths: Tensor | None) -> Tensor:
         """For every step, what the second LSTM made of that step and all after it."""
@@ -300,7 +311,7 @@ class DNC(Machine):
 
     def _output(self, features: Tensor, ahead: Tensor | None) -> Tensor:
         """y = W_y [h^1; ...; h^L] + W_r [r^1; ...; r^R] (+ bias)."""
-        hidden, reads = features.tensor_split([self.interface.in_features], dim=-1)
+        hidden, reads = features.tensor_split([self.num_layers * self.hidden_size], dim=-1)
         if ahead is not None:
             hidden = torch.cat([hidden, ahead], -1)
         if self.bypass_dropout:
@@ -309,25 +320,23 @@ class DNC(Machine):
             return self.output(features)
         return self.output(torch.cat([hidden, reads], -1))
 
-    def _parameter(self, name: str, count: int, *shape: int) -> None:
-        """A parameter, or if empty a constant: an optimiser or a data-parallel wrapper that waits
-        for its gradient would wait for ever."""
-        weight = torch.empty(count, *shape)
-        if count:
-            self.register_parameter(name, nn.Parameter(weight))
-        else:
-            self.register_buffer(name, weight, persistent=False)
-
-    def _weights(self) -> DNCWeights:
+    def _weights(self, spec: DNCSpec | None = None) -> DNCWeights:
+        spec = spec or self.spec
         if isinstance(self.controller, str):
             controller = (self.read_weight, self.recurrent_weight, self.layer_weight)
         else:
-            none = self.output.weight.new_empty
+            none = self._weight().new_empty
             reads, hidden = self.spec.num_reads * self.spec.word_size, self.hidden_size
             controller = (none(0, reads), none(0, 0, hidden), none(0, 0, hidden))
+        if spec.called:
+            # Of what is called only the shape.
+            shape = (spec.interface_size, self.num_layers * self.hidden_size)
+            interface = self._weight().new_empty(()).expand(shape)
+        else:
+            interface = self.interface.weight
         return DNCWeights(
             *controller,
-            self.interface.weight,
+            interface,
             self.norm_gain,
             self.norm_bias,
             self.allocation_strength,

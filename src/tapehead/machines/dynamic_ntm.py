@@ -35,12 +35,14 @@ from tapehead.machines.machine import check_batch_size, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import dynamic_ntm_numbers
 from tapehead.ops.estimators.addresses import Chooser
+from tapehead.ops.pytree import saved_by_name
 from tapehead.ops.similarity import cosine
 
 RECENCY_DECAY = 0.1
 """v_t = 0.1 v_{t-1} + 0.9 z_t. The authors' code has 0.04 and 0.96."""
 
 
+@saved_by_name
 class DynamicNTMState(NamedTuple):
     """All that the machine carries from step to step, batch first.
 

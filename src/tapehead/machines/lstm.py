@@ -15,8 +15,10 @@ from tapehead.machines.machine import (
 )
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import lstm_numbers
+from tapehead.ops.pytree import saved_by_name
 
 
+@saved_by_name
 class LSTMState(NamedTuple):
     """Hidden and cell state of every layer."""
 
@@ -71,7 +73,7 @@ class LSTM(Machine):
                 self.initial_hidden.expand(batch_size, -1, -1),
                 self.initial_cell.expand(batch_size, -1, -1),
             )
-        zeros = self.output.weight.new_zeros(batch_size, self.num_layers, self.hidden_size)
+        zeros = self._weight().new_zeros(batch_size, self.num_layers, self.hidden_size)
         return LSTMState(zeros, zeros.clone())
 
     def _forward(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from tapehead.checks import whole
 from tapehead.machines.options import Configured
@@ -22,7 +22,7 @@ CONTROLLER_INITS = ("zeros", "learned")
 """How the state of a controller can begin."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """What a machine did, step by step.
 
@@ -35,9 +35,16 @@ class Trace:
     tensors: Mapping[str, Tensor]
 
     def __getattr__(self, name: str) -> Tensor:
-        if not name.startswith("_") and name in self.tensors:
-            return self.tensors[name]
-        raise AttributeError(f"this trace has no {name!r}; it has {', '.join(self.tensors)}")
+        # While it is being copied or unpickled a trace has no `tensors` yet.
+        tensors = self.__dict__.get("tensors", {})
+        if name in tensors:
+            return tensors[name]
+        raise AttributeError(f"this trace has no {name!r}; it has {', '.join(tensors)}")
+
+    def __repr__(self) -> str:
+        shapes = {"y": self.y, **self.tensors}
+        listed = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in shapes.items())
+        return f"{type(self).__name__}({listed}, state {type(self.state).__name__})"
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.tensors]
@@ -153,7 +160,27 @@ class Machine(Configured, ABC):
 
     def _weight(self) -> Tensor:
         """One of the weights, whose type and device are the machine's."""
-        return next(self.parameters())
+        weight = next(self.parameters(), None)
+        # All of them quantised: then it computes in single precision.
+        return torch.empty((), dtype=torch.float32, device="cpu") if weight is None else weight
+
+    def _register(self, name: str, count: int, *shape: int) -> None:
+        """A parameter, or if empty a constant: an optimiser or a data-parallel wrapper that waits
+        for its gradient would wait for ever."""
+        weight = torch.empty(count, *shape)
+        if count:
+            self.register_parameter(name, nn.Parameter(weight))
+        else:
+            self.register_buffer(name, weight, persistent=False)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        # With `assign=True` weights leave the meta device, but constants are in no state dict.
+        like = self._weight()
+        for name in self._non_persistent_buffers_set:
+            constant = getattr(self, name)
+            if constant.is_meta and not like.is_meta:
+                setattr(self, name, like.new_zeros(constant.shape))
 
     def _check_weights(self) -> None:
         """Raise unless all floating weights are of one type and on one device."""

@@ -1,5 +1,6 @@
 """The Neural Turing Machine (Graves, Wayne, Danihelka, arXiv 1410.5401)."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -15,8 +16,10 @@ from tapehead.machines.machine import (
     glorot_,
 )
 from tapehead.machines.options import configured
+from tapehead.machines.plain import is_plain
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS, Choice
+from tapehead.ops.calling import Called, Map
 from tapehead.ops.ntm import NTMSpec, NTMState, NTMWeights, backend_choice, implementation
 from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 
@@ -27,6 +30,8 @@ HEAD_INITS = ("focused", "random")
 FOCUS = 8.0
 """Logit of the first row over the others in a "focused" start: about 0.95 of the weight at 128
 rows, and a slope that lets training undo it."""
+
+_NONE_CALLED = Called()
 
 
 class NTM(Machine):
@@ -147,9 +152,9 @@ class NTM(Machine):
             gates = 4 * hidden_size if controller == "lstm" else hidden_size
             self.input = nn.Linear(input_size, gates)
             self.read_weight = nn.Parameter(torch.empty(gates, read_numbers))
-            self._weight_of_layers("recurrent_weight", recurrent, gates, hidden_size)
-            self._weight_of_layers("layer_weight", num_layers - 1, gates, hidden_size)
-            self._weight_of_layers("layer_bias", num_layers - 1, gates)
+            self._register("recurrent_weight", recurrent, gates, hidden_size)
+            self._register("layer_weight", num_layers - 1, gates, hidden_size)
+            self._register("layer_bias", num_layers - 1, gates)
             states = 2 if controller == "lstm" else 0
         self.interface = nn.Linear(hidden_size, interface)
         self.output = nn.Linear(hidden_size + read_numbers, output_size)
@@ -165,8 +170,8 @@ class NTM(Machine):
         self._state_layers = tuple(num_layers if states > which else 0 for which in (0, 1))
         if controller_init == "learned":
             with_hidden, with_cell = self._state_layers
-            self._weight_of_layers("initial_hidden", with_hidden, hidden_size)
-            self._weight_of_layers("initial_cell", with_cell, hidden_size)
+            self._register("initial_hidden", with_hidden, hidden_size)
+            self._register("initial_cell", with_cell, hidden_size)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -231,13 +236,14 @@ class NTM(Machine):
     def _forward(
         self, x: Tensor, state: NTMState, lengths: Tensor | None
     ) -> tuple[Tensor, NTMState]:
-        module = implementation(self.backend, x, self.spec)
-        every = self.memory_checkpoint_every
-        return module.ntm(x, self._weights(), state, self.spec, lengths, checkpoint_every=every)
+        spec, every = self._spec(), self.memory_checkpoint_every
+        module = implementation(self.backend, x, spec)
+        return module.ntm(x, self._weights(spec), state, spec, lengths, checkpoint_every=every)
 
     def _trace(self, x: Tensor, state: NTMState, lengths: Tensor | None) -> Trace:
-        module = implementation(self.backend, x, self.spec)
-        return Trace(*module.ntm_trace(x, self._weights(), state, self.spec, lengths))
+        spec = self._spec()
+        module = implementation(self.backend, x, spec)
+        return Trace(*module.ntm_trace(x, self._weights(spec), state, spec, lengths))
 
     def _weight(self) -> Tensor:
         return self.read_weight if isinstance(self.controller, str) else self.initial_reads
@@ -247,40 +253,36 @@ class NTM(Machine):
         if not isinstance(self.controller, str):
             super()._check_weights()
 
-    def _weight_of_layers(self, name: str, layers: int, *shape: int) -> None:
-        """A parameter, or with no such layer an empty constant: an optimiser or a data-parallel
-        wrapper that waits for its gradient would wait for ever."""
-        weight = torch.empty(layers, *shape)
-        if layers:
-            self.register_parameter(name, nn.Parameter(weight))
-        else:
-            self.register_buffer(name, weight, persistent=False)
-
-    def _weights(self) -> NTMWeights:
-        if not isinstance(self.controller, str):
-            none = self.initial_reads.new_empty
-            hidden, reads = self.hidden_size, self.initial_reads.numel()
-            return NTMWeights(
-                none(0, self.input_size),
-                none(0),
-                none(0, reads),
-                none(0, 0, hidden),
-                none(0, 0, hidden),
-                none(0, 0),
-                self.interface.weight,
-                self.interface.bias,
-                self.output.weight,
-                self.output.bias,
-            )
-        return NTMWeights(
-            self.input.weight,
-            self.input.bias,
-            self.read_weight,
-            self.recurrent_weight,
-            self.layer_weight,
-            self.layer_bias,
-            self.interface.weight,
-            self.interface.bias,
-            self.output.weight,
-            self.output.bias,
+    def _spec(self) -> NTMSpec:
+        """`spec`, and in it the parts that must be called."""
+        parts = self._modules
+        own = not isinstance(self.controller, str)
+        called = Called(
+            None if own or is_plain(parts["input"]) else parts["input"],
+            None if is_plain(parts["interface"]) else parts["interface"],
+            None if is_plain(parts["output"]) else parts["output"],
         )
+        return self.spec if called == _NONE_CALLED else replace(self.spec, called=called)
+
+    def _weights(self, spec: NTMSpec | None = None) -> NTMWeights:
+        spec = spec or self.spec
+        called = spec.called or _NONE_CALLED
+        none, hidden = self.initial_reads.new_empty, self.hidden_size
+        reads = self.initial_reads.numel()
+        if not isinstance(self.controller, str):
+            first = (none(0, self.input_size), none(0))
+            rest = (none(0, reads), none(0, 0, hidden), none(0, 0, hidden), none(0, 0))
+        else:
+            first = self._map("input", called.input, len(self.read_weight), self.input_size)
+            rest = (self.read_weight, self.recurrent_weight, self.layer_weight, self.layer_bias)
+        interface = self._map("interface", called.interface, sum(spec.interface_sizes), hidden)
+        output = self._map("output", called.output, self.output_size, hidden + reads)
+        return NTMWeights(*first, *rest, *interface, *output)
+
+    def _map(self, name: str, called: Map | None, numbers: int, inputs: int) -> tuple[Tensor, ...]:
+        """Weight and bias of a part; of one that is called, tensors that only have their shapes."""
+        if called is not None:
+            nothing = self.initial_reads.new_empty(())
+            return nothing.expand(numbers, inputs), nothing.expand(numbers)
+        part = self._modules[name]
+        return part.weight, part.bias

@@ -104,8 +104,10 @@ class RLNTM(Configured):
         self.choose = nn.Linear(hidden_size, sum(self.choice_sizes))
         source = seen if controller == "direct" else hidden_size
         self.say = nn.Linear(source, symbols)
-        self.store = nn.Linear(source, cell_size)
-        self.keep = nn.Linear(hidden_size, 1)
+        # Drawn even where there is no memory, so that a seed gives the same weights to all else;
+        # but not kept: what no gradient reaches, a data-parallel wrapper would wait for in vain.
+        store, keep = nn.Linear(source, cell_size), nn.Linear(hidden_size, 1)
+        self.store, self.keep = (store, keep) if memory else (None, None)
         if controller == "direct":
             # One for each symbol and cell in view.
             self.pass_on = nn.Linear(hidden_size, self.window * (2 if memory else 1))
@@ -149,8 +151,8 @@ class RLNTM(Configured):
         if (limits < answers).any():
             raise ValueError("limits must leave a step for every symbol asked")
         steps = int(limits.max())
-        new = self.say.weight.new_zeros
-        weight = self.say.weight
+        weight = next(self.parameters())
+        new = weight.new_zeros
         kinds = max(self.symbols, *self.choice_sizes)
         one_hot = torch.eye(kinds, dtype=weight.dtype, device=weight.device)
         in_view = one_hot[self._in_view(tape, around), : self.symbols].flatten(2)

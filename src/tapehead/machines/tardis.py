@@ -24,6 +24,7 @@ from tapehead.machines.machine import check_batch_size, check_range, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import tardis_numbers
 from tapehead.ops.estimators.addresses import Chooser
+from tapehead.ops.pytree import saved_by_name
 
 EMPTY = -1e4
 """Logit of a row that holds nothing yet."""
@@ -59,6 +60,7 @@ def unit_length(usage: Float[Tensor, "batch rows"]) -> Float[Tensor, "batch rows
     return usage / (usage.square().sum(-1, keepdim=True) + 1e-6).sqrt()
 
 
+@saved_by_name
 class TARDISState(NamedTuple):
     """All that the machine carries from step to step, batch first.
 

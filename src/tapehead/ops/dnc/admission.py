@@ -29,6 +29,9 @@ def admit(
     weights = DNCWeights._fields[: len(tensors) - len(parts)]
     check_rank("projected", projected, "batch", "time", "gates")
     layers, own = size("layer_weight", tensors[2], 0) + 1, None
+    if spec.called:
+        # The cache must not keep a machine's parts alive.
+        spec = replace(spec, called=None)
     if callable(spec.controller):
         # Which states it has is its own affair, and the cache must not keep it alive.
         spec = replace(spec, controller="own", similarity="own")

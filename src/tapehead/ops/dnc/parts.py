@@ -6,10 +6,13 @@ from typing import NamedTuple
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from tapehead.ops.calling import Called
 from tapehead.ops.ntm.parts import ControllerStep
+from tapehead.ops.pytree import saved_by_name
 from tapehead.ops.similarity import Similarity
 
 
+@saved_by_name
 class DNCState(NamedTuple):
     """All that a Differentiable Neural Computer carries from one step to the next, batch first.
 
@@ -58,6 +61,7 @@ class DNCSpec:
     `mask_floor`: the least that a mask lets through.
     `gradient_clip`: on the way back the gradient of each controller activation is cut to plus or
     minus this; 0 does not.
+    `called`: parts whose weights in `DNCWeights` mean nothing, since they must be called.
     """
 
     num_reads: int
@@ -72,6 +76,7 @@ class DNCSpec:
     sparse_links: int = 0
     mask_floor: float = 0.0
     gradient_clip: float = 0.0
+    called: Called | None = None
 
     @property
     def interface_sizes(self) -> list[int]:

@@ -35,6 +35,7 @@ from tapehead.ops.allocation import (
     update_usage,
     write_weighting,
 )
+from tapehead.ops.calling import call
 from tapehead.ops.dnc.admission import admit
 from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights, Interface
 from tapehead.ops.links import (
@@ -157,7 +158,10 @@ def interface_vector(
     spec: DNCSpec,
 ) -> Float[Tensor, "batch interface"]:
     """xi = W_xi [h^1; ...; h^L] + offset, under layer normalisation if `spec` says so."""
-    interface = linear(output, weights.interface_weight) + offset
+    if spec.called and spec.called.interface:
+        interface = call("interface", spec.called.interface, output, spec.interface_size) + offset
+    else:
+        interface = linear(output, weights.interface_weight) + offset
     if spec.layer_norm:
         size = interface.shape[-1:]
         return layer_norm(interface, size, weights.norm_gain, weights.norm_bias, LAYER_NORM_EPSILON)

@@ -35,6 +35,9 @@ def admit(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor], spec: N
     layers = size("layer_weight", named.layer_weight, 0) + 1
     rows = size("state.memory", state[0], 1)
     batch, _, inputs = x.shape
+    if spec.called:
+        # The cache must not keep a machine's parts alive.
+        spec = replace(spec, called=None)
     if callable(spec.controller):
         # Which states it has is its own affair, and the cache must not keep it alive.
         hidden = size("interface.weight", named.interface_weight, 1)

@@ -9,13 +9,12 @@ but for the floor of the logarithm.
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import linear
 
 from tapehead.ops.addressing import circular_shift, content_weighting, interpolate
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.memory import add, erase, read
 from tapehead.ops.ntm.parts import HeadParameters, NTMSpec, NTMState, NTMWeights
-from tapehead.ops.ntm.reference import controller_step, head_parameters
+from tapehead.ops.ntm.reference import controller_step, head_parameters, interface_vector
 from tapehead.ops.similarity import Similarity, scores
 
 FLOOR = 1e-6
@@ -66,7 +65,7 @@ def ntm_choices(
 
 def _step(projected, weights, state, spec, choose, time, offset):
     output, hidden, cell = controller_step(projected, weights, state, spec)
-    heads = head_parameters(linear(output, weights.interface_weight, weights.interface_bias), spec)
+    heads = head_parameters(interface_vector(output, weights, spec), spec)
     reading, writing = slice(None, spec.num_reads), slice(spec.num_reads, None)
     first_read = 0 if spec.read_first else spec.num_writes
     first_write = spec.num_reads if spec.read_first else 0

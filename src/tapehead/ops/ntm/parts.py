@@ -7,6 +7,8 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+from tapehead.ops.calling import Called
+from tapehead.ops.pytree import saved_by_name
 from tapehead.ops.similarity import Similarity
 
 ControllerStep = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Sequence[Tensor], Tensor, Tensor]]
@@ -14,6 +16,7 @@ ControllerStep = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Sequence[Tenso
 hidden and cell (batch, layers, hidden) -> what each layer gives (batch, hidden), hidden, cell."""
 
 
+@saved_by_name
 class NTMState(NamedTuple):
     """All that a Neural Turing Machine carries from one step to the next, batch first.
 
@@ -56,6 +59,7 @@ class NTMSpec:
     `gradient_clip`: on the way back, each number of the gradient that a step hands on to the state
     it began with is cut to plus or minus this (section 4.6); 0 cuts nothing.
     `controller`, `similarity`: a name, or what the caller brought along.
+    `called`: parts whose weights in `NTMWeights` mean nothing, since they must be called.
     """
 
     num_reads: int
@@ -66,6 +70,7 @@ class NTMSpec:
     similarity: str | Similarity
     read_first: bool
     gradient_clip: float = 0.0
+    called: Called | None = None
 
     @property
     def num_heads(self) -> int:

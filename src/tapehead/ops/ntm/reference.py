@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import linear, softplus
 
 from tapehead.ops.addressing import circular_shift, content_weighting, interpolate, sharpen
+from tapehead.ops.calling import call
 from tapehead.ops.memory import add, erase, read
 from tapehead.ops.ntm.admission import admit
 from tapehead.ops.ntm.parts import HeadParameters, NTMSpec, NTMState, NTMWeights
@@ -77,7 +78,27 @@ def project(
     input itself."""
     if callable(spec.controller):
         return x
+    if spec.called and spec.called.input:
+        return call("input", spec.called.input, x, len(weights.input_bias))
     return linear(x, weights.input_weight, weights.input_bias)
+
+
+def interface_vector(
+    output: Float[Tensor, "batch hidden"], weights: NTMWeights, spec: NTMSpec
+) -> Float[Tensor, "batch interface"]:
+    """What the controller asks of the heads, before `head_parameters`."""
+    if spec.called and spec.called.interface:
+        return call("interface", spec.called.interface, output, len(weights.interface_bias))
+    return linear(output, weights.interface_weight, weights.interface_bias)
+
+
+def answer(
+    features: Float[Tensor, "batch time features"], weights: NTMWeights, spec: NTMSpec
+) -> Float[Tensor, "batch time output"]:
+    """The output logits, from hidden and reads of every step."""
+    if spec.called and spec.called.output:
+        return call("output", spec.called.output, features, len(weights.output_bias))
+    return linear(features, weights.output_weight, weights.output_bias)
 
 
 def controller_step(
@@ -126,7 +147,7 @@ def ntm_step(
     if spec.gradient_clip:
         state = NTMState(*(_cut(part, spec.gradient_clip) for part in state))
     output, hidden, cell = controller_step(projected, weights, state, spec)
-    heads = head_parameters(linear(output, weights.interface_weight, weights.interface_bias), spec)
+    heads = head_parameters(interface_vector(output, weights, spec), spec)
     reading, writing = slice(None, spec.num_reads), slice(spec.num_reads, None)
 
     write_weights, write_content = address(
@@ -206,7 +227,7 @@ def _unroll(x, weights, state, spec, lengths, *, keep):
         features.append(feature)
         if keep:
             history.append(inner)
-    y = linear(torch.stack(features, 1), weights.output_weight, weights.output_bias)
+    y = answer(torch.stack(features, 1), weights, spec)
     if lengths is not None:
         active = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
         y = torch.where(active[..., None], y, torch.zeros_like(y))

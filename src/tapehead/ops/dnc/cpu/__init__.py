@@ -23,6 +23,8 @@ def obstacle(projected: Tensor, spec: DNCSpec) -> str | None:
         return f"its tensors are on {projected.device.type}"
     if projected.dtype not in (torch.float32, torch.float64):
         return f"it computes in float32 or float64, not {projected.dtype}"
+    if spec.called:
+        return spec.called.obstacle
     for part in ("controller", "similarity"):
         if callable(getattr(spec, part)):
             return f"it does not know a {part} brought along"

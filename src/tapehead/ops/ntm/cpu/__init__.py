@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tapehead.ops.gate import asks_for_gradients
+from tapehead.ops.ntm import reference
 from tapehead.ops.ntm.cpu import calls, registered, second_order
 from tapehead.ops.ntm.cpu.tracing import unpack
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
@@ -24,6 +25,8 @@ def obstacle(x: Tensor, spec: NTMSpec) -> str | None:
         return f"its tensors are on {x.device.type}"
     if x.dtype not in (torch.float32, torch.float64):
         return f"it computes in float32 or float64, not {x.dtype}"
+    if spec.called:
+        return spec.called.obstacle
     for part in ("controller", "similarity"):
         if callable(getattr(spec, part)):
             return f"it does not know a {part} brought along"
@@ -62,16 +65,14 @@ def ntm_trace(
     spec: NTMSpec,
     lengths: Tensor | None = None,
 ) -> tuple[Tensor, NTMState, dict[str, Tensor]]:
-    """As `reference.ntm_trace`, but no gradient flows through the inner tensors.
-
-    Outputs and state are those of `ntm`, and gradients flow through them.
-    """
-    y, state_after = ntm(x, weights, state, spec, lengths)
-    with torch.no_grad():
-        # One sequence a block and every memory kept: then the tape can be read as it is.
-        _, last, run = calls.forward(x, weights, state, spec, lengths, every=1, block=1)
-        inner = unpack(run, NTMState(*last), spec, lengths)
-    return y, state_after, inner
+    """As `reference.ntm_trace`, which it takes where a gradient may be asked for: the inner tensors
+    are read off a tape, and no gradient could flow through them."""
+    if torch.compiler.is_compiling() or asks_for_gradients(x, *weights, *state):
+        return reference.ntm_trace(x, weights, state, spec, lengths)
+    # One sequence a block and every memory kept: then the tape can be read as it is.
+    y, last, run = calls.forward(x, weights, state, spec, lengths, every=1, block=1)
+    after = NTMState(*last)
+    return y, after, unpack(run, after, spec, lengths)
 
 
 _WEIGHTS = len(NTMWeights._fields)

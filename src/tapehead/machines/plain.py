@@ -1,0 +1,37 @@
+"""Whether a part of a machine is its weight and its bias, and nothing else."""
+
+import torch
+from torch import nn
+
+# Private names of PyTorch: where a version has them no more, hooks on all modules go unseen here.
+_module = torch.nn.modules.module
+_HOOKS_ON_ALL = tuple(
+    getattr(_module, name, {})
+    for name in (
+        "_global_forward_hooks",
+        "_global_forward_pre_hooks",
+        "_global_backward_hooks",
+        "_global_backward_pre_hooks",
+    )
+)
+
+
+def is_plain(part: nn.Module, *, bias: bool = True) -> bool:
+    """Whether using a part's weight and bias is the same as calling it.
+
+    Not with hooks (pruning and the older weight and spectral norms work by them) or with another
+    `forward`. A parametrisation is plain: it stands behind the weight itself.
+
+    Args:
+        bias: whether it must have one.
+    """
+    if type(part).forward is not nn.Linear.forward or "forward" in part.__dict__:
+        return False
+    if (
+        part._forward_hooks
+        or part._forward_pre_hooks
+        or part._backward_hooks
+        or part._backward_pre_hooks
+    ):
+        return False
+    return not any(_HOOKS_ON_ALL) and not (bias and part.bias is None)
