@@ -17,6 +17,7 @@ from tapehead.machines.address_estimator import (
 from tapehead.machines.machine import Machine, Trace
 from tapehead.ops.estimators import addresses
 from tapehead.ops.estimators.addresses import Chooser
+from tapehead.ops.gate import steps
 
 ADDRESSINGS = ("soft", "discrete", "annealed")
 NEEDED = ("logits", "weights", "context")
@@ -149,7 +150,7 @@ class DiscreteMachine(Machine):
     ) -> Run:
         """`run`, for a machine that has `one_step`."""
         outputs, history = [], []
-        for time in range(x.shape[1]):
+        for time in steps(x):
             shift = None if offset is None else offset[:, time]
             y, after, inner = self.one_step(x[:, time], state, choose, time, shift)
             if lengths is not None:

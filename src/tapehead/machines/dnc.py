@@ -282,6 +282,10 @@ class DNC(Machine):
         bias = None if spec.called else self.interface.bias
         if bias is None:
             bias = projected.new_zeros(spec.interface_size)
+        elif bias.shape != (spec.interface_size,):
+            raise ValueError(
+                f"interface.bias must have shape ({spec.interface_size},), got {tuple(bias.shape)}"
+            )
         offset = bias.expand(*x.shape[:2], -1)
         ahead = None
         if self.ahead is not None and self.ahead_interface is not None:

@@ -4,8 +4,11 @@ Where a kernel could serve but something is wrong with it (no Numba, a compiler 
 equation that was edited since), `auto` takes the reference and says why, once, as a warning.
 """
 
+import builtins
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -124,6 +127,26 @@ def kernel_fault(
     return next(filter(None, (_failure(module, each, dtype) for each in directions)), None)
 
 
+_REPLACED = tuple(
+    (module, name, getattr(module, name))
+    for module, name in ((builtins, "max"), (builtins, "min"), (math, "pow"))
+)
+
+
+@contextmanager
+def _python_as_it_is() -> Iterator[None]:
+    """While `torch.export` traces it has functions of its own in place of some of Python's, which
+    Numba would take for what is to be compiled."""
+    meanwhile = [getattr(module, name) for module, name, _ in _REPLACED]
+    for module, name, own in _REPLACED:
+        setattr(module, name, own)
+    try:
+        yield
+    finally:
+        for (module, name, _), other in zip(_REPLACED, meanwhile, strict=True):
+            setattr(module, name, other)
+
+
 @cache
 def _module(name: str) -> ModuleType | Fault:
     """A module of Numba kernels, or why it cannot be had in this process."""
@@ -135,7 +158,8 @@ def _module(name: str) -> ModuleType | Fault:
     if settings.DISABLE_JIT:
         return Fault("NUMBA_DISABLE_JIT is set")
     try:
-        return import_module(name)
+        with _python_as_it_is():
+            return import_module(name)
     except Exception as error:
         return Fault(f"its kernels do not load{_beyond()}: {in_one_line(error)}")
 
@@ -145,7 +169,8 @@ def _failure(module: str, direction: str, dtype: torch.dtype) -> Fault | None:
     """Compile a kernel, or load it from the disk; what went wrong if that cannot be done."""
     kernels: Any = _module(module)
     try:
-        kernels.prepare(direction, dtype)
+        with _python_as_it_is():
+            kernels.prepare(direction, dtype)
     except Exception as error:
         return Fault(f"its kernels do not compile{_beyond()}: {in_one_line(error)}")
     return None

@@ -150,6 +150,21 @@ def admit_lengths(lengths: Any, x: Tensor) -> Tensor | None:
     return own.to(x.device)
 
 
+def steps(x: Tensor) -> range:
+    """The steps of x (batch, time, ...), for a loop that takes one after the other.
+
+    Raises:
+        RuntimeError: a graph is being exported in which their number is open.
+    """
+    time = x.shape[1]
+    if isinstance(time, torch.SymInt) and torch.compiler.is_exporting():
+        raise RuntimeError(
+            "time must be a fixed number of steps in torch.export here, got a dynamic dimension: "
+            "only kernels have no loop over it"
+        )
+    return range(time)
+
+
 def values_known(tensor: Tensor) -> bool:
     """Whether the values of a tensor can be looked at."""
     # A subclass may stand for a tensor without values, as when a graph is exported.

@@ -38,6 +38,7 @@ from tapehead.ops.allocation import (
 from tapehead.ops.calling import call
 from tapehead.ops.dnc.admission import admit
 from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights, Interface
+from tapehead.ops.gate import steps
 from tapehead.ops.links import (
     SparseLink,
     backward_weighting,
@@ -298,7 +299,7 @@ def _unroll(projected, offset, weights, state, spec, lengths, *, keep):
     names = [name for name in state._fields if name != "link_columns"]
     admit(projected, offset, [*weights, *parts], names, spec)
     outputs, history = [], []
-    for time in range(projected.shape[1]):
+    for time in steps(projected):
         features, after, inner = dnc_step(projected[:, time], offset[:, time], weights, state, spec)
         if lengths is not None:
             active = time < lengths

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tapehead.ops.addressing import circular_shift, content_weighting, interpolate
 from tapehead.ops.estimators.addresses import Chooser
+from tapehead.ops.gate import steps
 from tapehead.ops.memory import add, erase, read
 from tapehead.ops.ntm.parts import HeadParameters, NTMSpec, NTMState, NTMWeights
 from tapehead.ops.ntm.reference import controller_step, head_parameters, interface_vector
@@ -43,7 +44,7 @@ def ntm_choices(
         keep: give every inner tensor; if false only these two and `hidden`.
     """
     outputs, history = [], []
-    for time in range(projected.shape[1]):
+    for time in steps(projected):
         shifted = None if offset is None else offset[:, time]
         features, after, inner = _step(
             projected[:, time], weights, state, spec, choose, time, shifted

@@ -23,6 +23,7 @@ from torch.nn.functional import linear, softplus
 
 from tapehead.ops.addressing import circular_shift, content_weighting, interpolate, sharpen
 from tapehead.ops.calling import call
+from tapehead.ops.gate import steps
 from tapehead.ops.memory import add, erase, read
 from tapehead.ops.ntm.admission import admit
 from tapehead.ops.ntm.parts import HeadParameters, NTMSpec, NTMState, NTMWeights
@@ -212,7 +213,7 @@ def _unroll(x, weights, state, spec, lengths, *, keep):
     admit(x, weights, state, spec)
     projected = project(x, weights, spec)
     features, history = [], []
-    for time in range(x.shape[1]):
+    for time in steps(x):
         feature, after, inner = ntm_step(projected[:, time], weights, state, spec)
         if lengths is not None:
             active = time < lengths
