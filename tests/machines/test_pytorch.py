@@ -43,7 +43,7 @@ TABLE = {
     "torch.compile(fullgraph=True)": EVERYWHERE | {"LSTM": REFUSED},
     "torch.export, dynamic batch": EVERYWHERE,
     "torch.export, dynamic batch and time": EVERYWHERE
-    | dict.fromkeys(("DiscreteNTM", "DynamicNTM", "TARDIS"), REFUSED),
+    | dict.fromkeys(("LSTM", "DiscreteNTM", "DynamicNTM", "TARDIS"), REFUSED),
     "meta device, then load_state_dict(assign=True)": EVERYWHERE,
     "deepcopy and pickle of machine, state and trace": EVERYWHERE,
     "torch.utils.checkpoint": EVERYWHERE,

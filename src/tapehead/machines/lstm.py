@@ -15,6 +15,7 @@ from tapehead.machines.machine import (
 )
 from tapehead.machines.options import configured
 from tapehead.machines.sizes import lstm_numbers
+from tapehead.ops.gate import steps
 from tapehead.ops.pytree import saved_by_name
 
 
@@ -87,6 +88,7 @@ class LSTM(Machine):
         return Trace(self.output(hidden), state, {"hidden": hidden})
 
     def _run(self, x, state, lengths):
+        steps(x)  # PyTorch's LSTM has a loop over them where a graph is exported
         inputs = x
         if lengths is not None:
             inputs = nn.utils.rnn.pack_padded_sequence(

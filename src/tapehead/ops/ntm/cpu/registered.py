@@ -4,9 +4,12 @@ import torch
 from torch import Tensor
 
 from tapehead.ops.ntm.cpu import calls, second_order
-from tapehead.ops.ntm.cpu.layout import default_every
 from tapehead.ops.ntm.cpu.sizes import tape_size
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
+
+EVERY = 4
+"""The memory is kept every so many steps: one number, so that nothing hangs on how many steps a
+graph will be given."""
 
 _INPUTS = """
     Tensor x, Tensor? lengths, Tensor input_weight, Tensor input_bias, Tensor read_weight,
@@ -55,7 +58,7 @@ def ntm(
         spec.similarity,
         spec.read_first,
         spec.gradient_clip,
-        every or default_every(x.shape[1]),
+        every or EVERY,
     )
     return torch.ops.tapehead.ntm(x, lengths, *weights, *state, *options)[:-1]
 
