@@ -49,6 +49,8 @@ def check_room(
 def memory_of(kind: str, index: int | None) -> int | None:
     """Bytes of memory of a device, all told; None if it cannot be known, or has no end."""
     if kind == "cuda":
+        if (index or 0) >= torch.cuda.device_count():
+            return None  # whoever uses it will be told that it is not there
         return torch.cuda.get_device_properties(index or 0).total_memory
     if kind != "cpu":
         return None

@@ -9,6 +9,7 @@ from tapehead.ops.estimators import (
     BERNOULLI,
     CATEGORICAL,
     UNBIASED,
+    gumbel,
     leave_one_out,
     moving_average,
     rebar,
@@ -238,3 +239,153 @@ def test_relaxation_tends_to_the_choice():
         top = z.abs() if family is BERNOULLI else z.topk(2, dim=-1).values.diff(dim=-1).abs()
         clear = (top > 0.05).expand_as(soft)
         assert (soft - draw.choice)[clear].abs().max() < 1e-9
+
+
+HALVES_AND_FULL = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+IMPOSSIBLE = {
+    BERNOULLI: torch.tensor([[-torch.inf, torch.inf, 0.3]]),
+    CATEGORICAL: torch.tensor([[[0.3, -torch.inf, 1.0], [0.2, 0.0, -torch.inf]]]),
+}
+
+
+def bounded(z):
+    return 2.0 + z.flatten(1).tanh().sum(-1)
+
+
+def test_what_cannot_be_chosen_has_no_part_in_probability_and_entropy():
+    logits = torch.tensor([0.3, -torch.inf, 1.0], requires_grad=True)
+    possible = logits.detach()[[0, 2]].requires_grad_()
+    chosen = torch.tensor([0.0, 0.0, 1.0])
+    for value in (lambda at, b: CATEGORICAL.log_prob(at, b), lambda at, b: CATEGORICAL.entropy(at)):
+        got, want = value(logits, chosen), value(possible, chosen[[0, 2]])
+        assert got == want
+        (slope,) = torch.autograd.grad(got, logits)
+        (wanted,) = torch.autograd.grad(want, possible)
+        assert slope.tolist() == [wanted[0], 0.0, wanted[1]]
+    never = CATEGORICAL.log_prob(logits, torch.tensor([0.0, 1.0, 0.0]))
+    assert never == -torch.inf
+    certain = torch.tensor([-torch.inf, torch.inf], requires_grad=True)
+    for value in (
+        BERNOULLI.log_prob(certain, torch.tensor([0.0, 1.0])),
+        BERNOULLI.entropy(certain),
+    ):
+        assert value.tolist() == [0.0, 0.0]
+        (slope,) = torch.autograd.grad(value.sum(), certain)
+        assert slope.tolist() == [0.0, 0.0]
+
+
+def test_entropies_are_those_of_the_sum():
+    logits = torch.tensor([0.3, -1.2, 0.8], dtype=torch.float64)
+    p = logits.softmax(-1)
+    assert CATEGORICAL.entropy(logits) == pytest.approx(float(-(p * p.log()).sum()))
+    q = logits.sigmoid()
+    each = -(q * q.log() + (1 - q) * (1 - q).log())
+    torch.testing.assert_close(BERNOULLI.entropy(logits), each)
+
+
+def test_categories_that_are_all_impossible_have_no_distribution():
+    logits = torch.full((3,), -torch.inf)
+    assert CATEGORICAL.entropy(logits).isnan()
+    assert CATEGORICAL.log_prob(logits, torch.tensor([1.0, 0.0, 0.0])).isnan()
+
+
+@FAMILIES
+@pytest.mark.parametrize("dtype", HALVES_AND_FULL)
+@pytest.mark.parametrize("name", list(ESTIMATORS))
+def test_impossible_values_leave_estimates_finite(family, dtype, name):
+    logits = IMPOSSIBLE[family].to(dtype).repeat(64, *[1] * (family.event_dims)).requires_grad_()
+    draw = family.draw(logits, torch.Generator().manual_seed(1))
+    # A control variate that grows with z is as infinite as a z that cannot be.
+    estimate = relax(draw, cost, bounded) if name == "relax" else ESTIMATORS[name](draw)
+    (gradient,) = torch.autograd.grad(estimate.surrogate.sum(), logits)
+    for part in (*estimate, gradient):
+        assert part.isfinite().all()
+        assert part.dtype == dtype
+    assert (gradient[logits.detach().isinf()] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", HALVES_AND_FULL)
+def test_noise_is_finite_in_every_type(dtype):
+    like, generator = torch.empty(100_000, dtype=dtype), torch.Generator().manual_seed(0)
+    for noise in (gumbel(like, generator), CATEGORICAL.noise(like, generator),
+                  BERNOULLI.noise(like, generator)):  # fmt: skip
+        assert noise.isfinite().all()
+        assert noise.dtype == dtype
+    assert gumbel(like, generator).double().mean() == pytest.approx(0.5772, abs=0.02)
+
+
+def test_a_single_logit_without_a_batch():
+    logit = torch.tensor(0.3, requires_grad=True)
+    for name, estimate in SINGLE.items():
+        found = estimate(BERNOULLI.draw(logit, torch.Generator().manual_seed(2)))
+        assert found.surrogate.shape == found.gradient.shape == (), name
+        assert torch.autograd.grad(found.surrogate, logit)[0] == found.gradient
+
+
+def squared(choice):
+    return (choice - 0.45).square()
+
+
+SINGLE = {
+    "reinforce": lambda draw: reinforce(draw, squared, 0.2),
+    "rebar": lambda draw: rebar(draw, squared, temperature=0.5, scale=0.8),
+    "relax": lambda draw: relax(draw, squared, torch.tanh),
+    "straight-through": lambda draw: straight_through(draw, squared),
+    "straight-through-gumbel": lambda draw: straight_through_gumbel(draw, squared, temperature=0.7),
+}
+
+
+def total(choice):
+    return choice.sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "message"),
+    [
+        (
+            lambda d: reinforce(d, total, torch.zeros(5, 1)),
+            r"baseline must have shape \(5,\), .*1\)",
+        ),
+        (
+            lambda d: reinforce(d, total, torch.zeros(1)),
+            r"baseline must have shape \(5,\), .*\(1,\)",
+        ),
+        (lambda d: reinforce(d, total, lambda c: c[:, None]), r"baseline must have shape \(5,\)"),
+        (lambda d: reinforce(d, total, float("nan")), "baseline must be a finite number, got nan"),
+        (lambda d: reinforce(d, lambda b: b), r"cost must have shape \(5,\), .* got \(5, 1\)"),
+        (lambda d: reinforce(d, lambda b: b.sum()), r"cost must have shape \(5,\), .* got \(\)"),
+        (lambda d: straight_through(d, lambda b: b), r"cost must have shape \(5,\)"),
+        (
+            lambda d: straight_through_gumbel(d, lambda b: b, temperature=0.7),
+            r"cost must have shape \(5,\)",
+        ),
+        (
+            lambda d: straight_through_gumbel(d, total, temperature=0.0),
+            "temperature must be a finite number above 0, got 0.0",
+        ),
+        (
+            lambda d: relax(d, total, lambda z: z),
+            r"control must have shape \(5,\)",
+        ),
+        (
+            lambda d: rebar(d, total, temperature=torch.ones(5), scale=1.0),
+            r"temperature must be one number, .* got shape \(5,\)",
+        ),
+        (
+            lambda d: rebar(d, total, temperature=1.0, scale=torch.ones(5, 1)),
+            r"scale must have shape \(5,\), .* got \(5, 1\)",
+        ),
+    ],
+)
+def test_what_would_be_broadcast_is_refused(estimate, message):
+    draw = BERNOULLI.draw(torch.zeros(5, 1, requires_grad=True))
+    with pytest.raises(ValueError, match=message):
+        estimate(draw)
+
+
+def test_a_cost_that_is_no_tensor_is_named():
+    draw = BERNOULLI.draw(torch.zeros(5, 1))
+    with pytest.raises(TypeError, match="cost must be a tensor of floating numbers, got float"):
+        reinforce(draw, lambda b: 1.0)
+    with pytest.raises(TypeError, match=r"cost must be a tensor of .*, got torch\.int64"):
+        reinforce(draw, lambda b: b.long().sum(-1))

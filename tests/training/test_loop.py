@@ -415,6 +415,12 @@ def test_means_weigh_every_sequence_alike():
         ({"task": "chess"}, ValueError, "chess"),
         ({"task_options": {"size": 3}}, TypeError, "size"),
         ({"machine": "abacus"}, ValueError, r"machine must be one of .*lstm, .*, got 'abacus'"),
+        ({"batch_size": 10**12}, ValueError, r"batch_size must be small enough for .* of memory"),
+        (
+            {"task_options": {"max_length": 10**12}},
+            ValueError,
+            r"max_length must be small enough for .* of memory, got 1000000000000: a training step",
+        ),
         ({"machine_options": {"beads": 3}}, TypeError, "noisy has no option 'beads'; its options"),
         ({"device": "cuda:99"}, ValueError, "device 'cuda:99' does not exist"),
     ],

@@ -187,3 +187,36 @@ def test_without_clips_the_gradient_is_untouched():
     before = gradient.clone()
     clip_gradient(gradient, 1e9, None, None)
     assert torch.equal(gradient, before)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("size", [20.0, 3e3, 1e8])
+def test_graves_rmsprop_stays_finite_where_rounding_takes_the_variance_below_zero(fused, size):
+    weights = nn.Parameter(torch.zeros(1000))
+    optimiser = GravesRMSprop([weights], 1e-3, fused=fused)
+    generator = torch.Generator().manual_seed(0)
+    below = 0.0
+    for _ in range(400):
+        weights.grad = size * (1 + 1e-3 * torch.rand(1000, generator=generator))
+        optimiser.step()
+        state = optimiser.state[weights]
+        below = min(below, float((state["square"] - state["mean"].square()).min()))
+    assert torch.isfinite(weights).all()
+    assert below < -1e-4, "or the test shows nothing"
+
+
+@pytest.mark.parametrize("kind", [RMSprop, GravesRMSprop, Adam])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": float("nan")}, "lr must be a finite number of at least 0, got nan"),
+        ({"lr": 1e39}, "lr must be a finite number of at least 0"),
+        ({"momentum": 1.0}, "momentum must be a finite number from 0 to below 1"),
+        ({"decay": -0.1}, "decay must be a finite number from 0 to below 1"),
+        ({"epsilon": 0.0}, "epsilon must be a finite number above 0, got 0.0"),
+        ({"epsilon": 1e-60}, "epsilon must be a finite number above 0"),
+    ],
+)
+def test_impossible_settings_are_named(kind, options, message):
+    with pytest.raises(ValueError, match=message):
+        kind([nn.Parameter(torch.zeros(2))], **{"lr": 0.1} | options)

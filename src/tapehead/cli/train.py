@@ -216,7 +216,7 @@ def _help(
 
 def _checked(command: Train, config: TrainConfig) -> None:
     """Refuse what cannot work before anything is written."""
-    from tapehead.training.build import build_machine, build_task
+    from tapehead.training.build import build_machine, build_task, check_memory
 
     if command.quiet and command.json:
         raise UsageError("--quiet and --json exclude each other")
@@ -226,7 +226,8 @@ def _checked(command: Train, config: TrainConfig) -> None:
         raise UsageError(f"--seeds must differ, got {' '.join(map(str, command.seeds))}")
     if command.workers is not None and command.workers < 1:
         raise UsageError(f"--workers must be a whole number of at least 1, got {command.workers}")
-    build_machine(config, build_task(config))
+    task = build_task(config)
+    check_memory(config, task, build_machine(config, task))
 
 
 def _train(command: Train, config: TrainConfig) -> int:

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tapehead.checks import Size, choice_or_function
+from tapehead.checks import Size, choice_or_function, shown
 from tapehead.machines.options import Configured, configured
 from tapehead.machines.sizes import cell_numbers
 
@@ -172,6 +172,8 @@ class OwnController(nn.Module):
 def _made(make: MakeController, input_size: int, hidden_size: int) -> nn.Module:
     if isinstance(make, nn.Module):
         raise TypeError(f"controller must be {MAKER}, got a {type(make).__name__} made already")
+    if isinstance(make, type) and not issubclass(make, nn.Module):
+        raise TypeError(f"controller must be {MAKER}, got {shown(make)}")
     layer = make(input_size, hidden_size)
     if not isinstance(layer, nn.Module):
         raise TypeError(

@@ -199,7 +199,10 @@ class DNC(Machine):
 
     @memory_size.setter
     def memory_size(self, rows: int) -> None:
-        self._memory_size = whole(1)("memory_size", rows)
+        rows = whole(1)("memory_size", rows)
+        if hasattr(self, "_memory_size"):
+            self.check_fits(memory_size=rows)
+        self._memory_size = rows
 
     def reset_parameters(self) -> None:
         """Draw all weights afresh, but for those of a controller that was brought along."""

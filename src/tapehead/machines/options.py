@@ -11,8 +11,8 @@ from tapehead.checks import Check, checked_arguments, checks_of, shown
 from tapehead.room import check_room
 
 _Arguments = ParamSpec("_Arguments")
-_CONFIGURE: set[Callable[..., None]] = set()
-"""Constructors that keep their arguments as attributes."""
+_CONFIGURE: dict[Callable[..., None], Callable[..., int]] = {}
+"""Constructors that keep their arguments as attributes, and how many numbers these take."""
 
 
 class Configured(nn.Module):
@@ -40,6 +40,15 @@ class Configured(nn.Module):
                 )
         super().__setattr__(name, value)
 
+    def check_fits(self, **changed: Any) -> None:
+        """For the setter of a property: a ValueError unless memory can hold the machine with these
+        options in place of its own."""
+        inits = [vars(base).get("__init__") for base in type(self).__mro__]
+        init = next(init for init in inits if init in _CONFIGURE)
+        names = list(inspect.signature(init).parameters)[1:]
+        options = {name: getattr(self, name) for name in names} | changed
+        _check_room(self, _CONFIGURE[init], options)
+
 
 def configured(
     numbers: Callable[..., int],
@@ -59,16 +68,20 @@ def configured(
             bound.apply_defaults()
             module, *_ = bound.args
             options = {name: bound.arguments[name] for name in [*bound.arguments][1:]}
-            check_room(numbers, options, what=f"the {type(module).__name__} and a sequence's state")
+            _check_room(module, numbers, options)
             init(*bound.args, **bound.kwargs)
             for name, value in options.items():
                 if not hasattr(module, name):
                     setattr(module, name, value)
 
-        _CONFIGURE.add(wrapper)
+        _CONFIGURE[wrapper] = numbers
         return wrapper
 
     return decorate
+
+
+def _check_room(module: nn.Module, numbers: Callable[..., int], options: Mapping[str, Any]) -> None:
+    check_room(numbers, options, what=f"the {type(module).__name__} and a sequence's state")
 
 
 @cache

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from tapehead.checks import whole
 from tapehead.machines.discrete import DiscreteMachine
 from tapehead.tasks import Batch, Task
 from tapehead.training.devices import batch_to, place
@@ -31,8 +32,7 @@ def evaluate(
         ValueError: `sequences` or `batch_size` is below 1.
     """
     for name, value in (("sequences", sequences), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        whole(1)(name, value)
     return mean_scores(machine, task, sequences, batch_size, seed, Stream.TEST)
 
 

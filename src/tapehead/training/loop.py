@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tapehead.signals import Interrupted, Stopped, StopRequest, interrupt_on_signal
-from tapehead.training.build import build_machine, build_task
+from tapehead.training.build import build_machine, build_task, check_memory
 from tapehead.training.config import TrainConfig
 from tapehead.training.devices import launch_fabric, process_settings
 from tapehead.training.failures import NonFiniteError
@@ -52,6 +52,7 @@ def train(
         stack.enter_context(process_settings(config))
         stack.enter_context(_interrupted(out))
         machine = build_machine(config, task)
+        check_memory(config, task, machine)
         fabric = launch_fabric(config)
         reporter = Shielded(reporter if fabric.is_global_zero else Reporter(), Showing(stop))
         session = Session(config, task, machine, fabric)

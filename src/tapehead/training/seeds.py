@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tapehead.checks import whole
 from tapehead.errors import TapeheadError
 from tapehead.signals import Stopped
 from tapehead.training.config import TrainConfig
@@ -60,8 +61,7 @@ def train_seeds(
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be one or more different numbers, got {list(seeds)}")
-    if workers < 1:
-        raise ValueError(f"workers must be a whole number of at least 1, got {workers!r}")
+    whole(1)("workers", workers)
     reporter = Shielded(reporter or Reporter())
     jobs = {
         seed: (replace(config, seed=seed), None if out is None else Path(out) / f"seed-{seed}")

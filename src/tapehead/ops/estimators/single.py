@@ -100,7 +100,7 @@ def relax(draw: Draw, cost: Cost, control: Cost) -> Estimate:
 
     Args:
         control: c, any differentiable function of z; its parameters are trained by
-            `train_control`.
+            `train_control`. A value that cannot be chosen has a z of minus infinity.
     """
     value = _value(draw, cost)
     with torch.enable_grad():

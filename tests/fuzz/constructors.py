@@ -1,0 +1,93 @@
+"""Constructors of machines, tasks, configs and optimisers, given values that nobody should pass.
+
+python tests/fuzz/constructors.py --count 100000 --seed 1
+"""
+
+import inspect
+import random
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from harness import Case, main, nasty_values
+
+from tapehead import room
+from tapehead.machines import MACHINES, RLNTM
+from tapehead.machines.address_estimator import AddressEstimator
+from tapehead.machines.cells import Cell
+from tapehead.tasks import TASKS
+from tapehead.tasks.bernoulli import BernoulliToy
+from tapehead.tasks.tapes import TapeTask
+from tapehead.training.config import TrainConfig
+from tapehead.training.optimisers import Adam, GravesRMSprop, RMSprop
+
+SMALL = {
+    "input_size": 3,
+    "output_size": 2,
+    "symbols": 5,
+    "choices": 1,
+    "rows": 3,
+    "context_size": 2,
+    "hidden_size": 4,
+    "memory_size": 5,
+    "word_size": 3,
+}
+MEMORY = 20_000_000
+"""Bytes that this machine pretends to have: what fits into them is made in no time."""
+
+
+def targets() -> list[tuple[Callable[..., Any], dict[str, Any]]]:
+    """What is called, and the arguments that are right."""
+    machines = [*MACHINES.values(), RLNTM, AddressEstimator]
+    made = [(kind, _right(kind)) for kind in machines]
+    made.append((Cell, {"controller": "gru", "input_size": 3, "hidden_size": 4}))
+    made += [(kind, {}) for kind in (*TASKS.values(), TapeTask, BernoulliToy, TrainConfig)]
+    weights = [torch.nn.Parameter(torch.zeros(3))]
+    made += [(kind, {"params": weights, "lr": 0.1}) for kind in (RMSprop, GravesRMSprop, Adam)]
+    return made
+
+
+def campaign(random: random.Random) -> Iterator[Case]:
+    """One to three arguments of a constructor replaced, for ever."""
+    values, kinds = nasty_values(), targets()
+    room.memory_of = lambda kind, index: MEMORY
+    while True:
+        kind, right = random.choice(kinds)
+        names = [name for name in inspect.signature(kind).parameters if name not in _NO_OPTIONS]
+        chosen = random.sample(names, k=min(len(names), random.choice((1, 1, 2, 3))))
+        wrong = {name: random.choice(values) for name in chosen}
+        # A bound may hang on another option: of min_length and max_length either may be named.
+        yield Case(
+            kind.__name__,
+            lambda kind=kind, arguments=right | wrong: kind(**arguments),
+            tuple(names) if len(chosen) > 1 else _related(chosen[0], names),
+            wrong,
+        )
+
+
+_NO_OPTIONS = ("params", "fused")
+
+
+def _related(name: str, names: list[str]) -> tuple[str, ...]:
+    """Options that share a word with one: min_length and max_length, say."""
+    words = set(name.split("_"))
+    return tuple(other for other in names if words & set(other.split("_"))) + _BOUND.get(name, ())
+
+
+_BOUND = {
+    "context_length": ("sequence_length",),
+    "num_vectors": ("num_answers",),
+    "graph": ("data",),
+    "learning_rate": ("final_learning_rate",),
+    "baseline": ("samples",),
+    "task_options": ("a must be",),
+}
+
+
+def _right(kind: Callable[..., Any]) -> dict[str, Any]:
+    return {name: SMALL[name] for name in inspect.signature(kind).parameters if name in SMALL}
+
+
+if __name__ == "__main__":
+    sys.exit(main(campaign, __doc__ or ""))
