@@ -75,7 +75,8 @@ def damages(data: bytes, stride: int, draw: random.Random) -> Iterator[bytes]:
     """A flipped bit in every `stride`-th byte; the file cut short, doubled and emptied."""
     for place in range(draw.randrange(stride), len(data), stride):
         yield flipped(data, place, draw)
-    yield from (data[: len(data) // 2], data[:-1], data + data, b"")
+    # Not by one byte: a line end at the end is layout, which a seal leaves out.
+    yield from (data[: len(data) // 2], data[:-2], data + data, b"")
 
 
 def flipped(data: bytes, place: int, draw: random.Random) -> bytes:
