@@ -2,6 +2,7 @@
 
 import itertools
 
+import jaxtyping
 import pytest
 import torch
 from paths import standard_errors
@@ -321,3 +322,44 @@ def test_wrong_calls_are_named():
     batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([3]))
     with pytest.raises(ValueError, match="limits must leave a step for every symbol asked"):
         RLNTM(task.symbols)(*batch._replace(limits=torch.tensor([2])))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"tape": [[1, 2, 3]]}, TypeError, r"tape must be a tensor \(batch, places\), got list"),
+        (
+            {"tape": torch.ones(2, 3)},
+            ValueError,
+            r"tape must be torch.int64 on cpu where .*float32",
+        ),
+        ({"tape": torch.ones(3, dtype=torch.int64)}, ValueError, r"tape must be \(batch, places\)"),
+        ({"tape": torch.full((2, 3), 4)}, ValueError, "tape must lie between 0 and 3, got 4 to 4"),
+        ({"targets": torch.full((2, 3), -1)}, ValueError, "targets must lie between 0 and 3"),
+        ({"targets": torch.ones(1, 3, dtype=torch.int64)}, ValueError, r"targets must be \(2, ans"),
+        ({"asked": torch.ones(2, 3)}, ValueError, "asked must be torch.bool"),
+        ({"asked": torch.ones(2, 2, dtype=torch.bool)}, ValueError, r"asked must be \(2, 3\)"),
+        ({"limits": [5, 5]}, TypeError, r"limits must be a tensor \(2\), got list"),
+        ({"limits": torch.tensor([5.0, 5.0])}, ValueError, "limits must be torch.int64"),
+        ({"limits": torch.tensor([5])}, ValueError, r"limits must be \(2\)"),
+    ],
+)
+def test_tapes_that_are_none_are_named(change, error, message):
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        machine = RLNTM(4)
+        given = {
+            "tape": torch.ones(2, 3, dtype=torch.int64),
+            "targets": torch.ones(2, 3, dtype=torch.int64),
+            "asked": torch.ones(2, 3, dtype=torch.bool),
+            "limits": torch.tensor([5, 5]),
+        }
+        costs = machine(**given, sample=False).costs
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(machine(**given, sample=False).costs, costs)
+        with pytest.raises(error, match=message):
+            machine(**given | change)
+        with pytest.raises(error, match=message):
+            machine.training_loss(**given | change)
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,7 +1,7 @@
 """The Reinforcement-Learning NTM (Zaremba & Sutskever, arXiv 1505.00521): heads on tapes, moved
 one place at a time by choices that REINFORCE trains."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -10,8 +10,10 @@ from torch.nn.functional import cross_entropy
 
 from tapehead.checks import Count, Size, choice
 from tapehead.machines.cells import Cell
+from tapehead.machines.machine import check_range
 from tapehead.machines.options import Configured, configured
 from tapehead.machines.sizes import rl_ntm_numbers
+from tapehead.ops import gate
 from tapehead.ops.estimators import CATEGORICAL
 from tapehead.ops.estimators.addresses import to_go
 
@@ -143,7 +145,18 @@ class RLNTM(Configured):
             targets: the answer; `asked` marks the places that it has.
             limits: steps that each sequence has, at least as many as places asked.
             sample: draw each choice; if false take the likeliest.
+
+        Inside `torch.autocast` it computes in the type of its weights.
+
+        Raises:
+            TypeError, ValueError: an argument is none that the machine can take; one line names it.
         """
+        if gate.autocasting(tape):
+            with torch.autocast(tape.device.type, enabled=False):
+                return self.forward(
+                    tape, targets, asked, limits, sample=sample, generator=generator
+                )
+        self._check_tapes(tape, targets, asked, limits)
         batch, places = tape.shape
         around = _lengths(tape) if self.input_ends == "wrap" else None
         rows = torch.arange(batch, device=tape.device)
@@ -227,6 +240,24 @@ class RLNTM(Configured):
             written=written,
             correct=((written == targets) | ~asked).all(1),
         )
+
+    def _check_tapes(self, tape: Any, targets: Any, asked: Any, limits: Any) -> None:
+        """Raise unless a batch of tapes is one."""
+        device = self.say.weight.device
+        gate.check_rank("tape", tape, "batch", "places")
+        gate.check_rank("targets", targets, tape.shape[0], "answers")
+        gate.check_rank("asked", asked, *targets.shape)
+        gate.check_rank("limits", limits, tape.shape[0])
+        whole, switch = torch.int64, torch.bool
+        for name, given, dtype in (
+            ("tape", tape, whole),
+            ("targets", targets, whole),
+            ("asked", asked, switch),
+            ("limits", limits, whole),
+        ):
+            gate.check_type(name, given, dtype, device, "where the machine is")
+        for name, given in (("tape", tape), ("targets", targets)):
+            check_range(name, given, 0, self.symbols - 1)
 
     def training_loss(
         self,

@@ -99,6 +99,16 @@ def size(name: str, tensor: Any, dimension: int) -> int:
     return tensor.shape[dimension]
 
 
+def check_type(
+    name: str, tensor: Tensor, dtype: torch.dtype, device: torch.device, why: str
+) -> None:
+    """Raise unless a tensor is of this type and on this device; `why` says in words why so."""
+    if tensor.dtype is not dtype or tensor.device != device:
+        raise ValueError(
+            f"{name} must be {dtype} on {device} {why}, got {tensor.dtype} on {tensor.device}"
+        )
+
+
 def alike(module: nn.Module, like: Tensor) -> bool:
     """Whether all floating weights of a module are of the type and on the device of `like`."""
     dtype, device = like.dtype, like.device
@@ -113,11 +123,7 @@ def alike(module: nn.Module, like: Tensor) -> bool:
 
 def check_numbers(name: str, tensor: Tensor, like: Tensor, leader: str) -> None:
     """Raise unless a tensor is of the type and on the device of `like`, called `leader`."""
-    if tensor.dtype is not like.dtype or tensor.device != like.device:
-        raise ValueError(
-            f"{name} must be {like.dtype} on {like.device} as {leader} are, "
-            f"got {tensor.dtype} on {tensor.device}"
-        )
+    check_type(name, tensor, like.dtype, like.device, f"as {leader} are")
 
 
 def admit_lengths(lengths: Any, x: Tensor) -> Tensor | None:
@@ -214,10 +220,8 @@ def too_large(name: str, tensor: Tensor, count: int) -> RuntimeError:
 def dense(tensor: Tensor) -> Tensor:
     """The same numbers one behind the other, as they are: no lazy sign, no sparse layout."""
     if tensor.layout is not torch.strided:
-        tensor = tensor.to_dense()
-    if tensor.is_neg():
-        tensor = tensor.resolve_neg()
-    return tensor.contiguous()
+        return tensor.to_dense()
+    return (tensor.resolve_neg() if tensor.is_neg() else tensor).contiguous()
 
 
 def address(name: str, tensor: Tensor) -> int:

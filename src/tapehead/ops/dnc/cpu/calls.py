@@ -1,6 +1,7 @@
 """The two kernels as functions of tensors, without autograd."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from ctypes import addressof
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from tapehead.ops.dnc.reference import oneplus
 from tapehead.ops.gate import (
     TOO_LARGE,
     address,
+    autocasting,
     check_alike,
     check_kernel_input,
     dense,
@@ -202,7 +204,7 @@ def backward(
     _point(arguments, "d_", names, [d_features, d_projected, d_offset, d_strength])
     _run(_kernel("backward", features.dtype), arguments, plan, scratch, PACK | RUN)
     # A backward pass inside `torch.autocast` must not be rounded on the way.
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast("cpu", enabled=False) if autocasting(features) else nullcontext():
         d_weights = _weight_gradients(d_projected, d_offset, features, weights, state)
     d_strength = d_strength.sum()
     if softmax:
@@ -263,7 +265,9 @@ def _point(
     arguments: Arguments, prefix: str, names: Sequence[str], tensors: Sequence[Tensor | None]
 ) -> None:
     for name, tensor in zip(names, tensors, strict=True):
-        place = 0 if tensor is None else address(prefix + name, tensor)
+        place = 0 if tensor is None else tensor.data_ptr()
+        if tensor is not None and not place:
+            place = address(prefix + name, tensor)  # which says so if that is no good
         setattr(arguments, prefix + name, place)
 
 
