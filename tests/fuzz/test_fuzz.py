@@ -14,7 +14,7 @@ from harness import Case, Mute, Odd, complaint  # noqa: E402
 
 @pytest.mark.parametrize("campaign", ["constructors"])
 def test_a_short_campaign_finds_nothing(campaign):
-    command = [sys.executable, FOLDER / f"{campaign}.py", "--count", "1500", "--seed", "3"]
+    command = [sys.executable, FOLDER / f"{campaign}.py", "--count", "800", "--seed", "3"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "refused, ValueError" in done.stdout

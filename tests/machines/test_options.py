@@ -52,7 +52,7 @@ SIZES = [
     (DynamicNTM, {"controller": "lstm", "no_operation": False}, sizes.dynamic_ntm_numbers),
     (DynamicNTM, {"controller": "feedforward", "reading_steps": 2}, sizes.dynamic_ntm_numbers),
     (DynamicNTM, {"num_reads": 2, "num_writes": 3}, sizes.dynamic_ntm_numbers),
-    (RLNTM, {}, sizes.rl_ntm_numbers),
+    (RLNTM, {"memory": True}, sizes.rl_ntm_numbers),
     (RLNTM, {"memory": True, "forward_only": True, "reach": 0}, sizes.rl_ntm_numbers),
     (RLNTM, {"memory": True, "controller": "lstm"}, sizes.rl_ntm_numbers),
     *((DiscreteNTM, options, sizes.discrete_ntm_numbers) for options in ESTIMATED),

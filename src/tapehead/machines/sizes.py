@@ -1,5 +1,6 @@
 """How many numbers each machine takes, worked out from its options alone: all of its weights and
-the state of one sequence. Tests hold them against machines that were made."""
+the state of one sequence, those too that are drawn and not kept. Tests hold them against machines
+that were made."""
 
 from typing import Any
 
