@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SMALLEST = 2**20
-"""Bytes; the C library is quick with less."""
+SMALLEST = 2**16
+"""Bytes; the C library hands out less without asking the system for it."""
 
 LARGEST = 2**28
 """Bytes of the largest buffer that is worth keeping."""

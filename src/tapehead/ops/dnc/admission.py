@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from torch import Tensor
 
-from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights
+from tapehead.ops.dnc.parts import DNCSpec, DNCWeights
 from tapehead.ops.gate import check_alike, check_rank, size
 
 NAMES = {"interface_weight": "interface.weight"}
@@ -79,7 +79,7 @@ def _shapes(
     reads, word, sparse = spec.num_reads, spec.word_size, spec.sparse_links
     interface, kept = spec.interface_size, min(spec.sparse_links, rows)
     norm = (interface if spec.layer_norm else 0,)
-    weights = DNCWeights(
+    weights = dict(  # noqa: C408
         read_weight=(layers * gates, reads * word),
         recurrent_weight=(recurrent, gates, width),
         layer_weight=(layers - 1, gates, width),
@@ -88,7 +88,7 @@ def _shapes(
         norm_bias=norm,
         allocation_strength=(),
     )
-    state = DNCState(
+    state = dict(  # noqa: C408
         memory=(rows, word),
         read_weights=(reads, rows),
         write_weights=(1, rows),
@@ -100,8 +100,9 @@ def _shapes(
         hidden=with_hidden,
         cell=with_cell,
     )
-    names = [NAMES.get(name, name) for name in weights._fields[:count]]
+    of_weights = DNCWeights._fields[:count]
+    names = [NAMES.get(name, name) for name in of_weights]
     names += [f"state.{name}" for name in parts]
-    shapes = [(batch, time, interface), *weights[:count]]
-    shapes += [(batch, *getattr(state, name)) for name in parts]
+    shapes = [(batch, time, interface), *(weights[name] for name in of_weights)]
+    shapes += [(batch, *state[name]) for name in parts]
     return ("offset", *names), tuple(shapes)

@@ -73,7 +73,7 @@ def _shapes(
     with_hidden, with_cell = (recurrent, recurrent) if own is None else own
     reads, writes, word = spec.num_reads, spec.num_writes, spec.word_size
     interface = sum(spec.interface_sizes)
-    weights = NTMWeights(
+    weights = dict(  # noqa: C408
         input_weight=(gates, inputs),
         input_bias=(gates,),
         read_weight=(gates, reads * word),
@@ -85,7 +85,7 @@ def _shapes(
         output_weight=(outputs, hidden + reads * word),
         output_bias=(outputs,),
     )
-    state = NTMState(
+    state = dict(  # noqa: C408
         memory=(batch, rows, word),
         read_weights=(batch, reads, rows),
         write_weights=(batch, writes, rows),
@@ -93,4 +93,5 @@ def _shapes(
         hidden=(batch, with_hidden, hidden),
         cell=(batch, with_cell, hidden),
     )
-    return (*weights, *state)
+    ordered = [weights[name] for name in NTMWeights._fields]
+    return (*ordered, *(state[name] for name in NTMState._fields))
