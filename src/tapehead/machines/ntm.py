@@ -257,12 +257,16 @@ class NTM(Machine):
         """`spec`, and in it the parts that must be called."""
         parts = self._modules
         own = not isinstance(self.controller, str)
-        called = Called(
-            None if own or is_plain(parts["input"]) else parts["input"],
-            None if is_plain(parts["interface"]) else parts["interface"],
-            None if is_plain(parts["output"]) else parts["output"],
-        )
-        return self.spec if called == _NONE_CALLED else replace(self.spec, called=called)
+        plain = [
+            own or is_plain(parts["input"]),
+            is_plain(parts["interface"]),
+            is_plain(parts["output"]),
+        ]
+        if all(plain):
+            return self.spec
+        names = ("input", "interface", "output")
+        called = {name: parts[name] for name, is_so in zip(names, plain, strict=True) if not is_so}
+        return replace(self.spec, called=Called(**called))
 
     def _weights(self, spec: NTMSpec | None = None) -> NTMWeights:
         spec = spec or self.spec

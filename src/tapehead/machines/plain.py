@@ -23,7 +23,7 @@ def is_plain(part: nn.Module, *, bias: bool = True) -> bool:
     `forward`. A parametrisation is plain: it stands behind the weight itself.
 
     Args:
-        bias: whether it must have one.
+        bias: whether it must have one, of its own.
     """
     if type(part).forward is not nn.Linear.forward or "forward" in part.__dict__:
         return False
@@ -34,4 +34,6 @@ def is_plain(part: nn.Module, *, bias: bool = True) -> bool:
         or part._backward_pre_hooks
     ):
         return False
-    return not any(_HOOKS_ON_ALL) and not (bias and part.bias is None)
+    if bias and part._parameters.get("bias") is None:
+        return False
+    return not any(_HOOKS_ON_ALL)
