@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+import torch
 from torch import Tensor
 
 from tapehead.ops.dnc.parts import DNCSpec, DNCWeights
@@ -44,7 +45,9 @@ def admit(
         hidden = projected.shape[2] // (4 * layers if spec.controller == "lstm" else layers)
     rows = size("state.memory", tensors[len(weights) + parts.index("memory")], 1)
     batch, time, _ = projected.shape
-    names, shapes = _shapes(
+    # Sizes may be symbols in a graph being captured, and those fit into no cache.
+    fresh = torch.compiler.is_compiling()
+    names, shapes = (_shapes.__wrapped__ if fresh else _shapes)(
         spec, batch, time, rows, hidden, layers, len(weights), tuple(parts), own
     )
     check_alike(names, (offset, *tensors), shapes, like=projected)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+import torch
 from torch import Tensor
 
 from tapehead.ops.gate import check_alike, check_rank, size
@@ -47,7 +48,11 @@ def admit(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor], spec: N
         gates = size("read_weight", named.read_weight, 0)
         hidden = gates // (4 if spec.controller == "lstm" else 1)
         own = None
-    shapes = _shapes(spec, batch, inputs, outputs, rows, hidden, layers, own)
+    # Sizes may be symbols in a graph being captured, and those fit into no cache.
+    fresh = torch.compiler.is_compiling()
+    shapes = (_shapes.__wrapped__ if fresh else _shapes)(
+        spec, batch, inputs, outputs, rows, hidden, layers, own
+    )
     check_alike(_NAMES, (*weights, *state), shapes, like=x)
 
 
