@@ -107,7 +107,11 @@ class Machine(Configured, ABC):
         *,
         lengths: Int[Tensor, " batch"] | Sequence[int] | None = None,
     ) -> Trace:
-        """As `forward`, keeping every named inner tensor of every step."""
+        """As `forward`, keeping every named inner tensor of every step.
+
+        Gradients flow through all of them: where one may be asked for, it is the reference that
+        runs, whatever the backend.
+        """
         return self._admitted(self._trace, x, state, lengths)
 
     def _forward(self, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
