@@ -47,6 +47,7 @@ TABLE = {
     "meta device, then load_state_dict(assign=True)": EVERYWHERE,
     "deepcopy and pickle of machine, state and trace": EVERYWHERE,
     "torch.utils.checkpoint": EVERYWHERE,
+    "torch.autocast": EVERYWHERE,
     "hooks on `output`": CALLED,
     "another module as `output`": CALLED,
     "prune, spectral_norm by hooks": CALLED,
@@ -222,6 +223,18 @@ def test_a_checkpoint_gives_the_same_gradients(name, x):
     plain = torch.autograd.grad(run(x).square().sum(), parameters, allow_unused=True)
     again = checkpoint.checkpoint(run, x, use_reentrant=False)
     close(torch.autograd.grad(again.square().sum(), parameters, allow_unused=True), plain)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_autocast_changes_nothing(name, x):
+    """A machine computes in the type of its weights, whatever the layers around it do."""
+    machine = build(name)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, state = machine(x)
+        half, _ = machine(x.bfloat16(), state)
+    assert y.dtype == half.dtype == torch.float32
+    close(y, machine(x)[0])
+    close(half, machine(x.bfloat16().float(), state)[0])
 
 
 PARTS = [
