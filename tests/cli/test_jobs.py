@@ -25,10 +25,13 @@ def test_train_evaluate_view(call, tmp_path):
     pictures = {path.name for path in (run / "figures").iterdir()}
     assert {"bits.png", "memory.png", "learning.png", "generalisation.png"} <= pictures
 
-    scores = call("evaluate", run, "--sequences=4", "--json").json[0]["evaluation"]
+    told = call("evaluate", run, "--sequences=4", "--json").json[0]
+    assert told["backend"] == "reference"
+    scores = told["evaluation"]
     assert list(scores) == ["as trained", "10", "20", "30", "50", "120"]
     assert scores["120"]["bits"] > scores["10"]["bits"] > scores["as trained"]["bits"] > 0
     table = call("evaluate", run, "--sequences=4").out
+    assert "4 sequences for each row, backend reference\n" in table
     assert f"{scores['120']['bit_errors']:.3f}" in table
 
     drawn = call("view", run, "--out=elsewhere", "--sizes", "2", "3", "--json")

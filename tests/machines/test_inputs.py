@@ -381,6 +381,17 @@ def test_weights_of_another_shape_are_named(name):
         refused(ValueError, lambda m=machine: m(inputs()), f"{key} must have shape")
 
 
+@pytest.mark.parametrize("name", ["lstm", "dnc-bidirectional"])
+def test_so_are_those_of_recurrent_layers(name):
+    """PyTorch's own kernels read and write past the end of such weights."""
+    part = {"lstm": "layers", "dnc-bidirectional": "ahead"}[name]
+    for key in dict(getattr(made(name), part).named_parameters()):
+        machine = made(name)
+        layers = getattr(machine, part)
+        setattr(layers, key, nn.Parameter(getattr(layers, key).detach()[:-1].clone()))
+        refused(ValueError, lambda m=machine: m(inputs()), f"{part}.{key} must have shape")
+
+
 @every_machine
 def test_a_default_device_or_type_changes_nothing(name):
     machine, x = made(name), inputs()

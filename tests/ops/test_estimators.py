@@ -2,6 +2,7 @@
 
 import itertools
 
+import jaxtyping
 import pytest
 import torch
 
@@ -287,6 +288,22 @@ def test_categories_that_are_all_impossible_have_no_distribution():
     logits = torch.full((3,), -torch.inf)
     assert CATEGORICAL.entropy(logits).isnan()
     assert CATEGORICAL.log_prob(logits, torch.tensor([1.0, 0.0, 0.0])).isnan()
+
+
+@pytest.mark.parametrize(
+    ("family", "logits", "error", "message"),
+    [
+        (BERNOULLI, [[0.0]], TypeError, "logits must be a tensor of floating numbers, got list"),
+        (BERNOULLI, torch.ones(2, 1, dtype=torch.int64), TypeError, "got torch.int64"),
+        (CATEGORICAL, None, TypeError, "got NoneType"),
+        (CATEGORICAL, torch.tensor(0.0), ValueError, "at least 1 dimension, got shape"),
+    ],
+)
+def test_logits_that_are_none_are_named(family, logits, error, message, monkeypatch):
+    # Without the checks of shapes in signatures, which would speak first.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(error, match=message):
+        family.draw(logits)
 
 
 @FAMILIES

@@ -291,13 +291,28 @@ def test_a_file_that_is_something_else_is_one_clear_line(tmp_path, name, what):
         with pytest.raises(TapeheadError, match=name) as caught:
             read[name](tmp_path)
         assert "\n" not in str(caught.value)
-    if name == "result.json" and what not in ("folder", "pipe"):
+    if name == "result.json" and what != "folder":
         train(tiny(max_sequences=16), tmp_path, resume=True)
         assert read_result(tmp_path) is not None
-    elif what != "pipe":
+    else:
         with pytest.raises(TapeheadError, match=name) as caught:
             train(tiny(max_sequences=16), tmp_path, resume=True)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_is_waited_for_nowhere(tmp_path):
+    stopped(tmp_path, tiny(checkpoint_every=0.0), 20)
+    weights = next((tmp_path / "checkpoint/20").glob("*.safetensors"))
+    for file in (weights, tmp_path / ".lock"):
+        file.unlink()
+        os.mkfifo(file)
+    with pytest.raises(TapeheadError, match=r"cannot write to the run directory .*: not a file"):
+        train(tiny(checkpoint_every=0.0), tmp_path, resume=True)
+    (tmp_path / ".lock").unlink()
+    listen = StopAt()
+    train(tiny(checkpoint_every=0.0), tmp_path, resume=True, reporter=listen)
+    assert f"checkpoint/20 is damaged: cannot read {weights.name}: not a file" in listen.notes[0]
 
 
 @pytest.mark.parametrize("part", ["weights", "optimiser", "random", "scores"])

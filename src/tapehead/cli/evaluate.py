@@ -44,12 +44,14 @@ def run(argv: Sequence[str]) -> int:
 
     config, machine, task = load_run(command.run, step=step, device=command.device)
     wanted = {"sequences": command.sequences, "seed": command.seed}
+    backend = str(machine.backend_choice())
     scores = {"as trained": evaluate(machine, task, **wanted)}
     scores |= evaluate_settings(machine, task, **wanted)
     if command.json:
-        print_json({"run": str(command.run), **wanted, "evaluation": scores})
+        print_json({"run": str(command.run), "backend": backend, **wanted, "evaluation": scores})
     else:
-        print(f"{config.machine} on {config.task}, {command.sequences:,} sequences for each row")
+        heading = f"{config.machine} on {config.task}, {command.sequences:,} sequences for each row"
+        print(f"{heading}, backend {backend}")
         print(scores_table(scores, task.metrics))
     return 0
 

@@ -20,6 +20,7 @@ from tapehead.checks import (
     whole,
 )
 from tapehead.machines.cells import MAKER, MakeController, OwnController
+from tapehead.machines.layers import check_layers
 from tapehead.machines.machine import Machine, Trace, check_batch_size, check_range, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.plain import is_plain
@@ -309,6 +310,7 @@ class DNC(Machine):
 
     def _look_ahead(self, lstm: nn.LSTM, x: Tensor, lengths: Tensor | None) -> Tensor:
         """For every step, what the second LSTM made of that step and all after it."""
+        check_layers("ahead", lstm)
         time = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
         ends = torch.full_like(time[:, :1], x.shape[1]) if lengths is None else lengths[:, None]
         # Each sequence turned round within its own length; what lies past it stays behind it.

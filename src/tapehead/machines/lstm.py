@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tapehead.checks import Layers, Size, choice
+from tapehead.machines.layers import check_layers
 from tapehead.machines.machine import (
     CONTROLLER_INITS,
     Machine,
@@ -89,6 +90,7 @@ class LSTM(Machine):
 
     def _run(self, x, state, lengths):
         steps(x)  # PyTorch's LSTM has a loop over them where a graph is exported
+        check_layers("layers", self.layers)
         inputs = x
         if lengths is not None:
             inputs = nn.utils.rnn.pack_padded_sequence(

@@ -26,7 +26,7 @@ import safetensors.torch
 from torch import Tensor
 
 from tapehead.errors import TapeheadError
-from tapehead.training.files import clear_errors, sync_folder, write_through
+from tapehead.training.files import clear_errors, read_file, sync_folder, write_through
 from tapehead.training.sealed import BrokenSeal, read_sealed, seal
 
 FORMAT = 2
@@ -122,7 +122,7 @@ def load_checkpoint(folder: Path, step: int, run: str | None = None) -> Checkpoi
     parts = {}
     for file, fingerprint in header["files"].items():
         try:
-            data = (path / file).read_bytes()
+            data = read_file(path / file)
         except OSError as error:
             raise DamagedCheckpoint(
                 f"the checkpoint {path} is damaged: cannot read {file}: {error.strerror}"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tapehead.errors import TapeheadError
 from tapehead.tasks import Batch
-from tapehead.training.files import clear_errors, write_atomically
+from tapehead.training.files import clear_errors, read_file, write_atomically
 
 
 class NonFiniteError(TapeheadError):
@@ -49,7 +49,7 @@ def read_batch(path: Path | str) -> Batch:
         TapeheadError: the file cannot be read, or holds something else.
     """
     with clear_errors(f"read {path}"):
-        data = Path(path).read_bytes()
+        data = read_file(Path(path))
     try:
         return Batch(**safetensors.torch.load(data))
     except (safetensors.SafetensorError, TypeError) as error:

@@ -1,5 +1,6 @@
 """Files that are either whole or not there: written under another name, flushed, then renamed."""
 
+import errno
 import json
 import math
 import os
@@ -68,6 +69,23 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     return parse_json(read_bytes(path, what), path, what)
 
 
+def refuse_special(path: Path) -> None:
+    """Raise an OSError if what is there is neither a file nor a folder: to open a pipe may take for
+    ever."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "not a file", str(path))
+
+
+def read_file(path: Path) -> bytes:
+    """All of a file.
+
+    Raises:
+        OSError: it is missing or unreadable, or no file.
+    """
+    refuse_special(path)
+    return path.read_bytes()
+
+
 def read_bytes(path: Path, what: str) -> bytes:
     """All of a file that should hold `what`.
 
@@ -75,9 +93,7 @@ def read_bytes(path: Path, what: str) -> bytes:
         TapeheadError: the file is missing or unreadable, or no file.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise TapeheadError(f"cannot read {path}: not a file")  # a pipe would wait for ever
-        return path.read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         raise TapeheadError(f"{path.parent} holds no {what}: {path.name} is missing") from None
     except OSError as error:

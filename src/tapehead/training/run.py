@@ -21,7 +21,7 @@ from typing import Any
 from tapehead.errors import TapeheadError
 from tapehead.training.checkpoint import FORMAT, DamagedCheckpoint
 from tapehead.training.config import TrainConfig
-from tapehead.training.files import clear_errors, to_json, write_json
+from tapehead.training.files import clear_errors, read_file, refuse_special, to_json, write_json
 from tapehead.training.provenance import provenance
 from tapehead.training.records import (
     CONFIG,
@@ -58,6 +58,7 @@ class RunDirectory:
         self._check = ""
         with clear_errors(f"write to the run directory {self.path}"):
             self.path.mkdir(parents=True, exist_ok=True)
+            refuse_special(self.path / _LOCK)
             self._lock = open(self.path / _LOCK, "a+")  # noqa: SIM115
         try:
             self._take_lock()
@@ -71,6 +72,7 @@ class RunDirectory:
                 for path in self.path.glob(".*.tmp"):
                     path.unlink()
             with clear_errors(f"write to {self.path / METRICS}"):
+                refuse_special(self.path / METRICS)
                 # Unbuffered: after a failed write nothing is left to be written at the close.
                 self._metrics = open(self.path / METRICS, "ab", buffering=0)  # noqa: SIM115
         except BaseException:
@@ -132,7 +134,7 @@ class RunDirectory:
         """
         file = self.path / METRICS
         with clear_errors(f"read {file}"):
-            data = file.read_bytes()
+            data = read_file(file)
         reason, found = None, self.id or ""
         if len(data) < length:
             reason = f"it has {len(data):,} bytes, the checkpoint knows of {length:,}"

@@ -19,7 +19,7 @@ is NaN. Categories that are all impossible have no distribution: all that is ask
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -92,7 +92,13 @@ class Family(ABC):
         return choice - self.mean(logits)
 
     def draw(self, logits: Tensor, generator: torch.Generator | None = None) -> Draw:
-        """Sample; the noise of z and that of z~ are independent given the choice."""
+        """Sample; the noise of z and that of z~ are independent given the choice.
+
+        Raises:
+            TypeError, ValueError: the logits are no tensor of floating numbers, or have too few
+                dimensions.
+        """
+        _check_logits(logits, self.event_dims - 1)
         with torch.enable_grad():
             leaf = logits.detach().requires_grad_()
             z = leaf + self.noise(leaf, generator)
@@ -178,6 +184,16 @@ class Categorical(Family):
 
 
 BERNOULLI, CATEGORICAL = Bernoulli(), Categorical()
+
+
+def _check_logits(logits: Any, least: int) -> None:
+    if not isinstance(logits, Tensor) or not logits.is_floating_point():
+        got = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
+        raise TypeError(f"logits must be a tensor of floating numbers, got {got}")
+    if logits.dim() < least:
+        raise ValueError(
+            f"logits must have at least {least} dimension, got shape {tuple(logits.shape)}"
+        )
 
 
 def uniform(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
