@@ -217,10 +217,10 @@ class NTM(Machine):
         if self.controller_init == "learned":
             hidden, cell = repeated(self.initial_hidden), repeated(self.initial_cell)
         else:
-            hidden, cell = (
-                self.initial_reads.new_zeros(batch_size, layers, self.hidden_size)
-                for layers in self._state_layers
-            )
+            with_hidden, with_cell = self._state_layers
+            hidden = cell = self.initial_reads.new_zeros(batch_size, with_hidden, self.hidden_size)
+            if with_cell != with_hidden:
+                cell = hidden.new_zeros(batch_size, with_cell, self.hidden_size)
         return NTMState(
             memory=repeated(self.initial_memory),
             read_weights=repeated(self.initial_read_logits.softmax(-1)),
