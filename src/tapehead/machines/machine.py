@@ -177,8 +177,8 @@ class Machine(Configured, ABC):
         else:
             self.register_buffer(name, weight, persistent=False)
 
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
         # With `assign=True` weights leave the meta device, but constants are in no state dict.
         like = self._weight()
         for name in self._non_persistent_buffers_set:

@@ -1,7 +1,7 @@
 """The Neural Turing Machine (Graves, Wayne, Danihelka, arXiv 1410.5401)."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -283,10 +283,12 @@ class NTM(Machine):
         output = self._map("output", called.output, self.output_size, hidden + reads)
         return NTMWeights(*first, *rest, *interface, *output)
 
-    def _map(self, name: str, called: Map | None, numbers: int, inputs: int) -> tuple[Tensor, ...]:
+    def _map(
+        self, name: str, called: Map | None, numbers: int, inputs: int
+    ) -> tuple[Tensor, Tensor]:
         """Weight and bias of a part; of one that is called, tensors that only have their shapes."""
         if called is not None:
             nothing = self.initial_reads.new_empty(())
             return nothing.expand(numbers, inputs), nothing.expand(numbers)
-        part = self._modules[name]
+        part: Any = self._modules[name]
         return part.weight, part.bias

@@ -16,7 +16,7 @@ _HOOKS_ON_ALL = tuple(
 )
 
 
-def is_plain(part: nn.Module, *, bias: bool = True) -> bool:
+def is_plain(part: nn.Module | None, *, bias: bool = True) -> bool:
     """Whether using a part's weight and bias is the same as calling it.
 
     Not with hooks (pruning and the older weight and spectral norms work by them) or with another
@@ -25,7 +25,7 @@ def is_plain(part: nn.Module, *, bias: bool = True) -> bool:
     Args:
         bias: whether it must have one, of its own.
     """
-    if type(part).forward is not nn.Linear.forward or "forward" in part.__dict__:
+    if part is None or type(part).forward is not nn.Linear.forward or "forward" in part.__dict__:
         return False
     if (
         part._forward_hooks

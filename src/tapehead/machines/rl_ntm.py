@@ -114,18 +114,18 @@ class RLNTM(Configured):
             # One for each symbol and cell in view.
             self.pass_on = nn.Linear(hidden_size, self.window * (2 if memory else 1))
             if memory:
-                self._store_what_is_seen()
+                self._store_what_is_seen(store)
         # It also hears how many steps and symbols are left.
         self.baseline = nn.Sequential(
             nn.Linear(hidden_size + 2, baseline_size), nn.Tanh(), nn.Linear(baseline_size, 1)
         )
 
-    def _store_what_is_seen(self) -> None:
+    def _store_what_is_seen(self, store: nn.Linear) -> None:
         """A machine that first has to learn how to remember a symbol cannot tell where to keep it
         before it has."""
         here = self.reach * self.symbols
         with torch.no_grad():
-            under_head = self.store.weight[:, here : here + self.symbols]
+            under_head = store.weight[:, here : here + self.symbols]
             under_head += STORED * torch.eye(self.cell_size, self.symbols)
 
     def forward(
@@ -191,9 +191,10 @@ class RLNTM(Configured):
                 seen = torch.cat([seen, cells.flatten(1)], -1)
             hidden, cell = self.cell(torch.cat([seen, last], -1), hidden, cell)
             source = seen if self.controller == "direct" else hidden
-            if memory is not None and cells is not None:
-                kept = self.keep(hidden).sigmoid()
-                stored = kept * cells[:, self.reach] + (1 - kept) * self.store(source).tanh()
+            store, keep = self.store, self.keep
+            if memory is not None and cells is not None and store and keep:
+                kept = keep(hidden).sigmoid()
+                stored = kept * cells[:, self.reach] + (1 - kept) * store(source).tanh()
                 memory = memory.index_put((rows, memory_head), stored)
             logits = self.choose(hidden)
             picked = self._pick(logits.detach() + noise[time])

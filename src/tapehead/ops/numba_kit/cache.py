@@ -45,7 +45,8 @@ class KernelCache:
     def __init__(self, function: Callable, ingredients: bytes):
         self._source = Path(function.__code__.co_filename)
         self._stem = f"{function.__name__}.py{sys.version_info[0]}{sys.version_info[1]}"
-        codegen: Any = cpu_target.target_context.codegen()
+        context: Any = cpu_target.target_context
+        codegen = context.codegen()
         versions = f"{numba.__version__} {llvmlite.__version__} {sys.version_info[:2]}"
         name = f"{function.__module__} {function.__qualname__}"
         facts = f"{name} {versions} {codegen.magic_tuple()}".encode()
