@@ -4,7 +4,9 @@ Exit code 0 for done, 2 for a wrong call, 1 for a failed job, 128 + N for one th
 (130 for Ctrl-C, 141 for a closed pipe); errors are one line on stderr.
 """
 
+import codecs
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -32,6 +34,7 @@ DEBUG = "TAPEHEAD_DEBUG"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _print_any_name()
     prog = f"tapehead {arguments[0]}" if arguments and arguments[0] in COMMANDS else "tapehead"
     try:
         with interrupt_on_signal():
@@ -84,6 +87,27 @@ def _let_go_of_closed_pipes() -> None:
                 stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), handle)
+
+
+def _print_any_name() -> None:
+    """Let a name that the terminal's encoding lacks be printed as well as can be: bytes that came
+    with the command line as they came, other characters as escapes."""
+
+    def written(error: UnicodeError) -> tuple[bytes, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        part = error.object[error.start : error.end]
+        escaped = (
+            bytes([ord(char) - 0xDC00])
+            if "\udc80" <= char <= "\udcff"
+            else char.encode("ascii", "backslashreplace")
+            for char in part
+        )
+        return b"".join(escaped), error.end
+
+    codecs.register_error("tapehead", written)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="tapehead")
 
 
 def _overview() -> str:

@@ -1,5 +1,6 @@
 """`tapehead bench`: what a training step costs on this computer."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
                 raise UsageError(f"{flag} must be at least 1, got {value}")
     if not command.batches:
         raise UsageError("--batches needs whole numbers")
-    if command.seconds <= 0:
+    if not 0 < command.seconds < math.inf:
         raise UsageError(f"--seconds must be above 0, got {command.seconds:g}")
 
     from tapehead.benchmark import ntm_speed

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tapehead.cli.help import screen
-from tapehead.cli.options import UsageError, options_of, parse
+from tapehead.cli.options import Option, UsageError, options_of, parse
 
 Command = TypeVar("Command")
 
@@ -40,6 +40,21 @@ def read(
         HelpRequest: argv asks for help.
         UsageError: argv is wrong.
     """
+    return read_more(command, (), argv, prog, choices=choices, footer=footer)[0]
+
+
+def read_more(
+    command: type[Command],
+    more: Sequence[Option],
+    argv: Sequence[str],
+    prog: str,
+    *,
+    heading: str = "",
+    choices: Mapping[str, Sequence[str]] | None = None,
+    footer: str = "",
+) -> tuple[Command, dict[str, Any]]:
+    """As `read`, with more options than the dataclass has: under `heading` in the help, and their
+    values by name beside the command."""
     options = [
         dataclasses.replace(option, choices=tuple((choices or {}).get(option.name, option.choices)))
         for option in options_of(command)
@@ -47,8 +62,11 @@ def read(
     if wants_help(argv):
         positional = "".join(f" {option.flag}" for option in options if option.positional)
         summary = " ".join((command.__doc__ or "").split())
-        raise HelpRequest(screen(f"{prog}{positional} [options]", summary, options, footer=footer))
-    return command(**parse(options, argv, prog))
+        usage = f"{prog}{positional} [options]"
+        raise HelpRequest(screen(usage, summary, options, [(heading, more)], footer))
+    values = parse([*options, *more], argv, prog)
+    own = {option.name: values.pop(option.name) for option in options}
+    return command(**own), values
 
 
 def check_run(path: Path) -> Path:

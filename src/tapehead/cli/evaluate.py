@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tapehead.cli.command import check_run, print_json, read, table
-from tapehead.cli.options import UsageError
+from tapehead.cli.command import check_run, print_json, read_more, table
+from tapehead.cli.options import UsageError, check_seed
+from tapehead.cli.sizes import chosen_sizes, size_options
 
 if TYPE_CHECKING:  # helping and refusing need no torch
     from tapehead.tasks.metrics import Metric
@@ -14,8 +15,9 @@ if TYPE_CHECKING:  # helping and refusing need no torch
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Score the trained machine of a run at the sizes it was trained on and at the task's test
-    sizes, on fresh sequences."""
+    """Score the trained machine of a run on fresh sequences: at the sizes it was trained on and at
+    the task's test sizes, or at sizes of your choice, as in `tapehead evaluate RUN --length 50 200`
+    (the task's own options; `tapehead evaluate RUN --help` lists them)."""
 
     run: Path
     """Run directory, as written by `tapehead train`."""
@@ -26,27 +28,39 @@ class Evaluate:
     step: str = "best"
     """Checkpoint: best (by validation), latest, or the number of a step."""
     device: str = "cpu"
-    """Where the machine runs: cpu, cuda or cuda:N."""
+    """Where the machine runs: auto, cpu, cuda or cuda:N."""
     json: bool = False
     """Print one line of JSON instead of a table."""
 
 
 def run(argv: Sequence[str]) -> int:
-    command = read(Evaluate, argv, "tapehead evaluate")
+    sizes = size_options(argv)
+    heading = "Sizes to test, with those of the run"
+    command, values = read_more(Evaluate, sizes, argv, "tapehead evaluate", heading=heading)
     if command.sequences < 1:
         raise UsageError(
             f"--sequences must be a whole number of at least 1, got {command.sequences}"
         )
+    check_seed(command.seed)
     step = command.step if command.step in ("best", "latest") else _step(command.step)
     check_run(command.run)
 
     from tapehead.training import evaluate, evaluate_settings, load_run
+    from tapehead.training.devices import usable_device
 
-    config, machine, task = load_run(command.run, step=step, device=command.device)
+    try:
+        device = usable_device(command.device)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from None
+    config, machine, task = load_run(command.run, step=step, device=device)
     wanted = {"sequences": command.sequences, "seed": command.seed}
     backend = str(machine.backend_choice())
-    scores = {"as trained": evaluate(machine, task, **wanted)}
-    scores |= evaluate_settings(machine, task, **wanted)
+    chosen = chosen_sizes(task, sizes, values)
+    if chosen:
+        scores = {label: evaluate(machine, at, **wanted) for label, at in chosen.items()}
+    else:
+        scores = {"as trained": evaluate(machine, task, **wanted)}
+        scores |= evaluate_settings(machine, task, **wanted)
     if command.json:
         print_json({"run": str(command.run), "backend": backend, **wanted, "evaluation": scores})
     else:

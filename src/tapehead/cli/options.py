@@ -14,6 +14,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from tapehead.errors import TapeheadError
@@ -39,7 +40,9 @@ class Option:
 
     @property
     def flag(self) -> str:
-        return self.name.upper() if self.positional else "--" + self.name.replace("_", "-")
+        if self.positional:  # of several, each is one
+            return self.name.upper().removesuffix("S" if self.is_list else "")
+        return "--" + self.name.replace("_", "-")
 
     @property
     def is_switch(self) -> bool:
@@ -50,17 +53,29 @@ class Option:
         return get_origin(self.type) is tuple
 
     @property
+    def is_path(self) -> bool:
+        return Path in (self.type, *get_args(self.type))
+
+    @property
     def may_be_none(self) -> bool:
         return type(None) in get_args(self.type)
 
     @property
     def kind(self) -> str:
         """What a value looks like, in words."""
-        kinds = {int: "a whole number", float: "a number", str: "a name", bool: "yes or no"}
+        kinds = {
+            int: "a whole number",
+            float: "a number",
+            str: "a name",
+            bool: "yes or no",
+            Path: "a path",
+        }
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.is_list:
-            return {int: "whole numbers", str: "names"}.get(get_args(self.type)[0], "values")
+            return {int: "whole numbers", str: "names", Path: "a path"}.get(
+                get_args(self.type)[0], "values"
+            )
         inner = [part for part in get_args(self.type) or (self.type,) if part is not type(None)]
         words = kinds.get(inner[0], "a value")
         return f"{words} or none" if self.may_be_none else words
@@ -125,7 +140,8 @@ def parse(options: Sequence[Option], argv: Sequence[str], prog: str) -> dict[str
     import tyro
 
     by_flag = {option.flag: option for option in options if not option.positional}
-    tokens = _normalised(argv, by_flag)
+    positional = [option for option in options if option.positional]
+    tokens = _normalised(argv, by_flag, positional)
     command = dataclasses.make_dataclass(
         "Command",
         [
@@ -145,9 +161,63 @@ def parse(options: Sequence[Option], argv: Sequence[str], prog: str) -> dict[str
         raise UsageError(_one_line(complaint.getvalue(), options, tokens)) from None
     found = {option.name: getattr(values, option.name) for option in options}
     for option in options:
+        value = found[option.name]
         if option.choices:
-            check_choice(option.flag, found[option.name], option.choices)
+            check_choice(option.flag, value, option.choices)
+        elif option.is_list and not value and (option.positional or option.flag in tokens):
+            raise UsageError(
+                f"{option.flag} {'is missing' if option.positional else needs(option)}"
+            )
+        if option.is_path:
+            whole = tuple(_path(option, path) for path in (value if option.is_list else [value]))
+            found[option.name] = whole if option.is_list else whole[0]
     return found
+
+
+def needs(option: Option) -> str:
+    return f"needs {option.kind}"
+
+
+def _path(option: Option, path: Path | None) -> Path | None:
+    """A path with ~ for the home folder, also where the shell left it: `--out=~/runs`."""
+    if path is None:
+        return None
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"{option.flag}: there is no home folder {path.parts[0]}") from None
+
+
+def chosen_seeds(seeds: tuple[int, ...], count: int | None) -> tuple[int, ...]:
+    """What --seeds and --num-seeds ask for together; nothing if neither is given.
+
+    Raises:
+        UsageError: both are given, seeds repeat, or there are fewer than none.
+    """
+    if count is None:
+        if len(set(seeds)) != len(seeds):
+            raise UsageError(f"--seeds must differ, got {' '.join(map(str, seeds))}")
+        if any(seed < 0 for seed in seeds):
+            raise UsageError(f"--seeds must be at least 0, got {min(seeds)}")
+        return seeds
+    if seeds:
+        raise UsageError("--seeds and --num-seeds exclude each other")
+    if count < 1:
+        raise UsageError(f"--num-seeds must be a whole number of at least 1, got {count}")
+    return tuple(range(count))
+
+
+def check_seed(seed: int) -> None:
+    """Raise a UsageError unless --seed is a seed."""
+    if seed < 0:
+        raise UsageError(f"--seed must be a whole number of at least 0, got {seed}")
+
+
+def check_one_of(**switches: bool) -> None:
+    """Raise a UsageError if two switches are on that exclude each other."""
+    given = [f"--{name}" for name, on in switches.items() if on]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other")
 
 
 def check_choice(what: str, value: str, choices: Sequence[str]) -> None:
@@ -163,7 +233,9 @@ def did_you_mean(value: str, choices: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _normalised(argv: Sequence[str], by_flag: dict[str, Option]) -> list[str]:
+def _normalised(
+    argv: Sequence[str], by_flag: dict[str, Option], positional: Sequence[Option]
+) -> list[str]:
     """Split `--flag=value`, spell none as tyro does, and refuse unknown flags."""
     tokens: list[str] = []
     for token in argv:
@@ -179,6 +251,10 @@ def _normalised(argv: Sequence[str], by_flag: dict[str, Option]) -> list[str]:
                 raise UsageError(f"unknown option {token}{did_you_mean(flag, list(known))}")
         elif token.startswith("-") and not re.fullmatch(r"-[\d.].*", token):
             raise UsageError(f"unknown option {token}{did_you_mean('-' + token, list(known))}")
+        elif not token:
+            for option in [before] if before else positional:
+                if option.is_path:  # which would be the current folder
+                    raise UsageError(f"{option.flag} must be {option.kind}, got ''")
         elif token == "none" and before is not None and before.may_be_none:
             tokens[position] = "None"
     return tokens
@@ -193,7 +269,7 @@ def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) 
         after = tokens[len(tokens) - tokens[::-1].index(option.flag) :]
         value = next(iter(after), "")
         if not value or value.startswith("--"):
-            return f"{option.flag} needs {option.kind}"
+            return f"{option.flag} {needs(option)}"
         return f"{option.flag} must be {option.kind}, got {value!r}"
     missing = [option for option in options if option.positional]
     if "Unrecognized" in complaint:

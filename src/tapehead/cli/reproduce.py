@@ -3,14 +3,14 @@
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tapehead.cli.command import print_json, read
 from tapehead.cli.listing import results_table
-from tapehead.cli.options import UsageError, check_choice, options_of
+from tapehead.cli.options import UsageError, check_choice, check_one_of, chosen_seeds, options_of
 from tapehead.recipes import EXPERIMENTS, SETTINGS, STUDIES, Experiment, Study
 from tapehead.recipes.drawing import draw_result
 from tapehead.recipes.reproduce import (
@@ -38,8 +38,10 @@ class Reproduce:
     """Which one"""
     setting: str = "fast"
     """Our optimiser and rates, or the paper's"""
-    seeds: int | None = None
-    """Seeds that each contestant gets, from 0 on; left out: its usual number."""
+    seeds: tuple[int, ...] = ()
+    """Seeds that each contestant gets; left out: its usual ones."""
+    num_seeds: int | None = None
+    """As --seeds, the first so many from 0 on."""
     machines: tuple[str, ...] = ()
     """Only these contestants; left out: all."""
     out: Path | None = None
@@ -69,7 +71,11 @@ def run(argv: Sequence[str]) -> int:
         "tapehead reproduce",
         choices={"experiment": [*EXPERIMENTS, *STUDIES], "setting": SETTINGS},
     )
-    for name in ("seeds", "workers", "max_sequences", "test_sequences"):
+    check_one_of(quiet=command.quiet, json=command.json)
+    if command.data == "":
+        raise UsageError("--data must be a folder, got ''")
+    command = replace(command, seeds=chosen_seeds(command.seeds, command.num_seeds))
+    for name in ("workers", "max_sequences", "test_sequences"):
         value = getattr(command, name)
         if value is not None and value < 1:
             flag = name.replace("_", "-")
@@ -81,7 +87,7 @@ def run(argv: Sequence[str]) -> int:
     return _contest(command, EXPERIMENTS[command.experiment], command_line)
 
 
-_EVERY_STUDY = ("seeds", "out", "quiet", "json")
+_EVERY_STUDY = ("seeds", "num_seeds", "out", "quiet", "json")
 
 
 def _study(command: Reproduce, study: Study, command_line: str) -> int:
@@ -90,7 +96,7 @@ def _study(command: Reproduce, study: Study, command_line: str) -> int:
         if not usual and getattr(command, option.name) != option.default:
             raise UsageError(f"{option.flag} means nothing to {study.name}")
     module = import_module(study.module)
-    seeds = module.SEEDS if command.seeds is None else tuple(range(command.seeds))
+    seeds = command.seeds or module.SEEDS
     folder = command.out or Path("results") / study.name
     with clear_errors(f"write to {folder}"):
         options = {name: getattr(command, name) for name in study.options}
@@ -108,7 +114,7 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
     jobs = plan(
         experiment,
         command.setting,
-        range(command.seeds or experiment.seeds),
+        command.seeds or range(experiment.seeds),
         runs,
         contestants=command.machines,
         stop_when_solved=experiment.until_solved,

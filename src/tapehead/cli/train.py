@@ -13,6 +13,8 @@ from tapehead.cli.options import (
     Option,
     UsageError,
     check_choice,
+    check_one_of,
+    chosen_seeds,
     constructor_options,
     options_of,
     parse,
@@ -37,6 +39,8 @@ class Train:
     """Where the defaults below come from, ours or the paper's."""
     seeds: tuple[int, ...] = ()
     """Several runs, one for each of these seeds, each in its own folder of --out."""
+    num_seeds: int | None = None
+    """As --seeds, the first so many from 0 on."""
     workers: int | None = None
     """With --seeds, runs at a time; left out: one for each core."""
     out: Path | None = None
@@ -59,6 +63,10 @@ def run(argv: Sequence[str]) -> int:
         raise HelpRequest(_help(base, common, training, machine, task, "--help-all" in argv))
     values = {"task": base.task} | parse([*common, *training, *machine, *task], argv, PROG)
     command = Train(**{field.name: values[field.name] for field in dataclasses.fields(Train)})
+    seeds = chosen_seeds(command.seeds, command.num_seeds)
+    if seeds and _given(argv, "--seed") is not None:
+        raise UsageError("--seed and --seeds exclude each other")
+    command = dataclasses.replace(command, seeds=seeds)
     try:
         config = dataclasses.replace(
             base,
@@ -217,16 +225,19 @@ def _help(
 def _checked(command: Train, config: TrainConfig) -> None:
     """Refuse what cannot work before anything is written."""
     from tapehead.training.build import build_machine, build_task, check_memory
+    from tapehead.training.curriculum import CurriculumSchedule
+    from tapehead.training.devices import usable_device
 
-    if command.quiet and command.json:
-        raise UsageError("--quiet and --json exclude each other")
+    check_one_of(quiet=command.quiet, json=command.json)
+    if command.workers is not None and not command.seeds:
+        raise UsageError("--workers needs --seeds or --num-seeds")
     if command.resume and command.out is None:
         raise UsageError("--resume needs --out, the run directory to go on with")
-    if len(set(command.seeds)) != len(command.seeds):
-        raise UsageError(f"--seeds must differ, got {' '.join(map(str, command.seeds))}")
     if command.workers is not None and command.workers < 1:
         raise UsageError(f"--workers must be a whole number of at least 1, got {command.workers}")
+    usable_device(config.device)
     task = build_task(config)
+    CurriculumSchedule(config, task)
     check_memory(config, task, build_machine(config, task))
 
 
@@ -261,20 +272,14 @@ def _train(command: Train, config: TrainConfig) -> int:
     if talkative:
         print(f"run directory: {out}")
     if command.figures:
-        _draw(paths, out, command)
+        _draw(paths, command)
     return 0
 
 
-def _draw(paths: Sequence[Path], out: Path, command: Train) -> None:
-    from tapehead.training import read_config
-    from tapehead.viewing import learning_curves, read_seed, save, view_run
-    from tapehead.viewing.view import machine_name
+def _draw(paths: Sequence[Path], command: Train) -> None:
+    from tapehead.viewing import view_runs
 
-    files = [file for path in paths for file in view_run(path)]
-    if len(paths) > 1:
-        name = machine_name(read_config(paths[0]))
-        seeds = [read_seed(path) for path in paths]
-        files.append(save(learning_curves({name: seeds}), out / "learning.png"))
+    files = view_runs(paths)
     if command.json:
         print_json({"event": "figures", "files": [str(file) for file in files]})
     elif not command.quiet:

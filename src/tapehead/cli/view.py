@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapehead.cli.command import check_run, print_json, read
-from tapehead.cli.options import UsageError
+from tapehead.cli.options import UsageError, check_one_of, check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Draw the figures of a run: the trained machine at work, and how it came there. They are
-    written as PNG; no window opens."""
+    """Draw the figures of a run: the trained machine at work, and how it came there. Of several
+    runs, or of a folder of seeds, each is drawn, and the learning curves of all in one figure. They
+    are written as PNG; no window opens."""
 
-    run: Path
-    """Run directory, as written by `tapehead train`."""
+    runs: tuple[Path, ...]
+    """Run directories, as written by `tapehead train`, or folders of them."""
     out: Path | None = None
-    """Where the figures go; left out: RUN/figures."""
+    """Where the figures go; left out: figures in each run, the common one beside the runs."""
     sizes: tuple[str, ...] = ()
     """Sizes of the sequences to draw; left out: the task's test sizes."""
     seed: int = 0
@@ -29,12 +30,17 @@ class View:
 
 def run(argv: Sequence[str]) -> int:
     command = read(View, argv, "tapehead view")
-    check_run(command.run)
+    check_seed(command.seed)
+    check_one_of(quiet=command.quiet, json=command.json)
+    for path in command.runs:
+        if not any(path.glob("*/config.json")):
+            check_run(path)
 
-    from tapehead.viewing import view_run
+    from tapehead.viewing.several import runs_in, view_runs
 
+    runs = list(dict.fromkeys(run for path in command.runs for run in runs_in(path)))
     try:
-        files = view_run(command.run, command.out, lengths=command.sizes or None, seed=command.seed)
+        files = view_runs(runs, command.out, lengths=command.sizes or None, seed=command.seed)
     except ValueError as error:
         raise UsageError(str(error).replace("lengths", "--sizes", 1)) from None
     if command.json:

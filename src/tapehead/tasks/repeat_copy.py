@@ -1,7 +1,7 @@
 """The repeat-copy task: say a sequence of random bit vectors a given number of times, then stop."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -102,7 +102,7 @@ class RepeatCopy(Task):
         return max(lengths, repeats) + 1
 
     def _at_level(self, level: int) -> "RepeatCopy":
-        return self._in_trained_range(
+        return self.resized(
             max_length=min(self.max_length, self.min_length + level - 1),
             max_repeats=min(self.max_repeats, self.min_repeats + level - 1),
         )
@@ -110,7 +110,7 @@ class RepeatCopy(Task):
     def test_settings(self) -> dict[str, Task]:
         sizes = ((10, 10), (20, 10), (10, 20))
         return {
-            f"length {length}, repeats {repeats}": self._in_trained_range(
+            f"length {length}, repeats {repeats}": self.resized(
                 min_length=length,
                 max_length=length,
                 min_repeats=repeats,
@@ -119,10 +119,11 @@ class RepeatCopy(Task):
             for length, repeats in sizes
         }
 
-    def _in_trained_range(self, **sizes: int) -> "RepeatCopy":
-        """This task at other sizes, the number of repeats still normalised as it is here."""
+    def resized(self, **options: Any) -> "RepeatCopy":
+        """As of every task; the number of repeats is still normalised as it is here."""
         least, most = self.trained_range
-        return replace(self, trained_min_repeats=least, trained_max_repeats=most, **sizes)
+        kept = {"trained_min_repeats": least, "trained_max_repeats": most}
+        return replace(self, **kept | options)
 
     def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
         mixed = self.mixed_lengths

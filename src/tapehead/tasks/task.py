@@ -7,7 +7,7 @@ from equal generators, and `dataclasses.replace` makes the same task at another 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -104,6 +104,14 @@ class Task(ABC):
 
     def _at_level(self, level: int) -> "Task":
         return self
+
+    def resized(self, **options: Any) -> "Task":
+        """This task with other options, as a machine that was trained on this one can read it.
+
+        Raises:
+            TypeError, ValueError: there is no such option, or it cannot have such a value.
+        """
+        return replace(self, **options)
 
     def batch(self, generator: torch.Generator, batch_size: int) -> Batch:
         """Draw `batch_size` sequences, on the generator's device and from its state alone."""

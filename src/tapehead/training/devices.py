@@ -68,6 +68,19 @@ def launch_fabric(config: TrainConfig) -> "Fabric":
     return fabric
 
 
+def usable_device(device: str) -> str:
+    """A device where a machine can be put, by its name; auto takes a GPU if there is one.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    named = device in ("auto", "cpu", "cuda")
+    if not named and not (device.startswith("cuda:") and device[5:].isdecimal()):
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
+    kind, _ = _device(device)
+    return kind if device == "auto" else device
+
+
 def _device(device: str) -> tuple[str, int | list[int]]:
     kind, _, number = device.partition(":")
     if kind == "auto":

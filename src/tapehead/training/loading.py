@@ -12,6 +12,7 @@ from tapehead.tasks import Task
 from tapehead.training.build import build_machine, build_task
 from tapehead.training.checkpoint import Checkpoint, checkpoint_steps, load_checkpoint
 from tapehead.training.config import TrainConfig
+from tapehead.training.devices import usable_device
 from tapehead.training.randomness import capture_globals, restore_globals
 from tapehead.training.records import read_config, run_id
 
@@ -24,11 +25,13 @@ def load_run(
     Args:
         path: run directory.
         step: "best" (by validation), "latest", or the number of a step with a checkpoint.
-        device: where the machine goes.
+        device: where the machine goes; auto takes a GPU if there is one.
 
     Raises:
+        ValueError: there is no such device.
         TapeheadError: there is no run, no such checkpoint, or it is damaged, foreign or newer.
     """
+    device = usable_device(device)
     path = Path(path)
     config = read_config(path)
     checkpoint = _choose(path / "checkpoint", step, run_id(path))

@@ -11,6 +11,7 @@ from tapehead.viewing.generalisation import generalisation
 from tapehead.viewing.heads import heads_figure
 from tapehead.viewing.memory import memory_figure
 from tapehead.viewing.seeds import Seed, read_seed
+from tapehead.viewing.several import view_runs
 from tapehead.viewing.style import COLUMN, DOUBLE, save
 from tapehead.viewing.summary import compare, summary_figure
 from tapehead.viewing.view import run_episode, view_run
@@ -32,4 +33,5 @@ __all__ = [
     "save",
     "summary_figure",
     "view_run",
+    "view_runs",
 ]

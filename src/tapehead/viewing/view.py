@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -156,7 +156,7 @@ def choose_settings(task: Task, lengths: Sequence[int | str] | None = None) -> d
             settings[length] = known[length]
         elif varied and length.isdecimal():
             size = {f"min_{varied.name}": int(length), f"max_{varied.name}": int(length)}
-            settings[length] = replace(task, **size)
+            settings[length] = task.resized(**size)
         else:
             allowed = ", ".join(known) + (", or another whole number" if varied else "")
             raise ValueError(f"lengths: {length!r} is no size of {task.name}; allowed: {allowed}")

@@ -5,6 +5,8 @@ Source: Graves, Wayne et al., Nature 538 (2016), Methods, "Graph task descriptio
 label has all thirty of its channels at zero.
 """
 
+from functools import cache
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -62,11 +64,12 @@ def tell(
     return torch.cat([encode(triples), flags], -1)
 
 
-def channel_names() -> list[str]:
+@cache
+def channel_names() -> tuple[str, ...]:
     """One name for each channel of a triple."""
-    return [
+    return tuple(
         f"{label} {place}: {digit}"
         for label in WORDS
         for place in ("100s", "10s", "1s")
         for digit in range(10)
-    ]
+    )

@@ -70,7 +70,7 @@ def underground(folder: str, zone: int = 1) -> Map:
 
 
 def _table(folder: str, name: str) -> list[dict[str, str]]:
-    path = Path(folder) / name
+    path = Path(folder).expanduser() / name
     if not path.is_file():
         raise TapeheadError(f"data = {folder!r}: there is no {name} in it")
     with path.open(newline="", encoding="utf-8") as file:
