@@ -15,7 +15,7 @@ def _small(monkeypatch):
 
 
 def test_from_nothing_to_result_and_figure(call, tmp_path):
-    done = call("reproduce", "ntm/copy", *TINY, "--seeds=2", "--workers=2")
+    done = call("reproduce", "ntm/copy", *TINY, "--num-seeds=2", "--workers=2")
     assert (done.code, done.err) == (0, "")
     for text in ("lstm, seed 1: not solved after 16 sequences", "as trained", "0/2"):
         assert text in done.out
@@ -38,18 +38,18 @@ def test_from_nothing_to_result_and_figure(call, tmp_path):
         assert result["cells"][5]["values"][seed] == run["evaluation"]["120"]["bits"]
     assert result["cells"][0]["published"] == 4.8
 
-    line = complaint(call("reproduce", "ntm/copy", *TINY, "--seeds=2"), 1)
+    line = complaint(call("reproduce", "ntm/copy", *TINY, "--num-seeds=2"), 1)
     assert "already holds a run: --resume goes on with it" in line
 
     # More seeds: the two runs that are done stay as they are.
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.jsonl")}
-    more = call("reproduce", "ntm/copy", *TINY, "--seeds=3", "--resume", "--json")
+    more = call("reproduce", "ntm/copy", *TINY, "--num-seeds=3", "--resume", "--json")
     assert more.code == 0
     assert more.json[0]["cells"][0]["seeds"] == [0, 1, 2]
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
     line = complaint(
-        call("reproduce", "ntm/copy", *TINY, "--max-sequences=24", "--seeds=3", "--resume"), 1
+        call("reproduce", "ntm/copy", *TINY, "--max-sequences=24", "--num-seeds=3", "--resume"), 1
     )
     assert "cannot resume: max_sequences was 16 and is now 24" in line
 
@@ -59,7 +59,7 @@ def test_the_other_setting_keeps_its_cells(call, tmp_path):
     folder.mkdir(parents=True)
     earlier = {"machine": "lstm", "setting": "fast", "values": [7.0]}
     (folder / "result.json").write_text(json.dumps({"cells": [earlier]}))
-    done = call("reproduce", "ntm/copy", *TINY, "--seeds=1", "--setting=paper", "--quiet")
+    done = call("reproduce", "ntm/copy", *TINY, "--num-seeds=1", "--setting=paper", "--quiet")
     assert (done.code, done.out, done.err) == (0, "", "")
     cells = json.loads((folder / "result.json").read_text())["cells"]
     assert cells[0] == earlier
@@ -71,7 +71,7 @@ def test_the_other_setting_keeps_its_cells(call, tmp_path):
 def test_a_run_that_fails_fails_the_experiment(call, tmp_path):
     (tmp_path / "runs" / "lstm").mkdir(parents=True)
     (tmp_path / "runs" / "lstm" / "seed-0").touch()
-    line = complaint(call("reproduce", "ntm/copy", *TINY, "--seeds=2", "--runs=runs"), 1)
+    line = complaint(call("reproduce", "ntm/copy", *TINY, "--num-seeds=2", "--runs=runs"), 1)
     assert "1 of 2 runs failed; lstm, seed 0: cannot write to the run directory" in line
     assert not (tmp_path / "results").exists()
     assert (tmp_path / "runs" / "lstm" / "seed-1" / "result.json").exists()
@@ -88,10 +88,10 @@ def test_a_study_runs_by_its_own_rules(call, tmp_path, monkeypatch):
         return {"experiment": "estimators/bernoulli", "cells": [cell]}
 
     monkeypatch.setattr("tapehead.recipes.estimators.reproduce", reproduce)
-    done = call("reproduce", "estimators/bernoulli", "--seeds=3", "--json")
+    done = call("reproduce", "estimators/bernoulli", "--num-seeds=3", "--json")
     assert done.code == 0
     cell = done.json[0]["cells"][0]
     assert cell["seeds"] == [0, 1, 2]
-    assert cell["command"] == "tapehead reproduce estimators/bernoulli --seeds=3 --json"
+    assert cell["command"] == "tapehead reproduce estimators/bernoulli --num-seeds=3 --json"
     usual = call("reproduce", "estimators/bernoulli", "--out=again", "--json").json[0]
     assert len(usual["cells"][0]["seeds"]) == 10

@@ -1,9 +1,12 @@
 """Every wrong call: exit code 2, and one line that says what, where and what would be right."""
 
+import json
+
 import pytest
 from calls import complaint
 
 from tapehead.tasks import TASKS
+from tapehead.training import TrainConfig
 
 NAMES = ", ".join(TASKS)
 
@@ -114,3 +117,66 @@ def test_no_command_at_all_shows_the_commands(call):
 def test_a_wrong_call_leaves_nothing_behind(call, tmp_path):
     assert call("train", "copy", "--hidden-size", "0").code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+RUN = "run"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["evaluate", RUN, "--device", "banana"],
+            "--device must be auto, cpu, cuda or cuda:N, got",
+        ),
+        (["evaluate", RUN, "--device=meta"], "--device must be auto, cpu, cuda or cuda:N, got"),
+        (["evaluate", RUN, "--seed=-1"], "--seed must be a whole number of at least 0, got -1"),
+        (["evaluate", RUN, "--length"], "--length needs whole numbers"),
+        (["evaluate", RUN, "--length=0"], "min_length"),
+        (["evaluate", RUN, "--length=3", "--max-length=4"], "--length and --max-length exclude"),
+        (["evaluate", RUN, "--num-bits=4"], "input_size would be 5, the run's machine has 9"),
+        (["evaluate", RUN, "--items=4"], "unknown option --items"),
+        (["evaluate", ""], "RUN must be a path, got ''"),
+        (["view"], "RUN is missing"),
+        (["view", RUN, ""], "RUN must be a path, got ''"),
+        (["view", RUN, "nowhere"], "there is no run directory nowhere"),
+        (["view", RUN, "--out="], "--out must be a path or none, got ''"),
+        (["view", RUN, "--sizes"], "--sizes needs names"),
+        (["view", RUN, "--seed=-1"], "--seed must be a whole number of at least 0, got -1"),
+        (["view", RUN, "--quiet", "--json"], "--quiet and --json exclude each other"),
+        (["train", "copy", "--seeds"], "--seeds needs whole numbers"),
+        (["train", "copy", "--seed=3", "--seeds", "1"], "--seed and --seeds exclude each other"),
+        (["train", "copy", "--seed=3", "--num-seeds=2"], "--seed and --seeds exclude each other"),
+        (["train", "copy", "--seeds=1", "--num-seeds=2"], "--seeds and --num-seeds exclude each"),
+        (["train", "copy", "--num-seeds=0"], "--num-seeds must be a whole number of at least 1"),
+        (["train", "copy", "--seeds=-1"], "--seeds must be at least 0, got -1"),
+        (["train", "copy", "--workers=2"], "--workers needs --seeds or --num-seeds"),
+        (["train", "copy", "--out", ""], "--out must be a path or none, got ''"),
+        (["train", "copy", "--device=cuda:77"], "device 'cuda:77' does not exist"),
+        (
+            ["train", "copy", "--max-length=2", "--curriculum=linear", "--curriculum-start=4"],
+            "curriculum_start must be at most 2",
+        ),
+        (["reproduce", "ntm/copy", "--seeds"], "--seeds needs whole numbers"),
+        (["reproduce", "ntm/copy", "--seeds", "1", "1"], "--seeds must differ, got 1 1"),
+        (
+            ["reproduce", "ntm/copy", "--seeds=1", "--num-seeds=2"],
+            "--seeds and --num-seeds exclude",
+        ),
+        (["reproduce", "ntm/copy", "--machines"], "--machines needs names"),
+        (["reproduce", "ntm/copy", "--runs", ""], "--runs must be a path or none, got ''"),
+        (["reproduce", "ntm/copy", "--quiet", "--json"], "--quiet and --json exclude each other"),
+        (["reproduce", "dnc/graphs", "--data="], "--data must be a folder, got ''"),
+        (["list", "--folder="], "--folder must be a path, got ''"),
+        (["bench", "--batches"], "--batches needs whole numbers"),
+        (["bench", "--seconds=nan"], "--seconds must be above 0, got nan"),
+        (["bench", "--seconds=inf"], "--seconds must be above 0, got inf"),
+    ],
+)
+def test_what_was_once_taken_in_silence(call, tmp_path, arguments, message):
+    (tmp_path / RUN).mkdir()
+    config = TrainConfig(machine="lstm").to_dict()
+    (tmp_path / RUN / "config.json").write_text(json.dumps({"format": 1, "config": config}))
+    before = sorted(tmp_path.rglob("*"))
+    assert message in complaint(call(*arguments), 2)
+    assert sorted(tmp_path.rglob("*")) == before, "nothing is written"

@@ -1,0 +1,155 @@
+"""Train, evaluate, view: every task with every machine that fits it, on budgets of a moment.
+
+Looked at: the exit code, the table, and that a figure says of its sequence what `task.scores` does.
+"""
+
+import dataclasses
+
+import pytest
+import torch
+
+from tapehead.machines import MACHINES
+from tapehead.tasks import TASKS
+from tapehead.training import load_run, read_result
+from tapehead.training.evaluation import run_machine
+from tapehead.viewing import view
+from tapehead.viewing.bits import bit_figure
+
+GRAPH = ["--min-nodes=4", "--max-nodes=5", "--min-degree=2", "--max-degree=2", "--max-length=2"]
+SIZES = {
+    "copy": ["--max-length=2"],
+    "repeat-copy": ["--max-length=2", "--max-repeats=2"],
+    "associative-recall": ["--max-items=2"],
+    "ngrams": ["--context-length=2", "--sequence-length=12"],
+    "priority-sort": ["--num-vectors=3", "--num-answers=2"],
+    "chained-copy": ["--length=2", "--max-copies=2"],
+    "traversal": GRAPH,
+    "shortest-path": [*GRAPH, "--planning-steps=1"],
+    "inference": [*GRAPH, "--queries=2", "--planning-steps=1"],
+}
+BUDGET = [
+    "--max-sequences=8", "--batch-size=4", "--report-every=4", "--validation-sequences=2",
+    "--test-sequences=0", "--no-figures", "--curriculum=none", "--out=run", "--threads=1", "--score-every=1",
+]  # fmt: skip
+MACHINE = ["--hidden-size=4"]
+MEMORY = [*MACHINE, "--memory-size=5", "--word-size=3"]
+INTERACTIVE = [name for name, task in TASKS.items() if task.interactive]
+FITTING = [
+    (task, machine)
+    for task in TASKS
+    for machine in MACHINES
+    if task not in INTERACTIVE or machine not in ("discrete-ntm", "tardis")
+]
+
+
+def options(machine):
+    chosen = MEMORY if machine != "lstm" else MACHINE
+    # The CPU kernels have tests of their own, and take seconds to load.
+    return [*chosen, "--backend=reference"] if machine in ("ntm", "dnc") else chosen
+
+
+@pytest.mark.parametrize(("task", "machine"), FITTING)
+def test_trains_evaluates_and_is_drawn(call, tmp_path, task, machine):
+    trained = call("train", task, f"--machine={machine}", *options(machine), *BUDGET, *SIZES[task])
+    assert (trained.code, trained.err) == (0, "")
+    chosen = TASKS[task]
+    _, loaded, trained_task = load_run(tmp_path / "run")
+    assert isinstance(trained_task, chosen)
+    mark = trained_task.pass_mark.metric
+    scores = read_result(tmp_path / "run")["scores"]
+    assert f"{mark.shown(scores[mark.name])} {mark.label}" in trained.out  # the validation's line
+
+    # A size of one's own choice, one more than in training.
+    size = SIZES[task][-1]
+    name, value = size.split("=")
+    judged = call("evaluate", "run", "--sequences=2", f"{name}={int(value) + 1}")
+    assert (judged.code, judged.err) == (0, "")
+    table = judged.out.splitlines()
+    for metric in trained_task.metrics:
+        assert metric.heading.replace(" per ", "/") in table[1]
+
+    # The figure says of its sequence what the scores say of it.
+    drawn, _ = view.run_episode(loaded, trained_task)
+    first, *_ = trained_task.metrics
+    verdict = drawn.verdict
+    said = int(verdict.split(" ")[0]) if verdict[0].isdigit() else 0
+    batch, outputs = _again(loaded, trained_task)
+    scores = trained_task.scores(outputs, batch)
+    assert said == scores[first.name].item() == drawn.count
+    assert verdict.split(" ")[-2] == trained_task.answer.unit
+    assert bool(scores["solved"].item()) == verdict.startswith("all ")
+    figure = bit_figure(drawn)
+    titles = {axes.get_title(loc="right") for axes in figure.axes}
+    assert verdict in titles
+
+
+def _again(machine, task):
+    """The sequence that `run_episode` takes by default, as evaluation runs it."""
+    import zlib
+
+    from tapehead.training import devices, randomness
+
+    device, dtype = devices.place(machine)
+    generator = randomness.generator_for(0, randomness.Stream.TEST, zlib.crc32(b""))
+    batch = task.batch(generator, 1)
+    randomness.seed_globals(0, int(randomness.Stream.TEST))
+    with torch.no_grad():
+        outputs, batch = run_machine(task, machine, batch, device, dtype)
+    return batch, outputs
+
+
+@pytest.mark.parametrize("task", INTERACTIVE)
+@pytest.mark.parametrize("machine", ["discrete-ntm", "tardis"])
+def test_a_machine_that_does_not_fit_is_refused_before_anything_is_written(
+    call, tmp_path, task, machine
+):
+    refused = call("train", task, f"--machine={machine}", *options(machine), *BUDGET, *SIZES[task])
+    assert refused.code == 2
+    assert "whose inputs depend on the outputs" in refused.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("task", ["shortest-path", "copy"])
+def test_every_picture_of_a_run(call, tmp_path, task, monkeypatch):
+    """The whole command, at the size of training: the paper's own would take a while."""
+    small = TASKS["shortest-path"]
+    monkeypatch.setattr(small, "test_settings", lambda self: {"small": self})
+    trained = call("train", task, "--machine=ntm", *options("ntm"), *BUDGET, *SIZES[task])
+    assert trained.code == 0
+    drawn = call("view", "run", *(["--sizes", "2"] if task == "copy" else []))
+    assert (drawn.code, drawn.err) == (0, "")
+    kinds = {line.rsplit("/", 1)[-1] for line in drawn.out.splitlines()}
+    assert {"bits.png", "memory.png", "heads.png", "learning.png", "summary.png"} <= kinds
+    assert all((tmp_path / line).stat().st_size > 1000 for line in drawn.out.splitlines())
+
+
+def test_a_walk_is_drawn_as_it_was_walked(call, tmp_path):
+    """Not as a teacher would have walked it: what the machine is told follows what it says."""
+    sizes = ["--min-nodes=8", "--max-nodes=9", "--min-degree=2", "--max-degree=3", "--max-length=3"]
+    call("train", "shortest-path", "--machine=lstm", *MACHINE, *BUDGET, *sizes, "--min-length=3")
+    _, machine, task = load_run(tmp_path / "run")
+    strayed = 0
+    for seed in range(8):
+        episode, trace = view.run_episode(machine, task, seed=seed)
+        told = torch.tensor(episode.inputs, dtype=torch.float32)[None]
+        with torch.no_grad():
+            outputs, _ = machine(told)
+        answered = torch.tensor(episode.mask)
+        expected = task.answer.probabilities(outputs[0, answered])
+        drawn = torch.tensor(episode.outputs).float()[answered]
+        assert torch.allclose(drawn, expected, atol=1e-4)
+        assert torch.allclose(trace.y, outputs, atol=1e-5)
+        # At each step it hears of the edge that it chose at the step before.
+        heard = told[0, answered][1:, :90]
+        assert [tuple(words) for words in task.answer.spelled(heard)] == list(episode.said[:-1])
+        strayed += episode.count > 0
+        assert (episode.asked == episode.said) == (episode.count == 0)
+    assert strayed >= 4, "an untrained machine takes wrong turns"
+
+
+def test_interactive_tasks_say_so():
+    from tapehead.tasks import Task
+
+    for task in TASKS.values():
+        assert task.interactive == (task.run is not Task.run)
+        assert dataclasses.is_dataclass(task().answer)

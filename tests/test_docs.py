@@ -1,0 +1,99 @@
+"""README.md and docs/*.md do what they say: every Python snippet runs, every command is taken.
+
+A file's ```python blocks run in order in one namespace, in an empty folder: what cannot run there is
+written as ```text. Commands are the lines of other blocks that begin with `tapehead`, and those in
+the text between backquotes; training is stood in for by a small trained run, and long jobs are
+parsed and not run.
+"""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tapehead.cli.train as train_command
+from tapehead.cli import main
+from tapehead.training import TrainConfig, train
+
+ROOT = Path(__file__).parents[1]
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PLACEHOLDERS = {"RUN": "runs/copy", "FOLDER": "tables"}
+
+pytestmark = pytest.mark.skipif(not FILES[0].exists(), reason="an installed copy has no docs")
+
+
+def snippets(text):
+    return [code for language, code in FENCE.findall(text) if language == "python"]
+
+
+def commands(text):
+    """Every command line, without comments."""
+    in_blocks = [
+        line
+        for language, block in FENCE.findall(text)
+        if language not in ("python", "text")
+        for line in block.replace("\\\n", " ").splitlines()
+    ]
+    in_text = re.findall(r"`(tapehead [^`]+)`", FENCE.sub("", text))
+    lines = [line.strip() for line in in_blocks + in_text]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("tapehead ")]
+
+
+with_snippets = [path for path in FILES if path.exists() and snippets(path.read_text())]
+with_commands = [path for path in FILES if path.exists() and commands(path.read_text())]
+
+
+@pytest.mark.parametrize("path", with_snippets, ids=lambda path: path.name)
+def test_snippets_run_as_they_stand(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    for number, code in enumerate(snippets(path.read_text()), start=1):
+        exec(compile(code, f"{path.name}, snippet {number}", "exec"), namespace)
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("docs") / "run"
+    config = TrainConfig(
+        machine="lstm", machine_options={"hidden_size": 4}, max_sequences=8, batch_size=4,
+        report_every=4, validation_sequences=2, threads=1,
+    )  # fmt: skip
+    train(config, path)
+    return path
+
+
+@pytest.mark.parametrize("path", with_commands, ids=lambda path: path.name)
+def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(small_run, tmp_path / "runs" / "copy")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "tables").mkdir()
+
+    def stand_in(command, config):
+        shutil.copytree(small_run, command.out or train_command._free_folder(config))
+        return 0
+
+    monkeypatch.setattr(train_command, "_train", stand_in)
+    monkeypatch.setattr("tapehead.cli.reproduce._contest", lambda *_: 0)
+    monkeypatch.setattr("tapehead.cli.reproduce._study", lambda *_: 0)
+    monkeypatch.setattr("tapehead.benchmark.ntm_speed", lambda *_, **__: [])
+    for words in commands(path.read_text()):
+        name, *arguments = [PLACEHOLDERS.get(word, word) for word in words]
+        if "..." in words or any(word.isupper() and word.isalpha() for word in arguments):
+            continue  # the shape of a command, not one
+        if name in ("train", "evaluate", "view", "reproduce") and not arguments:
+            continue  # the name of a command, in a sentence
+        cheap = {"evaluate": ["--sequences=1"], "view": ["--sizes", "2"]}.get(name, [])
+        code = main([name, *arguments, *(cheap if "--help" not in arguments else [])])
+        assert code == 0, f"tapehead {shlex.join(words)}: {capsys.readouterr().err}"
+
+
+def test_what_this_file_looks_for_is_found():
+    text = "```python\na\n```\n```\ntapehead list  # c\nother\n```\nand `tapehead bench --json`.\n"
+    assert snippets(text) == ["a\n"]
+    assert commands(text) == [["list"], ["bench", "--json"]]
+    assert {"README.md", "training.md"} <= {path.name for path in with_snippets}
+    assert "README.md" in {path.name for path in with_commands}
