@@ -1,6 +1,6 @@
 """README.md and docs/*.md do what they say: every Python snippet runs, every command is taken.
 
-A file's ```python blocks run in order in one namespace, in an empty folder: what cannot run there is
+The ```python blocks of a file run in order in one namespace, in an empty folder: what cannot is
 written as ```text. Commands are the lines of other blocks that begin with `tapehead`, and those in
 the text between backquotes; training is stood in for by a small trained run, and long jobs are
 parsed and not run.

@@ -29,7 +29,8 @@ SIZES = {
 }
 BUDGET = [
     "--max-sequences=8", "--batch-size=4", "--report-every=4", "--validation-sequences=2",
-    "--test-sequences=0", "--no-figures", "--curriculum=none", "--out=run", "--threads=1", "--score-every=1",
+    "--test-sequences=0", "--no-figures", "--curriculum=none", "--out=run", "--threads=1",
+    "--score-every=1",
 ]  # fmt: skip
 MACHINE = ["--hidden-size=4"]
 MEMORY = [*MACHINE, "--memory-size=5", "--word-size=3"]

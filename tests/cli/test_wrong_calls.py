@@ -92,7 +92,7 @@ NAMES = ", ".join(TASKS)
         (["view", "."], "tapehead view: . is not a run directory: it has no config.json"),
         (["reproduce"], "tapehead reproduce: EXPERIMENT is missing"),
         (["reproduce", "ntm/cpy"], "got 'ntm/cpy'; did you mean ntm/copy?"),
-        (["reproduce", "ntm/copy", "--seeds", "0"], "--seeds must be a whole number of at least 1"),
+        (["reproduce", "ntm/copy", "--num-seeds=0"], "--num-seeds must be a whole number of at"),
         (["reproduce", "ntm/copy", "--machines", "ntm"], "got 'ntm'; did you mean ntm-lstm?"),
         (
             ["reproduce", "estimators/bernoulli", "--resume"],
@@ -127,9 +127,9 @@ RUN = "run"
     [
         (
             ["evaluate", RUN, "--device", "banana"],
-            "--device must be auto, cpu, cuda or cuda:N, got",
+            "--device must be auto, cpu, cuda or cuda:N",
         ),
-        (["evaluate", RUN, "--device=meta"], "--device must be auto, cpu, cuda or cuda:N, got"),
+        (["evaluate", RUN, "--device=meta"], "--device must be auto, cpu, cuda or cuda:N"),
         (["evaluate", RUN, "--seed=-1"], "--seed must be a whole number of at least 0, got -1"),
         (["evaluate", RUN, "--length"], "--length needs whole numbers"),
         (["evaluate", RUN, "--length=0"], "min_length"),
