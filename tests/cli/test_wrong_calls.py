@@ -167,7 +167,7 @@ RUN = "run"
         (["reproduce", "ntm/copy", "--runs", ""], "--runs must be a path or none, got ''"),
         (["reproduce", "ntm/copy", "--quiet", "--json"], "--quiet and --json exclude each other"),
         (["reproduce", "dnc/graphs", "--data="], "--data must be a folder, got ''"),
-        (["list", "--folder="], "--folder must be a path, got ''"),
+        (["list", "--folder="], "--folder must be a path or none, got ''"),
         (["bench", "--batches"], "--batches needs whole numbers"),
         (["bench", "--seconds=nan"], "--seconds must be above 0, got nan"),
         (["bench", "--seconds=inf"], "--seconds must be above 0, got inf"),
