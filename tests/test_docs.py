@@ -29,17 +29,24 @@ def snippets(text):
     return [code for language, code in FENCE.findall(text) if language == "python"]
 
 
-def commands(text):
-    """Every command line, without comments."""
-    in_blocks = [
+def in_blocks(text):
+    """Every command line of a block, as words, without comments."""
+    return _words(
         line
         for language, block in FENCE.findall(text)
         if language not in ("python", "text")
         for line in block.replace("\\\n", " ").splitlines()
-    ]
-    in_text = re.findall(r"`(tapehead [^`]+)`", FENCE.sub("", text))
-    lines = [line.strip() for line in in_blocks + in_text]
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("tapehead ")]
+    )
+
+
+def commands(text):
+    """Those of blocks, and those in sentences."""
+    return in_blocks(text) + _words(re.findall(r"`(tapehead [^`]+)`", FENCE.sub("", text)))
+
+
+def _words(lines):
+    stripped = [line.strip() for line in lines]
+    return [shlex.split(line, comments=True)[1:] for line in stripped if line[:9] == "tapehead "]
 
 
 with_snippets = [path for path in FILES if path.exists() and snippets(path.read_text())]
@@ -73,7 +80,8 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run):
     (tmp_path / "tables").mkdir()
 
     def stand_in(command, config):
-        shutil.copytree(small_run, command.out or train_command._free_folder(config))
+        out = command.out or train_command._free_folder(config)
+        shutil.copytree(small_run, out, dirs_exist_ok=True)
         return 0
 
     monkeypatch.setattr(train_command, "_train", stand_in)
@@ -88,7 +96,10 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run):
             continue  # the name of a command, in a sentence
         cheap = {"evaluate": ["--sequences=1"], "view": ["--sizes", "2"]}.get(name, [])
         code = main([name, *arguments, *(cheap if "--help" not in arguments else [])])
-        assert code == 0, f"tapehead {shlex.join(words)}: {capsys.readouterr().err}"
+        complaint = capsys.readouterr().err
+        if "is missing" in complaint and words not in in_blocks(path.read_text()):
+            continue  # an option of a command, in a sentence
+        assert code == 0, f"tapehead {shlex.join(words)}: {complaint}"
 
 
 def test_what_this_file_looks_for_is_found():

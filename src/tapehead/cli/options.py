@@ -8,14 +8,17 @@ import ast
 import contextlib
 import dataclasses
 import difflib
+import functools
 import inspect
 import io
+import operator
 import re
 import textwrap
+import types
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tapehead.errors import TapeheadError
 
@@ -109,11 +112,19 @@ def _option(name: str, hint: Any, default: Any, texts: dict[str, str]) -> Option
     choices = get_args(hint) if get_origin(hint) is Literal else ()
     return Option(
         name=name,
-        type=str if choices else hint,
+        type=str if choices else _typed(hint),
         default=default,
         help=texts.get(name, ""),
         choices=choices,
     )
+
+
+def _typed(hint: Any) -> Any:
+    """What of a type can be typed in: of a name or a function, the name."""
+    parts = [part for part in get_args(hint) if part in (int, float, str, bool, type(None), Path)]
+    if get_origin(hint) not in (Union, types.UnionType) or not parts:
+        return hint
+    return functools.reduce(operator.or_, parts)
 
 
 def _descriptions(cls: type) -> dict[str, str]:
