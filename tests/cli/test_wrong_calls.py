@@ -63,7 +63,7 @@ NAMES = ", ".join(TASKS)
         ),
         (
             ["train", "copy", "--controller", "gru"],
-            "tapehead train: controller must be one of lstm, feedforward, got 'gru'",
+            "tapehead train: controller must be one of lstm, feedforward, or a function",
         ),
         (
             ["train", "copy", "--min-length", "30"],
@@ -101,7 +101,7 @@ NAMES = ", ".join(TASKS)
         (["bench", "--batches", "0"], "--batches must be at least 1, got 0"),
         (["bench", "--seconds", "0"], "--seconds must be above 0, got 0"),
         (["list", "--result"], "tapehead list: unknown option --result; did you mean --results?"),
-        (["list", "--results"], "tapehead list: there is no folder results with results"),
+        (["list", "--results", "--folder=none"], "tapehead list: there is no folder none with"),
     ],
 )
 def test_it_says_in_one_line_what_is_wrong(call, arguments, message):

@@ -45,15 +45,15 @@ def run(argv: Sequence[str]) -> int:
     step = command.step if command.step in ("best", "latest") else _step(command.step)
     check_run(command.run)
 
-    from tapehead.training import evaluate, evaluate_settings, load_run, read_config
-    from tapehead.training.build import build_task
+    from tapehead.training import evaluate, evaluate_settings, load_run
     from tapehead.training.devices import usable_device
+    from tapehead.training.loading import load_task
 
     try:
         device = usable_device(command.device)
     except ValueError as error:
         raise UsageError(f"--{error}") from None
-    chosen = chosen_sizes(build_task(read_config(command.run)), sizes, values) if sizes else {}
+    chosen = chosen_sizes(load_task(command.run), sizes, values) if sizes else {}
     config, machine, task = load_run(command.run, step=step, device=device)
     wanted = {"sequences": command.sequences, "seed": command.seed}
     backend = str(machine.backend_choice())

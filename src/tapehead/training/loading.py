@@ -48,6 +48,19 @@ def load_run(
     return config, machine.to(device).eval(), task
 
 
+def load_task(path: Path | str) -> Task:
+    """A run's task.
+
+    Raises:
+        TapeheadError: there is no run, or its settings do not fit this tapehead.
+    """
+    config = read_config(path)
+    try:
+        return build_task(config)
+    except (TypeError, ValueError) as error:
+        raise TapeheadError(f"{path} does not fit this tapehead: {error}") from error
+
+
 def _choose(folder: Path, step: int | str, run: str | None) -> Checkpoint:
     steps = checkpoint_steps(folder)
     if not steps:
