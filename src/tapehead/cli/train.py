@@ -61,7 +61,9 @@ def run(argv: Sequence[str]) -> int:
     common, training, machine, task = _options(base, task_given)
     if wants_help(argv) or "--help-all" in argv:
         raise HelpRequest(_help(base, common, training, machine, task, "--help-all" in argv))
-    values = {"task": base.task} | parse([*common, *training, *machine, *task], argv, PROG)
+    values: dict[str, Any] = {"task": base.task} | parse(
+        [*common, *training, *machine, *task], argv, PROG
+    )
     command = Train(**{field.name: values[field.name] for field in dataclasses.fields(Train)})
     seeds = chosen_seeds(command.seeds, command.num_seeds)
     if seeds and _given(argv, "--seed") is not None:
