@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check fingerprints verify clean
+.PHONY: help setup train test check record-equations rerun-results clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -45,12 +45,12 @@ check: $(READY)
 	$(BIN)/pyrefly check
 
 # Once a kernel follows a changed equation again and `make test` shows it: see docs/architecture.md.
-fingerprints: $(READY)
+record-equations: $(READY)
 	$(BIN)/python -m tapehead.ops.verified \
 		tapehead.ops.ntm tapehead.ops.dnc tapehead.training.optimisers
 
-# A random sample of results/, run again and compared; `make verify ARGS="--budget 3600 --seed 1"`.
-verify: $(READY)
+# A random sample of results/, run again and compared; `make rerun-results ARGS="--budget 3600 --seed 1"`.
+rerun-results: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tapehead.recipes.verification $(ARGS)
 
 clean:

@@ -39,7 +39,8 @@ def test_parameter_counts_stand_beside_the_papers(call):
     assert len(rows) == 15
     copy = rows["lstm", "copy"]
     layers = 4 * 256 * (9 + 256 + 2) + 2 * 4 * 256 * (256 + 256 + 2)
-    assert copy["parameters"] == layers + 8 * (256 + 1)
+    starts = 2 * 3 * 256  # learned hidden and cell states
+    assert copy["parameters"] == layers + 8 * (256 + 1) + starts
     assert copy["published"] == 1_352_969
     assert f"{copy['parameters']:,}" in out
     assert "1,352,969" in out
@@ -48,7 +49,7 @@ def test_parameter_counts_stand_beside_the_papers(call):
     controller = (9 + 20 + 1) * 100
     interface = (100 + 1) * (2 * head + 2 * 20)
     output = (100 + 20 + 1) * 8
-    starts = 20 + 128 + 128  # learned first read and weightings
+    starts = 20 + 128 + 128 + 128 * 20  # learned first read, weightings and memory
     assert ntm["parameters"] == controller + interface + output + starts
     assert ntm["published"] == 17_162
 

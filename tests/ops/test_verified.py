@@ -22,7 +22,7 @@ HOMES = {"ntm": ntm, "dnc": dnc, "the optimiser": optimisers}
 @pytest.mark.parametrize("name", HOMES)
 def test_the_records_are_current(name):
     """Where this fails, a function was edited: make the kernel follow, see that its tests pass,
-    and then run `make fingerprints`."""
+    and then run `make record-equations`."""
     verified = HOMES[name].VERIFIED
     assert verified.changed() is None
     assert verified.fingerprints() == verified.recorded

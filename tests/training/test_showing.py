@@ -157,16 +157,17 @@ COMMAND = [
 
 def test_a_run_lives_through_a_shrinking_pane(tmp_path):
     terminal = Terminal(100)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tapehead.cli", *COMMAND, f"--out={tmp_path / 'run'}"],
-        stdin=terminal.theirs, stdout=terminal.theirs, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    width = 100
-    while process.poll() is None:
-        width = width - 3 if width > 3 else 100
-        set_width(terminal.theirs, width)
-        time.sleep(0.02)
-    assert process.returncode == 0, process.stderr.read()
+    errors, width = tmp_path / "errors", 100
+    with errors.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tapehead.cli", *COMMAND, f"--out={tmp_path / 'run'}"],
+            stdin=terminal.theirs, stdout=terminal.theirs, stderr=file,
+        )  # fmt: skip
+        while process.poll() is None:
+            width = width - 3 if width > 3 else 100
+            set_width(terminal.theirs, width)
+            time.sleep(0.02)
+    assert process.returncode == 0, errors.read_text(encoding="utf-8")
     assert (tmp_path / "run" / "result.json").exists()
     assert b"backend" in terminal.text
 

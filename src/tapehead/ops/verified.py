@@ -7,7 +7,7 @@ kernel, and compared with what the functions are now.
     python -m tapehead.ops.verified MODULE ...
 
 writes the files of the modules' `VERIFIED` again, for the day that a kernel follows its reference
-and the tests show that it does; `make fingerprints` does so for all.
+and the tests show that it does; `make record-equations` does so for all.
 """
 
 import ast
