@@ -24,6 +24,10 @@ from tapehead.viewing.memory import has_tensors, memory_figure
 from tapehead.viewing.seeds import points_of, read_seed
 from tapehead.viewing.style import machine_styles, save
 from tapehead.viewing.summary import summary_figure
+from tapehead.viewing.words import word_figure
+
+AS_TRAINED = "as trained"
+"""The label of a task at its own size, where none of its test settings is as small."""
 
 
 class Varied(NamedTuple):
@@ -75,12 +79,12 @@ def view_run(
     size = typical_size(settings, varied)
     episode, trace = episodes[size], traces[size]
     subject = f"{label}: {task.title}"
-    title = (
-        f"{subject}, {describe_size(size, varied)}" if len(task.test_settings()) > 1 else subject
-    )
+    several = len(task.test_settings()) > 1 or len(settings) > 1
+    title = f"{subject}, {describe_size(size, varied)}" if several else subject
 
-    figures = {"bits": bit_figure(episode, title=title)}
-    if len(episodes) > 1:
+    answer_figure = word_figure if episode.words else bit_figure
+    figures = {"bits": answer_figure(episode, title=title)}
+    if len(episodes) > 1 and not episode.words:
         figures["lengths"] = length_figure(episodes, title=subject)
     has_memory = has_tensors(trace, "read_weights", "write_weights")
     if has_memory:
@@ -140,14 +144,15 @@ def varied_size(task: Task) -> Varied | None:
 
 
 def choose_settings(task: Task, lengths: Sequence[int | str] | None = None) -> dict[str, Task]:
-    """The task at the sizes to draw, by label.
+    """The task at the sizes to draw, by label; its own too where all test settings are larger.
 
     Raises:
         ValueError: neither a test setting nor a size that the task can take.
     """
     known = task.test_settings()
     if lengths is None:
-        return known
+        seen = any(_within(setting, task) for setting in known.values())
+        return known if seen else {AS_TRAINED: task, **known}
     if not lengths:
         raise ValueError("lengths must name at least one size, got none")
     varied, settings = varied_size(task), {}
@@ -163,10 +168,18 @@ def choose_settings(task: Task, lengths: Sequence[int | str] | None = None) -> d
     return settings
 
 
+def _within(setting: Task, task: Task) -> bool:
+    """Whether a setting's sizes are none above those of the task."""
+    ends = [field.name for field in fields(task) if field.name.startswith("max_")]
+    return all(getattr(setting, end) <= getattr(task, end) for end in ends)
+
+
 def typical_size(settings: dict[str, Task], varied: Varied | None) -> str:
     """The largest size that training has seen, or else the first."""
     if varied is None:
         return next(iter(settings))
+    if AS_TRAINED in settings:
+        return AS_TRAINED
     seen = [
         size for size, s in settings.items() if getattr(s, f"max_{varied.name}") <= varied.highest
     ]
