@@ -172,14 +172,17 @@ def test_a_run_lives_through_a_shrinking_pane(tmp_path):
     assert b"backend" in terminal.text
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("output", [">&-", ">/dev/full"])
-def test_a_run_without_an_output_is_trained_to_its_end(tmp_path, output):
+def test_a_run_without_an_output_is_trained_to_its_end(tmp_path, output, unbuffered):
     done = subprocess.run(
         ["bash", "-c", f'exec "$0" -m tapehead.cli "$@" {output}', sys.executable, *COMMAND,
-         f"--out={tmp_path / 'run'}"],
+         f"--out={tmp_path / 'run'}", "--figures"],
         capture_output=True, text=True, timeout=200,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
     )  # fmt: skip
     assert (tmp_path / "run" / "result.json").exists(), done
+    assert (tmp_path / "run" / "figures" / "learning.png").exists(), done
     assert "Traceback" not in done.stderr
     # What cannot be written is an error of the command, after the run has come to its end.
     assert done.returncode == (0 if output == ">&-" else 1), done

@@ -1,6 +1,7 @@
 """The command line: one door to training, evaluation, pictures and published experiments.
 
-Exit code 0 for done, 2 for a wrong call, 1 for a failed job, 128 + N for one that signal N stopped
+Exit code 0 for done, 2 for a wrong call, 1 for a failed job or for one that is done but whose
+output could not be written, 128 + N for one that signal N stopped
 (130 for Ctrl-C, 141 for a closed pipe); errors are one line on stderr.
 """
 

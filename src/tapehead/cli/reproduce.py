@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tapehead.recipes.results import write_result
 from tapehead.training.build import build_task
 from tapehead.training.files import clear_errors
 from tapehead.training.provenance import provenance
+from tapehead.training.showing import Showing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +125,12 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
     )
     check_jobs(jobs, resume=command.resume)
     facts = provenance() | {"command": command_line}
-    watcher = _watcher(command)
+    watcher, show = _watcher(command), Showing()
     try:
         workers = min(command.workers or default_workers(), len(jobs))
-        results = run_jobs(jobs, workers=workers, watch=watcher.look)
+        results = run_jobs(jobs, workers=workers, watch=partial(show, watcher.look))
     finally:
-        watcher.end()
+        show(watcher.end)
     cells = result_cells(experiment, command.setting, jobs, results)
     out = command.out or Path("results") / experiment.name
     result = write_result(out, experiment, cells, facts)

@@ -248,14 +248,17 @@ def _train(command: Train, config: TrainConfig) -> int:
     from tapehead.recipes.reproduce import default_workers
     from tapehead.training import make_reporter, train, train_seeds
     from tapehead.training.build import build_task
+    from tapehead.training.showing import Showing
+    from tapehead.viewing import view_runs
 
+    show = Showing()
     out = command.out or _free_folder(config)
     talkative = not command.quiet and not command.json
     reporter = make_reporter("quiet" if command.quiet else "json" if command.json else "auto")
     if not command.seeds:
         result = train(config, out, resume=command.resume, reporter=reporter)
         if result.evaluation and talkative:
-            print(f"\n{scores_table(result.evaluation, build_task(config).metrics)}\n")
+            show(print, f"\n{scores_table(result.evaluation, build_task(config).metrics)}\n")
         paths = [out]
     else:
         workers = command.workers or default_workers()
@@ -269,23 +272,17 @@ def _train(command: Train, config: TrainConfig) -> int:
         )
         if talkative:
             solved = sum(result.solved for result in results)
-            print(f"{solved} of {len(results)} seeds solved")
+            show(print, f"{solved} of {len(results)} seeds solved")
         paths = [out / f"seed-{result.seed}" for result in results]
     if talkative:
-        print(f"run directory: {out}")
+        show(print, f"run directory: {out}")
     if command.figures:
-        _draw(paths, command)
-    return 0
-
-
-def _draw(paths: Sequence[Path], command: Train) -> None:
-    from tapehead.viewing import view_runs
-
-    files = view_runs(paths)
-    if command.json:
-        print_json({"event": "figures", "files": [str(file) for file in files]})
-    elif not command.quiet:
-        print(f"figures: {_listed(files)}")
+        files = view_runs(paths)
+        if command.json:
+            show(print_json, {"event": "figures", "files": [str(file) for file in files]})
+        elif talkative:
+            show(print, f"figures: {_listed(files)}")
+    return int(show.failed)
 
 
 def _listed(files: Sequence[Path]) -> str:

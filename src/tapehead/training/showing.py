@@ -19,10 +19,13 @@ class Showing:
     Args:
         stop: is told of a closed pipe, so that `train | head` saves and ends; without it the error
             is passed on.
+
+    Attributes:
+        failed: whether something could not be shown.
     """
 
     def __init__(self, stop: StopRequest | None = None) -> None:
-        self._said, self._stop = False, stop
+        self.failed, self._stop = False, stop
 
     def __call__(self, show: Callable[..., Any], *details: Any) -> None:
         try:
@@ -32,8 +35,8 @@ class Showing:
                 raise
             self._stop.broken_pipe()
         except Exception as error:
-            if not self._said:
-                self._said = True
+            said, self.failed = self.failed, True
+            if not said:
                 _complain(f"showing this failed, the job goes on: {in_one_line(error)}")
 
 
