@@ -1,16 +1,15 @@
-"""Constructors of machines, tasks, configs and optimisers, given values that nobody should pass.
-
-python tests/fuzz/constructors.py --count 100000 --seed 1
-"""
+"""Constructors of machines, tasks, configs and optimisers, given values that nobody should pass."""
 
 import inspect
 import random
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from typing import Any
+from unittest import mock
 
 import torch
-from harness import Case, main, nasty_values
+from harness import Case
+from values import nasty_values
 
 from tapehead import room
 from tapehead.machines import MACHINES, RLNTM
@@ -37,6 +36,7 @@ MEMORY = 20_000_000
 """Bytes that this machine pretends to have: what fits into them is made in no time."""
 
 
+@cache
 def targets() -> list[tuple[Callable[..., Any], dict[str, Any]]]:
     """What is called, and the arguments that are right."""
     machines = [*MACHINES.values(), RLNTM, AddressEstimator]
@@ -48,22 +48,20 @@ def targets() -> list[tuple[Callable[..., Any], dict[str, Any]]]:
     return made
 
 
-def campaign(random: random.Random) -> Iterator[Case]:
-    """One to three arguments of a constructor replaced, for ever."""
-    values, kinds = nasty_values(), targets()
-    room.memory_of = lambda kind, index: MEMORY
-    while True:
-        kind, right = random.choice(kinds)
-        names = [name for name in inspect.signature(kind).parameters if name not in _NO_OPTIONS]
-        chosen = random.sample(names, k=min(len(names), random.choice((1, 1, 2, 3))))
-        wrong = {name: random.choice(values) for name in chosen}
-        # A bound may hang on another option: of min_length and max_length either may be named.
-        yield Case(
-            kind.__name__,
-            lambda kind=kind, arguments=right | wrong: kind(**arguments),
-            tuple(names) if len(chosen) > 1 else _related(chosen[0], names),
-            wrong,
-        )
+def case(draw: random.Random) -> Case:
+    """One to three arguments of a constructor replaced."""
+    kind, right = draw.choice(targets())
+    names = [name for name in inspect.signature(kind).parameters if name not in _NO_OPTIONS]
+    chosen = draw.sample(names, k=min(len(names), draw.choice((1, 1, 2, 3))))
+    wrong = {name: draw.choice(nasty_values()) for name in chosen}
+
+    def call() -> None:
+        with mock.patch.object(room, "memory_of", return_value=MEMORY):
+            kind(**(right | wrong))
+
+    # A bound may hang on another option: of min_length and max_length either may be named.
+    named = tuple(names) if len(chosen) > 1 else _related(chosen[0], names)
+    return Case(kind.__name__, call, named, wrong)
 
 
 _NO_OPTIONS = ("params", "fused")
@@ -87,7 +85,3 @@ _BOUND = {
 
 def _right(kind: Callable[..., Any]) -> dict[str, Any]:
     return {name: SMALL[name] for name in inspect.signature(kind).parameters if name in SMALL}
-
-
-if __name__ == "__main__":
-    sys.exit(main(campaign, __doc__ or ""))

@@ -230,6 +230,12 @@ class DiscreteMachine(Machine):
         return self._admitted(run, x, None, lengths)
 
     def _estimate(self, x, costs, lengths, generator, want_gradient=False) -> AddressEstimate:
+        if not torch.is_grad_enabled():
+            raise RuntimeError(
+                f"estimator {self.address_estimator.name!r} must run where gradients are recorded, "
+                "got torch.no_grad or torch.inference_mode"
+            )
+
         def run(x: Tensor, lengths: Tensor | None, choose: Chooser, offset: Tensor | None) -> Run:
             start = self.initial_state(x.shape[0])
             return self.run(x, start, choose, lengths=lengths, offset=offset)

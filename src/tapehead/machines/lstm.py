@@ -19,6 +19,8 @@ from tapehead.machines.sizes import lstm_numbers
 from tapehead.ops.gate import steps
 from tapehead.ops.pytree import saved_by_name
 
+LAYER_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
 
 @saved_by_name
 class LSTMState(NamedTuple):
@@ -87,6 +89,20 @@ class LSTM(Machine):
     def _trace(self, x: Tensor, state: LSTMState, lengths: Tensor | None) -> Trace:
         hidden, state = self._run(x, state, lengths)
         return Trace(self.output(hidden), state, {"hidden": hidden})
+
+    def _check_weights(self) -> None:
+        super()._check_weights()
+        # PyTorch takes their shapes on trust, and reads beyond them.
+        if not isinstance(self.layers, nn.LSTM):
+            return
+        for name in LAYER_WEIGHTS:
+            for layer in range(self.num_layers):
+                weight = getattr(self.layers, f"{name}_l{layer}")
+                inputs = self.input_size if name == "weight_ih" and not layer else self.hidden_size
+                wanted = (4 * self.hidden_size, inputs)[: 1 + name.startswith("weight")]
+                if isinstance(weight, Tensor) and weight.shape != wanted:
+                    got = tuple(weight.shape)
+                    raise ValueError(f"layers.{name}_l{layer} must have shape {wanted}, got {got}")
 
     def _run(self, x, state, lengths):
         steps(x)  # PyTorch's LSTM has a loop over them where a graph is exported

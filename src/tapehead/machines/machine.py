@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tapehead.checks import whole
+from tapehead.machines.explaining import FAILURES, plainer
 from tapehead.machines.options import Configured
 from tapehead.ops import gate
 from tapehead.ops.backends import Choice
@@ -132,11 +133,24 @@ class Machine(Configured, ABC):
     ) -> tuple[Float[Tensor, "batch output"], Any]:
         """One step: `(x_t, state) -> (y_t, state)`."""
         gate.check_rank("x_t", x_t, "batch", self.input_size)
+        gate.check_storage("x_t", x_t)
         y, state = self(x_t[:, None], state)
         return y[:, 0], state
 
     def _admitted(self, run: Callable, x: Any, state: Any, lengths: Any) -> Any:
         """Run on arguments that have passed the gate."""
+        if torch.compiler.is_compiling():
+            return self._gated(run, x, state, lengths)
+        try:
+            return self._gated(run, x, state, lengths)
+        except FAILURES as error:
+            clear = plainer(error, self, x, state) or self._blamed_weight()
+            if clear is None:
+                raise
+            raise clear from error
+
+    def _gated(self, run: Callable, x: Any, state: Any, lengths: Any) -> Any:
+        """Through the gate, and outside autocast."""
         if not gate.autocasting(x):
             return run(*self._begin(x, state, lengths))
         with torch.autocast(x.device.type, enabled=False):
@@ -151,6 +165,8 @@ class Machine(Configured, ABC):
         """
         gate.check_rank("x", x, "batch", "time", self.input_size)
         gate.check_numbers("x", x, self._weight(), "the machine's weights")
+        gate.check_room("x", x, self.output_size)
+        gate.check_storage("x", x)
         self._check_weights()
         start = self.initial_state(x.shape[0])
         if state is not None:
@@ -186,14 +202,24 @@ class Machine(Configured, ABC):
             if constant.is_meta and not like.is_meta:
                 setattr(self, name, like.new_zeros(constant.shape))
 
+    def _blamed_weight(self) -> Exception | None:
+        """What is wrong with the weights, if anything is, where no operation has looked at them."""
+        try:
+            Machine._check_weights(self)
+        except (TypeError, ValueError, RuntimeError) as error:
+            return error
+        return None
+
     def _check_weights(self) -> None:
         """Raise unless all floating weights are of one type and on one device."""
         like = self._weight()
         if not torch.compiler.is_compiling() and gate.alike(self, like):
             return
         for name, weight in itertools.chain(self.named_parameters(), self.named_buffers()):
-            if weight.is_floating_point() or weight.device != like.device:
+            parameter = isinstance(weight, nn.Parameter)
+            if parameter or gate.computes(weight) or weight.device != like.device:
                 gate.check_numbers(name, weight, like, "the other weights")
+                gate.check_storage(name, weight)
 
     def _check_whole_numbers(self, state: Any) -> None:
         """Raise unless the parts of a state that are whole numbers lie within their range."""
@@ -215,6 +241,9 @@ def check_state(state: Any, expected: Any) -> None:
         )
     for name, got, want in zip(expected._fields, state, expected, strict=True):
         gate.check_alike([f"state.{name}"], [got], [want.shape], want, "the machine's own")
+    if not torch.compiler.is_compiling() and not all(map(gate.has_storage, state)):
+        for name, got in zip(expected._fields, state, strict=True):
+            gate.check_storage(f"state.{name}", got)
 
 
 def check_range(name: str, numbers: Tensor, least: int, most: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, ParamSpec
 from torch import nn
 
 from tapehead.checks import Check, checked_arguments, checks_of, shown
+from tapehead.machines.explaining import shapes_of
 from tapehead.room import check_room
 
 _Arguments = ParamSpec("_Arguments")
@@ -70,6 +71,7 @@ def configured(
             options = {name: bound.arguments[name] for name in [*bound.arguments][1:]}
             _check_room(module, numbers, options)
             init(*bound.args, **bound.kwargs)
+            module._shapes = shapes_of(module)
             for name, value in options.items():
                 if not hasattr(module, name):
                     setattr(module, name, value)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence
 
+from tapehead.room import memory_of
+
 WHOLE = (
     torch.int64,
     torch.int32,
@@ -50,6 +52,7 @@ def check_alike(
             and tensor.dtype is dtype
             and (tensor.is_cpu if on_cpu else tensor.device == device)
             and tensor.layout is strided
+            and not tensor.is_nested
             and tensor.shape == shape
         ):
             continue
@@ -60,7 +63,7 @@ def check_alike(
                 f"{name} must be {dtype} on {device} as {leader} is, "
                 f"got {tensor.dtype} on {tensor.device}"
             )
-        if tensor.layout is not strided:
+        if tensor.layout is not strided or tensor.is_nested:
             _refuse_layout(name, tensor)
         raise ValueError(f"{name} must have shape {_shape(shape)}, got {_shape(tensor.shape)}")
 
@@ -114,16 +117,53 @@ def alike(module: nn.Module, like: Tensor) -> bool:
     dtype, device = like.dtype, like.device
     for weights in (module._parameters, module._buffers):
         for weight in weights.values():
-            if weight is None or (weight.dtype is dtype and weight.device == device):
+            if weight is None:
                 continue
-            if weight.device != device or weight.is_floating_point():
+            if weight.dtype is dtype and weight.device == device:
+                if has_storage(weight):
+                    continue
+                return False
+            if weight.device != device or weights is module._parameters or computes(weight):
                 return False
     return all(alike(child, like) for child in module._modules.values() if child is not None)
+
+
+def computes(weight: Tensor) -> bool:
+    """Whether it holds numbers to compute with, not a count or a switch."""
+    return weight.is_floating_point() or weight.is_complex()
+
+
+def has_storage(tensor: Tensor) -> bool:
+    """Whether its numbers lie in memory; false of one whose storage was taken away, which even
+    PyTorch would read from address 0."""
+    try:
+        return tensor.data_ptr() != 0 or tensor.is_meta or tensor.numel() == 0
+    except RuntimeError:  # one that wraps another
+        return True
+
+
+def check_storage(name: str, tensor: Tensor) -> None:
+    """Raise unless a tensor holds its numbers in memory; see `has_storage`."""
+    if not torch.compiler.is_compiling() and not has_storage(tensor):
+        raise RuntimeError(f"{name} must hold its numbers in memory, got a tensor without storage")
 
 
 def check_numbers(name: str, tensor: Tensor, like: Tensor, leader: str) -> None:
     """Raise unless a tensor is of the type and on the device of `like`, called `leader`."""
     check_type(name, tensor, like.dtype, like.device, f"as {leader} are")
+
+
+def check_room(name: str, tensor: Tensor, outputs: int) -> None:
+    """Raise if not even the outputs of a sequence (batch, time, ...) would fit into memory: one
+    number can be expanded to any length, and its steps would take for ever."""
+    batch, time = tensor.shape[:2]
+    # Asked only of what is large, as memory is looked up in files.
+    if torch.compiler.is_compiling() or batch * time < 2**24:
+        return
+    there_is = memory_of(tensor.device.type, tensor.device.index)
+    needs = batch * time * outputs * tensor.element_size()
+    if there_is is not None and needs > there_is:
+        raise too_large(name, tensor, batch * time * outputs)
 
 
 def admit_lengths(lengths: Any, x: Tensor) -> Tensor | None:
@@ -144,6 +184,7 @@ def admit_lengths(lengths: Any, x: Tensor) -> Tensor | None:
     if lengths.layout is not torch.strided or lengths.is_nested:
         _refuse_layout("lengths", lengths)
     _check_count(lengths, batch)
+    check_storage("lengths", lengths)
     if lengths.is_meta and not x.is_meta:
         raise ValueError(f"lengths must hold values that x on {x.device} can use, got them on meta")
     # The caller may change his own before the backward pass reads them.
@@ -226,10 +267,8 @@ def dense(tensor: Tensor) -> Tensor:
 
 def address(name: str, tensor: Tensor) -> int:
     """Where a dense tensor's numbers lie."""
-    place = tensor.data_ptr()
-    if not place and tensor.numel():
-        raise RuntimeError(f"{name} must hold its numbers in memory, got a tensor without storage")
-    return place
+    check_storage(name, tensor)
+    return tensor.data_ptr()
 
 
 def asks_for_gradients(*tensors: Tensor) -> bool:
