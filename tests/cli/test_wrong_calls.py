@@ -180,3 +180,11 @@ def test_what_was_once_taken_in_silence(call, tmp_path, arguments, message):
     before = sorted(tmp_path.rglob("*"))
     assert message in complaint(call(*arguments), 2)
     assert sorted(tmp_path.rglob("*")) == before, "nothing is written"
+
+
+def test_a_file_name_without_end_is_cut(call):
+    for command in (["evaluate", "x" * 1000], ["view", "x" * 1000]):
+        line = complaint(call(*command), 1)
+        assert "File name too long: xxx" in line
+        assert line.endswith(" characters)")
+        assert len(line) < 300

@@ -1,4 +1,4 @@
-"""Fuzz campaigns: machines, tasks, commands and run directories, given what nobody should give.
+"""Fuzz campaigns: machines, tasks and commands, given what nobody should give.
 
     python -m tests.fuzz                                    # some of each campaign
     python -m tests.fuzz inputs options --count 20000 --seed 2
@@ -23,8 +23,7 @@ CAMPAIGNS = {
     "constructors": 1000,
     "inputs": 1000,
     "differential": 100,
-    "options": 300,
-    "runs": 60,
+    "options": 100,
 }
 """Campaigns, and how many cases of each are tried where nobody says."""
 

@@ -145,6 +145,8 @@ def made(call: Call) -> list[Tensor]:
             loss.backward()
         return [loss.detach(), y]
     whole = not isinstance(x, Tensor) or x.layout is not torch.strided or x.is_nested
+    # A piece of one without storage cannot be cut.
+    whole = whole or (not x.is_meta and not x.untyped_storage().nbytes())
     whole = whole or x.dim() < 2 or x.shape[1] < 2 or lengths is not None
     if method == "pieces" and not whole and getattr(machine, "ahead", None) is None:
         first, state = machine(x[:, :1], state)

@@ -28,6 +28,13 @@ def test_a_short_campaign_finds_nothing(campaign, count):
     assert refused > count / 20
 
 
+def test_kernels_equal_the_reference():
+    command = [sys.executable, FOLDER / "__main__.py", "differential", "--count", "40"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split()[-5:] == ["40", "0", "0", "0", "0"]
+
+
 def refuse(error):
     raise error
 

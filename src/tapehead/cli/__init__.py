@@ -126,6 +126,13 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, TapeheadError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        # "File name too long" is one that fills screens.
+        return (
+            f"{error.strerror}: {_cut(str(error.filename))}" if error.filename else error.strerror
+        )
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first} ({DEBUG}=1 shows where)"
+
+
+def _cut(name: str, most: int = 120) -> str:
+    return name if len(name) <= most else f"{name[:most]}... ({len(name):,} characters)"

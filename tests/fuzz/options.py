@@ -1,0 +1,124 @@
+"""The command line with values that nobody should pass: it does what was asked, or ends with 2 and
+one line that names the option, and nothing left behind; with 1 and one line where a job fails.
+
+Training and long tests are not run: of interest is what is let through to them.
+"""
+
+import contextlib
+import functools
+import io
+import os
+import random
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from unittest import mock
+
+from harness import Case, Wrong, fault_of
+
+from tapehead.cli import COMMANDS, main, reproduce
+from tapehead.cli import train as train_command
+from tapehead.cli.bench import Bench
+from tapehead.cli.evaluate import Evaluate
+from tapehead.cli.listing import List
+from tapehead.cli.options import Option, options_of
+from tapehead.cli.reproduce import Reproduce
+from tapehead.cli.view import View
+from tapehead.machines import MACHINES
+from tapehead.recipes import EXPERIMENTS
+from tapehead.tasks import TASKS
+from tapehead.training.config import TrainConfig
+
+VALUES = (
+    "", "0", "1", "2", "-1", "-0", "1.5", "1e3", "1e39", "-1e39", "1e-400", "nan", "inf", "-inf",
+    "1_000", "0x10", " 3", "3 ", "٣", "1000000000000", "9223372036854775808", "1" * 400, "none",
+    "None", "true", "false", "yes", "copy", "ntm", "lstm", "é", "\x00", "a\nb", "x" * 1000, "~",
+    "/", ".", "..", "/dev/null", "/proc/1/mem", "--", "-", "---", "-x", "--out", "--seed", "[]",
+    "{}", "()", "'", '"', "\\", "$HOME", "*", "cuda", "cuda:99", "cpu", "meta", "banana", "best",
+)  # fmt: skip
+
+
+def case(draw: random.Random) -> Case:
+    """One command with one to three arguments added, replaced, doubled or taken away."""
+    name = draw.choice((*COMMANDS, "train", "train", "train"))
+    argv, options = _command(name, draw)
+    for _ in range(draw.choice((1, 1, 2, 3))):
+        _spoil(argv, options, draw)
+    if draw.random() < 0.05:
+        argv[:0] = [draw.choice(VALUES)]
+    names = tuple(dict.fromkeys(str(a)[:20] for a in argv))
+    return Case(name, lambda: called(argv), None, {"argv": argv, "names": names})
+
+
+def _command(name: str, draw: random.Random) -> tuple[list[str], list[Option]]:
+    if name == "train":
+        task, machine = draw.choice(tuple(TASKS)), draw.choice(tuple(MACHINES))
+        return [name, task, "--machine", machine], _training_options(task, machine)
+    if name == "reproduce":
+        experiment = draw.choice((*EXPERIMENTS, "nonsense"))
+        return [name, experiment], options_of(Reproduce)
+    if name in ("evaluate", "view"):
+        return [name, draw.choice(("run", "nowhere", "."))], options_of(
+            Evaluate if name == "evaluate" else View
+        )
+    return [name], options_of(List if name == "list" else Bench)
+
+
+@functools.cache
+def _training_options(task: str, machine: str) -> list[Option]:
+    base = TrainConfig(task=task, machine=machine)
+    return [option for group in train_command._options(base, True) for option in group]
+
+
+def _spoil(argv: list[str], options: Sequence[Option], draw: random.Random) -> None:
+    option, value = draw.choice(options), draw.choice(VALUES)
+    flag = option.flag if not option.positional else value
+    how = draw.choice(("value", "value", "value", "equals", "bare", "name", "more", "less"))
+    if how == "equals":
+        argv.append(f"{flag}={value}")
+    elif how == "bare":
+        argv.append(flag)
+    elif how == "name":
+        argv += [flag[: draw.randint(1, len(flag))] if flag else "-", value]
+    elif how == "more":
+        argv.append(value)
+    elif how == "less" and len(argv) > 1:
+        argv.pop(draw.randrange(1, len(argv)))
+    else:
+        argv += [flag, value]
+
+
+def called(argv: list[str]) -> str:
+    """How a command ended; raises a Wrong where that was not well."""
+    out, err = io.StringIO(), io.StringIO()
+    before = Path.cwd()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.callback(os.chdir, before)
+        os.chdir(folder)
+        stack.enter_context(mock.patch.dict(os.environ, {"HOME": str(folder), "COLUMNS": "100"}))
+        # What would take minutes is another campaign's.
+        for owner, name in ((train_command, "_train"), (reproduce, "_contest")):
+            stack.enter_context(mock.patch.object(owner, name, return_value=0))
+        stack.enter_context(mock.patch.object(reproduce, "_study", return_value=0))
+        stack.enter_context(mock.patch("tapehead.benchmark.ntm_speed", return_value=[]))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        try:
+            code = main(argv)
+        except SystemExit as error:
+            raise Wrong(f"SystemExit {error.code}: {err.getvalue()}") from None
+        left = sorted(path.name for path in folder.rglob("*"))
+    said = err.getvalue()
+    if code == 0:
+        return "accepted"
+    if code not in (1, 2) or (not said and argv):
+        raise Wrong(f"exit code {code}: {said!r}")
+    fault = fault_of(said.removesuffix("\n"), None)
+    if fault is not None and argv:
+        raise Wrong(fault)
+    if "Traceback" in said or "Error:" in said or "TAPEHEAD_DEBUG" in said:
+        raise Wrong(f"an error that is not ours: {said!r}")
+    if left:
+        raise Wrong(f"exit code {code} left {left}")
+    return f"refused, exit {code}"
