@@ -12,6 +12,7 @@ from test_inputs import (
 )
 from torch import nn
 
+from tapehead import LSTM
 from tapehead.machines.discrete import DiscreteMachine
 
 
@@ -127,3 +128,10 @@ def test_an_estimate_without_gradients_is_refused(name, mode):
             machine.training_loss(inputs(), lambda y: y.square().sum(-1))
 
     refused(RuntimeError, loss, "estimator", "must run where gradients are recorded", "no_grad")
+
+
+@pytest.mark.parametrize("part", ["initial_hidden", "initial_cell"])
+def test_a_start_of_another_shape_is_never_read_beyond(part):
+    machine = LSTM(3, 2, hidden_size=5, num_layers=2, controller_init="learned")
+    setattr(machine, part, nn.Parameter(torch.zeros(1, 5)))
+    refused(ValueError, lambda: machine(inputs()), f"{part} must have shape (2, 5), got (1, 5)")

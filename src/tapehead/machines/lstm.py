@@ -92,7 +92,13 @@ class LSTM(Machine):
 
     def _check_weights(self) -> None:
         super()._check_weights()
-        # PyTorch takes their shapes on trust, and reads beyond them.
+        # PyTorch takes these shapes on trust, and reads beyond them.
+        if self.controller_init == "learned":
+            wanted = (self.num_layers, self.hidden_size)
+            for name in ("initial_hidden", "initial_cell"):
+                got = tuple(getattr(self, name).shape)
+                if got != wanted:
+                    raise ValueError(f"{name} must have shape {wanted}, got {got}")
         if not isinstance(self.layers, nn.LSTM):
             return
         for name in LAYER_WEIGHTS:
