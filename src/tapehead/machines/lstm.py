@@ -19,8 +19,6 @@ from tapehead.machines.sizes import lstm_numbers
 from tapehead.ops.gate import steps
 from tapehead.ops.pytree import saved_by_name
 
-LAYER_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
 
 @saved_by_name
 class LSTMState(NamedTuple):
@@ -99,16 +97,6 @@ class LSTM(Machine):
                 got = tuple(getattr(self, name).shape)
                 if got != wanted:
                     raise ValueError(f"{name} must have shape {wanted}, got {got}")
-        if not isinstance(self.layers, nn.LSTM):
-            return
-        for name in LAYER_WEIGHTS:
-            for layer in range(self.num_layers):
-                weight = getattr(self.layers, f"{name}_l{layer}")
-                inputs = self.input_size if name == "weight_ih" and not layer else self.hidden_size
-                wanted = (4 * self.hidden_size, inputs)[: 1 + name.startswith("weight")]
-                if isinstance(weight, Tensor) and weight.shape != wanted:
-                    got = tuple(weight.shape)
-                    raise ValueError(f"layers.{name}_l{layer} must have shape {wanted}, got {got}")
 
     def _run(self, x, state, lengths):
         steps(x)  # PyTorch's LSTM has a loop over them where a graph is exported
