@@ -15,6 +15,7 @@ from tapehead.viewing.several import view_runs
 from tapehead.viewing.style import COLUMN, DOUBLE, save
 from tapehead.viewing.summary import compare, summary_figure
 from tapehead.viewing.view import run_episode, view_run
+from tapehead.viewing.words import word_figure
 
 __all__ = [
     "COLUMN",
@@ -34,4 +35,5 @@ __all__ = [
     "summary_figure",
     "view_run",
     "view_runs",
+    "word_figure",
 ]
