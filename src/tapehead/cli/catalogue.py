@@ -1,6 +1,7 @@
 """Names of tasks and machines, read from their sources: importing them would bring torch along."""
 
 import ast
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,7 @@ def machines() -> list[Entry]:
     return _entries("tapehead.machines", "MACHINES")
 
 
+@cache
 def _entries(package: str, registry: str) -> list[Entry]:
     folder = _folder(package)
     classes = {
