@@ -6,9 +6,12 @@ the text between backquotes; training is stood in for by a small trained run, an
 parsed and not run.
 """
 
+import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,12 +56,40 @@ with_snippets = [path for path in FILES if path.exists() and snippets(path.read_
 with_commands = [path for path in FILES if path.exists() and commands(path.read_text())]
 
 
-@pytest.mark.parametrize("path", with_snippets, ids=lambda path: path.name)
-def test_snippets_run_as_they_stand(path, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+RUN_THEM = """
+import json, os, sys, traceback
+errors = {}
+for folder, name, codes in json.load(sys.stdin):
+    os.makedirs(folder)
+    os.chdir(folder)
     namespace = {"__name__": "__main__"}
-    for number, code in enumerate(snippets(path.read_text()), start=1):
-        exec(compile(code, f"{path.name}, snippet {number}", "exec"), namespace)
+    for number, code in enumerate(codes, start=1):
+        try:
+            exec(compile(code, f"{name}, snippet {number}", "exec"), namespace)
+        except BaseException:
+            errors.setdefault(name, traceback.format_exc())
+print("\\n" + json.dumps(errors))
+"""
+
+
+@pytest.fixture(scope="module")
+def errors_of_snippets(tmp_path_factory):
+    """By file: in a process of its own, as users run them, where no shapes are checked."""
+    base = tmp_path_factory.mktemp("snippets")
+    work = [
+        (str(base / path.stem), path.name, snippets(path.read_text())) for path in with_snippets
+    ]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", RUN_THEM],
+        input=json.dumps(work), capture_output=True, text=True, timeout=400,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("path", with_snippets, ids=lambda path: path.name)
+def test_snippets_run_as_they_stand(path, errors_of_snippets):
+    assert path.name not in errors_of_snippets, errors_of_snippets[path.name]
 
 
 @pytest.fixture(scope="module")

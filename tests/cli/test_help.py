@@ -55,7 +55,7 @@ def test_help_wraps_at_the_width_of_the_terminal(call, monkeypatch, name, width)
     monkeypatch.setenv("COLUMNS", str(width))
     outcome = call(name, "--help")
     lengths = [len(line) for line in outcome.out.splitlines()]
-    assert width - 25 < max(lengths) <= width
+    assert width - 30 < max(lengths) <= width
     assert_shown(options_of(COMMAND_CLASSES[name]), outcome.out)
 
 

@@ -59,7 +59,7 @@ class Reproduce:
     test_sequences: int | None = None
     """Sequences for each test size; left out: the recipe's."""
     data: str | None = None
-    """Folder with the tables of the London Underground, which dnc/graphs then tests on."""
+    """Folder with the tables of the London Underground, for dnc/graphs."""
     quiet: bool = False
     """Say nothing but errors."""
     json: bool = False

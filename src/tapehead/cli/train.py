@@ -46,8 +46,7 @@ class Train:
     out: Path | None = None
     """Run directory; left out: runs/TASK-MACHINE-N, the first that is free."""
     resume: bool = False
-    """Go on with the run in --out where it was stopped, with its options but for those given;
-    start it if it is not there yet."""
+    """Go on with the run in --out, its options but for those given; start it if there is none."""
     figures: bool = True
     """Draw the figures at the end; --no-figures leaves them to `tapehead view`."""
     quiet: bool = False
