@@ -200,3 +200,21 @@ def test_a_machine_without_adds_shows_its_weightings_alone(tmp_path):
     assert not {"Adds", "Reads"} & titles
     # One row is written and read in each step, and drawn in full ink.
     assert trace.write_weights.max() == trace.read_weights.max() == 1
+
+
+def test_tests_of_an_older_run_are_drawn_by_what_they_have():
+    """Runs from before wrong steps were counted have wrong digits."""
+    task = TASKS["inference"]()
+    new = {"step_errors": 1.0, "digit_errors": 3.0, "solved": 0.5, "bits": 9.0}
+    old = {"digit_errors": 3.0, "failed": 0.5, "solved": 0.5, "bits": 9.0}
+    assert view.error_metric(task, {"a": new, "b": new}).name == "step_errors"
+    assert view.error_metric(task, {"a": old, "b": new}).name == "digit_errors"
+    assert view.error_metric(task, {}) is None
+
+
+def test_a_run_smaller_than_every_test_is_drawn_at_its_own_size_too():
+    small = TASKS["inference"](min_nodes=4, max_nodes=5, max_degree=2, max_length=2)
+    assert list(view.choose_settings(small)) == ["as trained", *small.test_settings()]
+    assert view.typical_size(view.choose_settings(small), view.varied_size(small)) == "as trained"
+    whole = TASKS["inference"]()
+    assert view.choose_settings(whole) == whole.test_settings()
