@@ -9,6 +9,7 @@ import torch
 
 from tapehead.errors import TapeheadError
 from tapehead.recipes.trials import Trial, run_trials
+from tapehead.signals import Stopped
 
 SEEDS = (0, 1, 2)
 
@@ -88,7 +89,7 @@ def test_cells_hold_every_seed_in_order(tmp_path):
 
 def test_what_was_done_before_a_kill_is_not_done_again(tmp_path):
     killed = Runner(dies_at=4)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped, match="SIGINT with 4 of 6 runs done and written"):
         killed.go(tmp_path, [killed.trial("a"), killed.trial("b")])
     assert [cell["seeds"] for cell in saved(tmp_path)["cells"]] == [[0, 1], [0, 1]]
     again = Runner()
