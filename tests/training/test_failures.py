@@ -157,7 +157,9 @@ def _step_and_settle(learner, task, batch):
 
 
 def test_an_update_beyond_floats_writes_no_checkpoint(tmp_path):
-    with pytest.raises(NonFiniteError, match=r"^step 1: the update left inner\.(weight|bias) not finite"):
+    with pytest.raises(
+        NonFiniteError, match=r"^step 1: the update left inner\.(weight|bias) not finite"
+    ):
         train(tiny(learning_rate=3e38, checkpoint_every=0.0), tmp_path)
     assert checkpoint_steps(tmp_path / "checkpoint") == []
 
