@@ -85,10 +85,6 @@ NAMES = ", ".join(TASKS)
         (["evaluate"], "tapehead evaluate: RUN is missing"),
         (["evaluate", "nowhere"], "tapehead evaluate: there is no run directory nowhere"),
         (["evaluate", "."], "tapehead evaluate: . is not a run directory: it has no config.json"),
-        (
-            ["evaluate", ".", "--step", "last"],
-            "--step must be best, latest or the number of a step",
-        ),
         (["view", "."], "tapehead view: . is not a run directory: it has no config.json"),
         (["reproduce"], "tapehead reproduce: EXPERIMENT is missing"),
         (["reproduce", "ntm/cpy"], "got 'ntm/cpy'; did you mean ntm/copy?"),
@@ -101,7 +97,7 @@ NAMES = ", ".join(TASKS)
         (["bench", "--batches", "0"], "--batches must be at least 1, got 0"),
         (["bench", "--seconds", "0"], "--seconds must be above 0, got 0"),
         (["list", "--result"], "tapehead list: unknown option --result; did you mean --results?"),
-        (["list", "--results", "--folder=none"], "tapehead list: there is no folder none with"),
+        (["list", "--results", "--folder", "nowhere"], "there is no folder nowhere with results"),
     ],
 )
 def test_it_says_in_one_line_what_is_wrong(call, arguments, message):
@@ -129,6 +125,7 @@ RUN = "run"
             ["evaluate", RUN, "--device", "banana"],
             "--device must be auto, cpu, cuda or cuda:N",
         ),
+        (["evaluate", RUN, "--step=last"], "--step must be best, latest or the number of a step"),
         (["evaluate", RUN, "--device=meta"], "--device must be auto, cpu, cuda or cuda:N"),
         (["evaluate", RUN, "--seed=-1"], "--seed must be a whole number of at least 0, got -1"),
         (["evaluate", RUN, "--length"], "--length needs whole numbers"),

@@ -561,7 +561,7 @@ def test_same_input_same_output_and_nothing_hides_in_the_module(options):
         ({"memory_size": 0}, "memory_size must be a whole number of at least 1, got 0"),
         ({"num_reads": -2}, "num_reads must be a whole number of at least 1, got -2"),
         ({"sparse_links": -1}, "sparse_links must be a whole number of at least 0, got -1"),
-        ({"controller": "gru"}, "controller must be one of lstm, feedforward, got 'gru'"),
+        ({"controller": "gru"}, "controller must be one of lstm, feedforward, or a function"),
         ({"similarity": "cos"}, "similarity must be one of cosine, dot, euclidean, manhattan"),
         ({"allocation": "heap"}, "allocation must be one of sort, proportional, softmax"),
         (
