@@ -166,10 +166,16 @@ def _fork(config: TrainConfig, folder: Path) -> int:
         os._exit(code)
 
 
+_CHILDREN: dict[int, subprocess.Popen] = {}
+
+
 def _process(seed: int) -> Callable[[Path], int]:
     def start(folder: Path) -> int:
         command = [sys.executable, __file__, f"--reproduce-into={folder}", f"--seed={seed}"]
-        return subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL).pid
+        child = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+        # One that is let go is waited for by the next that begins, and then not by us.
+        _CHILDREN[child.pid] = child
+        return child.pid
 
     return start
 

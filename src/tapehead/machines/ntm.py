@@ -16,7 +16,7 @@ from tapehead.machines.machine import (
     glorot_,
 )
 from tapehead.machines.options import configured
-from tapehead.machines.plain import is_plain
+from tapehead.machines.plain import is_plain, weight_of
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.calling import Called, Map
@@ -246,7 +246,8 @@ class NTM(Machine):
         return Trace(*module.ntm_trace(x, self._weights(spec), state, spec, lengths))
 
     def _weight(self) -> Tensor:
-        return self.read_weight if isinstance(self.controller, str) else self.initial_reads
+        name = "read_weight" if isinstance(self.controller, str) else "initial_reads"
+        return weight_of(self, name)
 
     def _check_weights(self) -> None:
         """The operation does, but for those of a controller that was brought along."""
@@ -269,26 +270,37 @@ class NTM(Machine):
         return replace(self.spec, called=Called(**called))
 
     def _weights(self, spec: NTMSpec | None = None) -> NTMWeights:
-        spec = spec or self.spec
-        called = spec.called or _NONE_CALLED
-        none, hidden = self.initial_reads.new_empty, self.hidden_size
-        reads = self.initial_reads.numel()
-        if not isinstance(self.controller, str):
+        called = (spec or self.spec).called or _NONE_CALLED
+        if isinstance(self.controller, str):
+            controller = (
+                *self._map("input", called.input),
+                weight_of(self, "read_weight"),
+                weight_of(self, "recurrent_weight"),
+                weight_of(self, "layer_weight"),
+                weight_of(self, "layer_bias"),
+            )
+        else:
+            none, hidden = self.initial_reads.new_empty, self.hidden_size
+            reads = self.initial_reads.numel()
             first = (none(0, self.input_size), none(0))
             rest = (none(0, reads), none(0, 0, hidden), none(0, 0, hidden), none(0, 0))
-        else:
-            first = self._map("input", called.input, len(self.read_weight), self.input_size)
-            rest = (self.read_weight, self.recurrent_weight, self.layer_weight, self.layer_bias)
-        interface = self._map("interface", called.interface, sum(spec.interface_sizes), hidden)
-        output = self._map("output", called.output, self.output_size, hidden + reads)
-        return NTMWeights(*first, *rest, *interface, *output)
+            controller = (*first, *rest)
+        return NTMWeights(
+            *controller,
+            *self._map("interface", called.interface),
+            *self._map("output", called.output),
+        )
 
-    def _map(
-        self, name: str, called: Map | None, numbers: int, inputs: int
-    ) -> tuple[Tensor, Tensor]:
+    def _map(self, name: str, called: Map | None) -> tuple[Tensor, Tensor]:
         """Weight and bias of a part; of one that is called, tensors that only have their shapes."""
-        if called is not None:
-            nothing = self.initial_reads.new_empty(())
-            return nothing.expand(numbers, inputs), nothing.expand(numbers)
-        part: Any = self._modules[name]
-        return part.weight, part.bias
+        if called is None:
+            part: Any = self._modules[name]
+            return weight_of(part, "weight"), weight_of(part, "bias")
+        if name == "input":
+            shape = (len(self.read_weight), self.input_size)
+        elif name == "interface":
+            shape = (sum(self.spec.interface_sizes), self.hidden_size)
+        else:
+            shape = (self.output_size, self.hidden_size + self.initial_reads.numel())
+        nothing = self.initial_reads.new_empty(())
+        return nothing.expand(shape), nothing.expand(shape[:1])

@@ -1,5 +1,7 @@
 """Whether a part of a machine is its weight and its bias, and nothing else."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -37,3 +39,9 @@ def is_plain(part: nn.Module | None, *, bias: bool = True) -> bool:
     if bias and part._parameters.get("bias") is None:
         return False
     return not any(_HOOKS_ON_ALL)
+
+
+def weight_of(module: nn.Module, name: str) -> Any:
+    """`module.name`, for a name that is most often a parameter: those PyTorch looks up last."""
+    weight = module._parameters.get(name)
+    return getattr(module, name) if weight is None else weight

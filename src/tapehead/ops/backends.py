@@ -94,24 +94,94 @@ def _say_once(level: int, message: str) -> None:
     _log.log(level, message)
 
 
-def kernel_obstacle(module: str, verified: Verified, tensor: torch.Tensor, spec: Any) -> str | None:
-    """Why the kernels of an operation cannot run on a tensor, or None if they can.
-
-    Compiles them if they may be wanted: the way back only where gradients are recorded.
+class Operation:
+    """An operation on whole sequences: its reference, and the kernels that may stand in for it.
 
     Args:
-        module: its name; it has `obstacle(tensor, spec)` and `prepare(direction, dtype)`.
+        name: what messages call it.
+        reference: a module.
+        kernels: the name of a module with the functions of the reference, and with
+            `obstacle(tensor, spec)` and `prepare(direction, dtype)`.
         verified: the functions that the kernels were checked against.
     """
-    if under_transform():
-        return TRANSFORMED
-    kernels = _module(module)
-    if isinstance(kernels, Fault):
-        return kernels
-    directions = ("forward", "backward") if torch.is_grad_enabled() else ("forward",)
-    return kernels.obstacle(tensor, spec) or kernel_fault(
-        module, verified, tensor.dtype, directions
-    )
+
+    def __init__(self, name: str, reference: ModuleType, kernels: str, verified: Verified):
+        self._name, self._reference = name, reference
+        self._kernels, self._verified = kernels, verified
+        self._loaded: Any = None
+        self._prepared: set[tuple[torch.dtype, bool]] = set()
+        _OPERATIONS[name] = self
+
+    def choice(self, backend: str, tensor: torch.Tensor, spec: Any) -> Choice:
+        """The backend that runs on a tensor, and why no quicker one does.
+
+        Raises:
+            RuntimeError: a backend was forced that cannot run.
+        """
+        return choose(self._name, backend, {"cpu": lambda: self._obstacle(tensor, spec)})
+
+    def implementation(self, backend: str, tensor: torch.Tensor, spec: Any) -> ModuleType:
+        """The module that runs: the reference, or one with the same functions."""
+        if backend == "reference":
+            return self._reference
+        if torch.compiler.is_compiling() and backend in ("auto", "cpu"):
+            # `choose` writes to the log, and a kernel may have to be compiled first: no tracing
+            # follows that.
+            if not _in_order(self._name, tensor.dtype) or self._loaded.obstacle(tensor, spec):
+                return self._reference
+            return self._loaded
+        # What has run before is not chosen again, which takes as long as a small operation.
+        if (
+            backend != "cuda"
+            and (tensor.dtype, torch.is_grad_enabled()) in self._prepared
+            and self._loaded.obstacle(tensor, spec) is None
+            and self._verified.changed() is None
+            and not under_transform()
+        ):
+            return self._loaded
+        if self.choice(backend, tensor, spec).backend == "reference":
+            return self._reference
+        return self._loaded
+
+    def _obstacle(self, tensor: torch.Tensor, spec: Any) -> str | None:
+        """Why the kernels cannot run on a tensor, or None if they can.
+
+        Compiles them if they may be wanted: the way back only where gradients are recorded.
+        """
+        if under_transform():
+            return TRANSFORMED
+        kernels = _module(self._kernels)
+        if isinstance(kernels, Fault):
+            return kernels
+        wants_back = torch.is_grad_enabled()
+        directions = ("forward", "backward") if wants_back else ("forward",)
+        reason = kernels.obstacle(tensor, spec) or kernel_fault(
+            self._kernels, self._verified, tensor.dtype, directions
+        )
+        if reason is None:
+            self._loaded = kernels
+            self._prepared.add((tensor.dtype, wants_back))
+        return reason
+
+    def _load(self, dtype: torch.dtype) -> bool:
+        """Whether kernels for this type, there and back, are in order."""
+        if dtype not in (torch.float32, torch.float64):
+            return False
+        fault = kernel_fault(self._kernels, self._verified, dtype, ("forward", "backward"))
+        if fault is None:
+            self._loaded = _module(self._kernels)
+        return fault is None
+
+
+_OPERATIONS: dict[str, Operation] = {}
+
+
+def _in_order(operation: str, dtype: torch.dtype) -> bool:
+    return _OPERATIONS[operation]._load(dtype)
+
+
+# What tracing calls and does not look into.
+_in_order._dynamo_marked_constant = True  # pyrefly: ignore
 
 
 def kernel_fault(

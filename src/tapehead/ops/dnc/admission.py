@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from tapehead.ops.dnc.parts import DNCSpec, DNCWeights
-from tapehead.ops.gate import check_alike, check_rank, size
+from tapehead.ops.gate import Admitted, check_alike, check_rank, size
 
 NAMES = {"interface_weight": "interface.weight"}
 """Weights that a machine calls otherwise than `DNCWeights`."""
+
+
+_admitted = Admitted()
 
 
 def admit(
@@ -27,8 +30,13 @@ def admit(
     Args:
         tensors: the first weights, as many as there are, and the `parts` of the state.
     """
-    weights = DNCWeights._fields[: len(tensors) - len(parts)]
+    # Sizes may be symbols in a graph being captured, and those fit into no cache.
+    fresh = torch.compiler.is_compiling()
     check_rank("projected", projected, "batch", "time", "gates")
+    all_tensors, key = (offset, *tensors), (spec, len(parts), projected.shape)
+    if not fresh and _admitted.again(key, all_tensors, like=projected):
+        return
+    weights = DNCWeights._fields[: len(tensors) - len(parts)]
     layers, own = size("layer_weight", tensors[2], 0) + 1, None
     if spec.called:
         # The cache must not keep a machine's parts alive.
@@ -45,12 +53,12 @@ def admit(
         hidden = projected.shape[2] // (4 * layers if spec.controller == "lstm" else layers)
     rows = size("state.memory", tensors[len(weights) + parts.index("memory")], 1)
     batch, time, _ = projected.shape
-    # Sizes may be symbols in a graph being captured, and those fit into no cache.
-    fresh = torch.compiler.is_compiling()
     names, shapes = (_shapes.__wrapped__ if fresh else _shapes)(
         spec, batch, time, rows, hidden, layers, len(weights), tuple(parts), own
     )
-    check_alike(names, (offset, *tensors), shapes, like=projected)
+    check_alike(names, all_tensors, shapes, like=projected)
+    if not fresh and key[0] is spec:
+        _admitted.remember(key, all_tensors)
 
 
 Shapes = tuple[tuple[int, ...], ...]

@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from tapehead.ops.gate import check_alike, check_rank, size
+from tapehead.ops.gate import Admitted, check_alike, check_rank, size
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 
 WEIGHTS = (
@@ -27,10 +27,18 @@ WEIGHTS = (
 _NAMES = (*WEIGHTS, *(f"state.{name}" for name in NTMState._fields))
 
 
+_admitted = Admitted()
+
+
 def admit(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor], spec: NTMSpec) -> None:
     """Raise unless weights and state are of the type of x (batch, time, input), on its device, and
     of shapes that fit each other."""
+    # Sizes may be symbols in a graph being captured, and those fit into no cache.
+    fresh = torch.compiler.is_compiling()
     check_rank("x", x, "batch", "time", "input")
+    tensors, key = (*weights, *state), (spec, x.shape)
+    if not fresh and _admitted.again(key, tensors, like=x):
+        return
     named = NTMWeights(*weights)
     outputs = size("output.weight", named.output_weight, 0)
     layers = size("layer_weight", named.layer_weight, 0) + 1
@@ -48,12 +56,12 @@ def admit(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor], spec: N
         gates = size("read_weight", named.read_weight, 0)
         hidden = gates // (4 if spec.controller == "lstm" else 1)
         own = None
-    # Sizes may be symbols in a graph being captured, and those fit into no cache.
-    fresh = torch.compiler.is_compiling()
     shapes = (_shapes.__wrapped__ if fresh else _shapes)(
         spec, batch, inputs, outputs, rows, hidden, layers, own
     )
-    check_alike(_NAMES, (*weights, *state), shapes, like=x)
+    check_alike(_NAMES, tensors, shapes, like=x)
+    if not fresh and key[0] is spec:
+        _admitted.remember(key, tensors)
 
 
 @lru_cache(maxsize=256)
