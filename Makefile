@@ -47,7 +47,7 @@ check: $(READY)
 # Once a kernel follows a changed equation again and `make test` shows it: see docs/architecture.md.
 record-equations: $(READY)
 	$(BIN)/python -m tapehead.ops.verified \
-		tapehead.ops.ntm tapehead.ops.dnc tapehead.training.optimisers
+		tapehead.ops.ntm tapehead.ops.dnc tapehead.ops.rmsprop
 
 # A random sample of results/, run again and compared; `make rerun-results ARGS="--budget 3600 --seed 1"`.
 rerun-results: $(READY)

@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 
 from tapehead.errors import TapeheadError
+from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
+from tapehead.runs.records import run_id
 from tapehead.training import TrainConfig, read_config, read_metrics, read_result, train
-from tapehead.training.checkpoint import checkpoint_steps, load_checkpoint
-from tapehead.training.records import run_id
 
 CONFIG = TrainConfig(
     task="copy",

@@ -21,8 +21,8 @@ from torch import nn
 from tapehead.ops.estimators import CATEGORICAL
 from tapehead.ops.rows import erase_and_add_rows, open_rows, read_rows
 from tapehead.ops.similarity import cosine
-from tapehead.training.files import write_json
-from tapehead.training.provenance import provenance
+from tapehead.runs.files import write_json
+from tapehead.runs.provenance import provenance
 
 WORD, HIDDEN = 20, 100
 

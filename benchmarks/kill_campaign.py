@@ -29,10 +29,10 @@ import torch
 
 from tapehead.recipes.experiment import Experiment
 from tapehead.recipes.reproduce import plan, run_jobs
+from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
 from tapehead.signals import Stopped
 from tapehead.training import TrainConfig, read_metrics, read_result, train
-from tapehead.training.checkpoint import checkpoint_steps, load_checkpoint
-from tapehead.training.devices import launch_fabric
+from tapehead.training.processes import launch_fabric
 
 CLOCKS = {"seconds", "sequences_per_second", "row_seconds", "metrics_bytes", "metrics_check"}
 """What a clock decides: times, and the rows' digests, which cover times."""

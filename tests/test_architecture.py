@@ -19,10 +19,20 @@ BELOW = {
     "ops": GROUND,
     "machines": {"ops", *GROUND},
     "tasks": {"ops", *GROUND},
-    "training": {"machines", "tasks", "ops", "signals", *GROUND},
+    "runs": {"machines", "tasks", "ops", *GROUND},
+    "training": {"runs", "machines", "tasks", "ops", "signals", *GROUND},
     "benchmark": {"machines", "tasks", "ops", *GROUND},
-    "viewing": {"training", "machines", "tasks", "ops", *GROUND},
-    "recipes": {"viewing", "training", "machines", "tasks", "ops", "signals", *GROUND},
+    "viewing": {"runs", "machines", "tasks", "ops", *GROUND},
+    "recipes": {
+        "viewing",
+        "training",
+        "runs",
+        "machines",
+        "tasks",
+        "ops",
+        "signals",
+        *GROUND,
+    },
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tapehead.machines import MACHINES
+from tapehead.runs.evaluation import run_machine
 from tapehead.tasks import TASKS
 from tapehead.training import load_run, read_result
-from tapehead.training.evaluation import run_machine
 from tapehead.viewing import view
 from tapehead.viewing.bits import bit_figure
 from tapehead.viewing.words import word_figure
@@ -91,7 +91,7 @@ def _again(machine, task):
     """The sequence that `run_episode` takes by default, as evaluation runs it."""
     import zlib
 
-    from tapehead.training import devices, randomness
+    from tapehead.runs import devices, randomness
 
     device, dtype = devices.place(machine)
     generator = randomness.generator_for(0, randomness.Stream.TEST, zlib.crc32(b""))

@@ -10,7 +10,7 @@ import pytest
 from calls import TINY, complaint, process
 
 from tapehead.cli import main
-from tapehead.training.run import RunDirectory
+from tapehead.runs.directory import RunDirectory
 
 PATIENCE = 250  # seconds: processes import for a while where all cores are busy
 TRAIN = ["train", "copy", "--machine=lstm", "--hidden-size=4", "--no-figures", *TINY]
@@ -131,7 +131,7 @@ def test_a_signal_where_there_is_nothing_to_save(call, monkeypatch, number, code
     assert signal.getsignal(number) is before
 
 
-@pytest.mark.parametrize("where", ["session.Session.warm_up", "trainer.evaluate_settings"])
+@pytest.mark.parametrize("where", ["session.Session.warm_up", "loop.evaluate_settings"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_before_or_after_the_steps(call, monkeypatch, where, number, code):
     with monkeypatch.context() as patch:

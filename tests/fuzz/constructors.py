@@ -15,10 +15,10 @@ from tapehead import room
 from tapehead.machines import MACHINES, RLNTM
 from tapehead.machines.address_estimator import AddressEstimator
 from tapehead.machines.cells import Cell
+from tapehead.runs.config import TrainConfig
 from tapehead.tasks import TASKS
 from tapehead.tasks.bernoulli import BernoulliToy
 from tapehead.tasks.tapes import TapeTask
-from tapehead.training.config import TrainConfig
 from tapehead.training.optimisers import Adam, GravesRMSprop, RMSprop
 
 SMALL = {

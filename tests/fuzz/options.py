@@ -26,8 +26,8 @@ from tapehead.cli.reproduce import Reproduce
 from tapehead.cli.view import View
 from tapehead.machines import MACHINES
 from tapehead.recipes import EXPERIMENTS
+from tapehead.runs.config import TrainConfig
 from tapehead.tasks import TASKS
-from tapehead.training.config import TrainConfig
 
 VALUES = (
     "", "0", "1", "2", "-1", "-0", "1.5", "1e3", "1e39", "-1e39", "1e-400", "nan", "inf", "-inf",

@@ -12,11 +12,20 @@ import torch
 
 import tapehead
 from tapehead.machines import DNC, NTM
-from tapehead.ops import addressing, allocation, backends, dnc, links, memory, ntm, similarity
+from tapehead.ops import (
+    addressing,
+    allocation,
+    backends,
+    dnc,
+    links,
+    memory,
+    ntm,
+    rmsprop,
+    similarity,
+)
 from tapehead.ops.verified import Verified
-from tapehead.training import optimisers
 
-HOMES = {"ntm": ntm, "dnc": dnc, "the optimiser": optimisers}
+HOMES = {"ntm": ntm, "dnc": dnc, "the optimiser": rmsprop}
 
 
 @pytest.mark.parametrize("name", HOMES)
@@ -136,11 +145,11 @@ def test_the_dnc_and_the_optimiser_too(monkeypatch):
     assert "DNC" in type(made(x)[1].memory.grad_fn).__name__
     monkeypatch.setattr(dnc.reference, "retention", lambda gates, weights: weights[:, 0])
     assert "DNC" not in type(made(x)[1].memory.grad_fn).__name__
-    assert optimisers._kernel_runs(torch.float32)
-    monkeypatch.setattr(optimisers.RMSprop, "_update", lambda *_: None)
-    assert not optimisers._kernel_runs(torch.float32)
-    with pytest.raises(RuntimeError, match=r"optimisers\.RMSprop\._update"):
-        optimisers.RMSprop([torch.nn.Parameter(torch.ones(3))], 0.1, fused=True)
+    assert rmsprop.backend_choice("auto", torch.float32).backend == "cpu"
+    monkeypatch.setattr(rmsprop.reference, "plain", lambda *_: None)
+    assert rmsprop.backend_choice("auto", torch.float32).backend == "reference"
+    with pytest.raises(RuntimeError, match=r"rmsprop\.reference\.plain"):
+        RMSprop([torch.nn.Parameter(torch.ones(3))], 0.1, fused=True)
 
 
 EDITED = """

@@ -6,8 +6,8 @@ import pytest
 
 from tapehead.errors import TapeheadError
 from tapehead.recipes import dnc_graphs, recipe
+from tapehead.runs.build import build_machine, build_task
 from tapehead.tasks import TASKS
-from tapehead.training.build import build_machine, build_task
 
 # Extended Data Table 2: LSTM, batch, learning rate, memory.
 TABLE = {

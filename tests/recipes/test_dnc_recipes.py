@@ -9,9 +9,9 @@ import torch
 from tapehead.machines import MACHINES
 from tapehead.recipes import EXPERIMENTS, SETTINGS, recipe
 from tapehead.recipes.dnc import VARIANTS
+from tapehead.runs.build import build_machine, build_task
 from tapehead.tasks import TASKS
 from tapehead.training import TrainConfig
-from tapehead.training.build import build_machine, build_task
 
 NAMES = [name for name in EXPERIMENTS if name.startswith("dnc/")]
 CASES = [(name, contestant) for name in NAMES for contestant in EXPERIMENTS[name].contestants]

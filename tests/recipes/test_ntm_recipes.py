@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tapehead.recipes import EXPERIMENTS, SETTINGS, recipe
-from tapehead.training.build import build_machine, build_task
+from tapehead.runs.build import build_machine, build_task
 
 TASKS = ("copy", "repeat-copy", "associative-recall", "ngrams", "priority-sort")
 # Tables 1 and 2: heads, controller size, layers, learning rate. Table 3: units, learning rate.

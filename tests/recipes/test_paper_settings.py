@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tapehead.recipes import EXPERIMENTS, dnc_graphs, recipe
+from tapehead.runs.build import build_machine, build_task
 from tapehead.training import TrainConfig
-from tapehead.training.build import build_machine, build_task
 
 PAGE = Path(__file__).parents[2] / "docs" / "departures.md"
 ROW = re.compile(r"\| (NTM|LSTM|DNC) \| (\d+) \| `(\w+)` \| `(.+?)` \| `(.+?)` \|")

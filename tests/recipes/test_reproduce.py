@@ -20,8 +20,8 @@ from tapehead.recipes.reproduce import (
     run_jobs,
 )
 from tapehead.recipes.results import write_result
+from tapehead.runs.sealed import read_sealed, write_sealed
 from tapehead.training import Stopped, read_config, read_metrics, read_result
-from tapehead.training.sealed import read_sealed, write_sealed
 
 COPY = EXPERIMENTS["ntm/copy"]
 

@@ -6,9 +6,9 @@ import pytest
 from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
+from tapehead.runs.checkpoint import DamagedCheckpoint, checkpoint_steps, load_checkpoint
+from tapehead.runs.records import run_id
 from tapehead.training import read_config, read_metrics, read_result, train
-from tapehead.training.checkpoint import DamagedCheckpoint, checkpoint_steps, load_checkpoint
-from tapehead.training.records import run_id
 
 FLIPS = 150
 

@@ -9,12 +9,13 @@ from stand_ins import tiny
 from test_loop import StopAt, rows, same_weights, weights
 
 from tapehead.machines.discrete import DiscreteMachine
+from tapehead.runs.build import build_machine, build_task
+from tapehead.runs.evaluation import mean_scores
+from tapehead.runs.randomness import Stream
 from tapehead.tasks import TASKS
 from tapehead.tasks.copy import Copy
-from tapehead.training import Stopped, load_run, train, trainer
-from tapehead.training.build import build_machine, build_task
-from tapehead.training.evaluation import mean_scores
-from tapehead.training.randomness import Stream
+from tapehead.training import Stopped, load_run, train
+from tapehead.training import rows as written
 from tapehead.training.session import Session
 
 SIZES = {"memory_size": 5, "word_size": 3, "hidden_size": 6}
@@ -75,10 +76,10 @@ def test_lessons_are_judged_softly_while_every_batch_is_soft(monkeypatch):
     asked = set()
 
     def listening(*args, as_trained=False):
-        asked.add(("validation" if args[4] == trainer.VALIDATION_SEED else "lesson", as_trained))
+        asked.add(("validation" if args[4] == written.VALIDATION_SEED else "lesson", as_trained))
         return mean_scores(*args, as_trained=as_trained)
 
-    monkeypatch.setattr(trainer, "mean_scores", listening)
+    monkeypatch.setattr(written, "mean_scores", listening)
     monkeypatch.setattr(Copy, "solved", lambda task, scores: True)
     train(replace(chooser(**options), curriculum="naive", stop_when_solved=False))
     assert asked == {("validation", False), ("lesson", True)}

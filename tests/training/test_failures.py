@@ -3,12 +3,12 @@ import torch
 from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
-from tapehead.training import NonFiniteError, load_run, read_batch, train, trainer
-from tapehead.training.build import build_machine, build_task
-from tapehead.training.checkpoint import checkpoint_steps
-from tapehead.training.devices import launch_fabric
+from tapehead.runs.build import build_machine, build_task
+from tapehead.runs.checkpoint import checkpoint_steps
+from tapehead.runs.randomness import Stream, generator_for
+from tapehead.training import NonFiniteError, load_run, read_batch, rows, train
 from tapehead.training.learner import Learner, _Watch
-from tapehead.training.randomness import Stream, generator_for
+from tapehead.training.processes import launch_fabric
 from tapehead.training.session import Session
 
 
@@ -187,6 +187,6 @@ def test_no_checkpoint_holds_a_number_that_is_not_finite(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("name", ["loss", "bits"])
 def test_a_score_that_is_not_finite_is_no_validation(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(trainer, "mean_scores", lambda *a, **b: {"loss": 1.0, name: float("nan")})
+    monkeypatch.setattr(rows, "mean_scores", lambda *a, **b: {"loss": 1.0, name: float("nan")})
     with pytest.raises(NonFiniteError, match=f"^step 25: the {name} of the validation is nan$"):
         train(tiny(), tmp_path)

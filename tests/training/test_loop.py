@@ -10,6 +10,11 @@ import torch
 from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
+from tapehead.runs.build import build_task
+from tapehead.runs.checkpoint import checkpoint_steps
+from tapehead.runs.evaluation import mean_scores
+from tapehead.runs.randomness import Stream
+from tapehead.runs.sealed import read_sealed, write_sealed
 from tapehead.training import (
     Reporter,
     Stopped,
@@ -20,11 +25,6 @@ from tapehead.training import (
     read_result,
     train,
 )
-from tapehead.training.build import build_task
-from tapehead.training.checkpoint import checkpoint_steps
-from tapehead.training.evaluation import mean_scores
-from tapehead.training.randomness import Stream
-from tapehead.training.sealed import read_sealed, write_sealed
 
 TIMES = ("seconds", "sequences_per_second")
 

@@ -13,8 +13,8 @@ import torch
 from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
+from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
 from tapehead.training import TrainConfig, read_metrics, read_result, train
-from tapehead.training.checkpoint import checkpoint_steps, load_checkpoint
 
 HERE = Path(__file__).parent
 PATIENCE = 250  # seconds: processes import for a while where all cores are busy

@@ -12,6 +12,7 @@ import torch
 from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
+from tapehead.runs.checkpoint import checkpoint_steps
 from tapehead.training import (
     Reporter,
     Stopped,
@@ -21,7 +22,6 @@ from tapehead.training import (
     read_result,
     train,
 )
-from tapehead.training.checkpoint import checkpoint_steps
 
 TIMES = ("seconds", "sequences_per_second")
 OLD = Path(__file__).parent / "run_of_format_1"
@@ -191,7 +191,7 @@ def test_a_config_edited_before_the_first_checkpoint(tmp_path):
 
 
 def test_settings_that_someone_sealed_anew_are_held_against_the_checkpoint(tmp_path):
-    from tapehead.training.sealed import read_sealed, write_sealed
+    from tapehead.runs.sealed import read_sealed, write_sealed
 
     stopped(tmp_path, tiny(), 30)
     value, _ = read_sealed(tmp_path / "config.json", "run")
@@ -321,7 +321,7 @@ def test_tensors_that_are_none_are_damage(tmp_path, part, data):
     """As an old or a foreign program might write them: with digests that fit."""
     import hashlib
 
-    from tapehead.training.sealed import read_sealed, write_sealed
+    from tapehead.runs.sealed import read_sealed, write_sealed
 
     stopped(tmp_path, tiny(), 30)
     folder = tmp_path / "checkpoint" / "30"
@@ -337,7 +337,7 @@ def test_tensors_that_are_none_are_damage(tmp_path, part, data):
 
 @pytest.mark.parametrize("missing", ["processes", "step", "weights", "random", "scores"])
 def test_a_checkpoint_that_lacks_something_is_one_clear_line(tmp_path, missing):
-    from tapehead.training.sealed import read_sealed, write_sealed
+    from tapehead.runs.sealed import read_sealed, write_sealed
 
     stopped(tmp_path, tiny(), 30)
     file = tmp_path / "checkpoint" / "30" / "progress.json"

@@ -16,7 +16,7 @@ from pathlib import Path
 import stand_ins
 
 from tapehead.training import TrainConfig, train
-from tapehead.training.devices import launch_fabric
+from tapehead.training.processes import launch_fabric
 
 
 def child(config: TrainConfig, folder: Path) -> None:

@@ -45,9 +45,9 @@ def run(argv: Sequence[str]) -> int:
     step = command.step if command.step in ("best", "latest") else _step(command.step)
     check_run(command.run)
 
-    from tapehead.training import evaluate, evaluate_settings, load_run
-    from tapehead.training.devices import usable_device
-    from tapehead.training.loading import load_task
+    from tapehead.runs import evaluate, evaluate_settings, load_run
+    from tapehead.runs.devices import usable_device
+    from tapehead.runs.loading import load_task
 
     try:
         device = usable_device(command.device)

@@ -79,7 +79,7 @@ def _shortened(text: str, width: int) -> str:
 
 def _machines() -> list[dict[str, Any]]:
     """One row for each configuration of a paper: its parameter count and ours."""
-    from tapehead.training.build import build_machine, build_task
+    from tapehead.runs.build import build_machine, build_task
 
     rows = []
     for experiment in EXPERIMENTS.values():

@@ -24,10 +24,10 @@ from tapehead.recipes.reproduce import (
     run_jobs,
 )
 from tapehead.recipes.results import write_result
-from tapehead.training.build import build_task
-from tapehead.training.files import clear_errors
-from tapehead.training.provenance import provenance
-from tapehead.training.showing import Showing
+from tapehead.runs.build import build_task
+from tapehead.runs.files import clear_errors
+from tapehead.runs.provenance import provenance
+from tapehead.training.display.showing import Showing
 
 
 @dataclass(frozen=True, kw_only=True)

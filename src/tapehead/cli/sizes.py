@@ -26,8 +26,8 @@ def size_options(argv: Sequence[str]) -> list[Option]:
         if not wants_help(argv) and argv and argv[0] and argv[0][0] != "-":
             check_run(Path(argv[0]).expanduser())
         return []
+    from tapehead.runs import read_config
     from tapehead.tasks import TASKS
-    from tapehead.training import read_config
 
     config = read_config(named[0].parent)
     if config.task not in TASKS:

@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.cli import catalogue
+from tapehead.cli.base import changed, given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
 from tapehead.cli.help import screen
 from tapehead.cli.options import (
     Option,
     UsageError,
-    check_choice,
     check_one_of,
     chosen_seeds,
     constructor_options,
     options_of,
     parse,
 )
-from tapehead.errors import TapeheadError
-from tapehead.recipes import SETTINGS, recipe
-from tapehead.training.config import TrainConfig
+from tapehead.recipes import SETTINGS
+from tapehead.runs.config import TrainConfig
 
 PROG = "tapehead train"
 
@@ -56,7 +55,7 @@ class Train:
 
 
 def run(argv: Sequence[str]) -> int:
-    base, task_given = _base(argv)
+    base, task_given = settings_before(argv)
     common, training, machine, task = _options(base, task_given)
     if wants_help(argv) or "--help-all" in argv:
         raise HelpRequest(_help(base, common, training, machine, task, "--help-all" in argv))
@@ -65,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
     )
     command = Train(**{field.name: values[field.name] for field in dataclasses.fields(Train)})
     seeds = chosen_seeds(command.seeds, command.num_seeds)
-    if seeds and _given(argv, "--seed") is not None:
+    if seeds and given(argv, "--seed") is not None:
         raise UsageError("--seed and --seeds exclude each other")
     command = dataclasses.replace(command, seeds=seeds)
     try:
@@ -73,80 +72,13 @@ def run(argv: Sequence[str]) -> int:
             base,
             **{option.name: values[option.name] for option in training},
             seed=values["seed"],
-            machine_options=_changed(base.machine_options, machine, values),
-            task_options=_changed(base.task_options, task, values),
+            machine_options=changed(base.machine_options, machine, values),
+            task_options=changed(base.task_options, task, values),
         )
         _checked(command, config)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from None
     return _train(command, config)
-
-
-def _base(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
-    """The settings before the command line changes any: those of the run that is resumed, the
-    recipe's, or else the defaults; and whether the task is given."""
-    tasks = [entry.name for entry in catalogue.tasks()]
-    machines = [entry.name for entry in catalogue.machines()]
-    places = zip(["", *argv], argv, strict=False)
-    task = next((token for before, token in places if token in tasks and before != "--out"), None)
-    if argv and not argv[0].startswith("-"):
-        task = argv[0]
-    earlier = _earlier(argv)
-    if earlier is not None:
-        for name, given in (("task", task), ("machine", _given(argv, "--machine"))):
-            before = getattr(earlier, name)
-            if given not in (None, before):
-                raise TapeheadError(f"cannot resume: {name} was {before!r} and is now {given!r}")
-        return earlier, task is not None
-    if task is None:
-        if not wants_help(argv) and "--help-all" not in argv:
-            raise UsageError(f"TASK is missing: one of {', '.join(tasks)}")
-        task = "copy"
-    check_choice("TASK", task, tasks)
-    machine = _given(argv, "--machine") or "ntm"
-    check_choice("--machine", machine, machines)
-    setting = _given(argv, "--setting") or "fast"
-    check_choice("--setting", setting, SETTINGS)
-    contestant = machine
-    if machine == "ntm":
-        contestant = f"ntm-{_given(argv, '--controller') or 'lstm'}"
-    try:
-        return recipe(task, contestant, setting), True
-    except ValueError as error:
-        if setting != "fast":
-            raise UsageError(str(error)) from None
-        return TrainConfig(task=task, machine=machine, test_sequences=512), True
-
-
-def _earlier(argv: Sequence[str]) -> TrainConfig | None:
-    """The settings of the run, or of one of the seeds, that is resumed; None if there is none, or
-    if a setting is named, whose options are then held against the run's."""
-    out = _given(argv, "--out")
-    if "--resume" not in argv or not out or _given(argv, "--setting"):
-        return None
-    folder = Path(out).expanduser()
-    runs = sorted(path.parent for path in folder.glob("seed-*/config.json"))
-    if not (folder / "config.json").exists():
-        if not runs:
-            return None
-        if "--seeds" not in argv:
-            raise UsageError(f"{folder} holds a run for each seed: name all of them with --seeds")
-        folder = runs[0]
-
-    from tapehead.training import read_config
-
-    return read_config(folder, to_resume=True)
-
-
-def _given(argv: Sequence[str], flag: str) -> str | None:
-    """The value of an option that decides which other options there are."""
-    value = None
-    for position, token in enumerate(argv):
-        if token == flag and position + 1 < len(argv):
-            value = argv[position + 1]
-        elif token.startswith(f"{flag}="):
-            value = token.removeprefix(f"{flag}=")
-    return value
 
 
 def _options(
@@ -183,18 +115,6 @@ def _options(
     )
 
 
-def _changed(
-    before: dict[str, Any], options: Sequence[Option], values: dict[str, Any]
-) -> dict[str, Any]:
-    """A table of options as a recipe has it, with what the command line changed."""
-    changed = {
-        option.name: values[option.name]
-        for option in options
-        if values[option.name] != option.default
-    }
-    return {name: value for name, value in (before | changed).items() if value is not None}
-
-
 def _help(
     base: TrainConfig,
     common: Sequence[Option],
@@ -225,9 +145,9 @@ def _help(
 
 def _checked(command: Train, config: TrainConfig) -> None:
     """Refuse what cannot work before anything is written."""
-    from tapehead.training.build import build_machine, build_task, check_memory
+    from tapehead.runs.build import build_machine, build_task, check_memory
+    from tapehead.runs.devices import usable_device
     from tapehead.training.curriculum import CurriculumSchedule
-    from tapehead.training.devices import usable_device
 
     check_one_of(quiet=command.quiet, json=command.json)
     if command.workers is not None and not command.seeds:
@@ -245,9 +165,9 @@ def _checked(command: Train, config: TrainConfig) -> None:
 def _train(command: Train, config: TrainConfig) -> int:
     from tapehead.cli.evaluate import scores_table
     from tapehead.recipes.reproduce import default_workers
+    from tapehead.runs.build import build_task
     from tapehead.training import make_reporter, train, train_seeds
-    from tapehead.training.build import build_task
-    from tapehead.training.showing import Showing
+    from tapehead.training.display.showing import Showing
     from tapehead.viewing import view_runs
 
     show = Showing()

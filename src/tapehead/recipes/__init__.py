@@ -6,7 +6,7 @@ from tapehead.recipes import dnc, dnc_graphs, ntm
 from tapehead.recipes.experiment import SETTINGS, Experiment, Published, Study
 
 if TYPE_CHECKING:
-    import tapehead.training.config
+    import tapehead.runs.config
 
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment for experiment in (*ntm.EXPERIMENTS, *dnc.EXPERIMENTS)
@@ -56,9 +56,7 @@ STUDIES: dict[str, Study] = {
 """Every other published experiment by its name on the command line."""
 
 
-def recipe(
-    task: str, machine: str, setting: str = "fast"
-) -> "tapehead.training.config.TrainConfig":
+def recipe(task: str, machine: str, setting: str = "fast") -> "tapehead.runs.config.TrainConfig":
     """Known-good settings of a machine on a task.
 
     Args:

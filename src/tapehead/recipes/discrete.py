@@ -19,8 +19,8 @@ from tapehead.machines import MACHINES
 from tapehead.machines.discrete import DiscreteMachine
 from tapehead.machines.machine import Machine
 from tapehead.recipes.trials import Outcome, Trial, run_trials
+from tapehead.runs.evaluation import evaluating
 from tapehead.tasks import Batch, Task, make_task
-from tapehead.training.evaluation import evaluating
 
 NAME = "discrete/copy"
 PAPER = "not published: estimators of Williams 1992, Tucker et al. 2017, Grathwohl et al. 2018"

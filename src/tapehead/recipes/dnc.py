@@ -13,7 +13,7 @@ from tapehead.recipes import ntm
 from tapehead.recipes.experiment import Experiment, Published
 
 if TYPE_CHECKING:
-    import tapehead.training.config
+    import tapehead.runs.config
 
 PAPER = "Graves, Wayne et al. 2016"
 CONTESTANTS = ("dnc", "ntm-lstm", "lstm")
@@ -64,7 +64,7 @@ TRAINING: dict[str, dict[str, Any]] = {
 }
 
 
-def recipe(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
+def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
     """The settings of one contestant on one task, `fast` or `paper`."""
     if contestant == "dnc":
         return _config(task, setting, "dnc", MACHINE)
@@ -80,7 +80,7 @@ ROWS = 10
 """Rows of the memory in the allocation test, for 50 vectors."""
 
 
-def allocation(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
+def allocation(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
     """Ten copies one after the other, with ten rows: a feed-forward controller has nothing but the
     memory to keep vectors in."""
     small = {"memory_size": ROWS, "word_size": 20, "controller": "feedforward", "hidden_size": 100}
@@ -107,7 +107,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def extension(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
+def extension(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
     """The DNC on copy with one choice changed."""
     machine, options = VARIANTS[contestant]
     config = _config(task, setting, "dnc", MACHINE | machine)
@@ -116,8 +116,8 @@ def extension(task: str, contestant: str, setting: str) -> "tapehead.training.co
 
 def _config(
     task: str, setting: str, machine: str, options: dict[str, Any], sequences: int | None = None
-) -> "tapehead.training.config.TrainConfig":
-    from tapehead.training.config import TrainConfig
+) -> "tapehead.runs.config.TrainConfig":
+    from tapehead.runs.config import TrainConfig
 
     training = PAPER_TRAINING
     if setting == "paper":

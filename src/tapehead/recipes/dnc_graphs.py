@@ -15,7 +15,7 @@ from tapehead.recipes import dnc
 from tapehead.recipes.experiment import Experiment
 
 if TYPE_CHECKING:
-    import tapehead.training.config
+    import tapehead.runs.config
     from tapehead.recipes.reproduce import JobStatus, Watcher
     from tapehead.tasks import Task
 
@@ -104,9 +104,9 @@ LESSONS: dict[str, Any] = {
 }
 
 
-def recipe(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
+def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
     """The settings of the DNC on one of the three tasks, `fast` or `paper`."""
-    from tapehead.training.config import TrainConfig
+    from tapehead.runs.config import TrainConfig
 
     curriculum = CURRICULA[task]
     training, machine = curriculum.paper
@@ -159,9 +159,9 @@ def reproduce(
     """
     from tapehead.recipes.reproduce import check_jobs, default_workers, plan, run_jobs
     from tapehead.recipes.results import write_result
+    from tapehead.runs.provenance import provenance
     from tapehead.tasks import make_task
     from tapehead.tasks.graphs.maps import underground
-    from tapehead.training.provenance import provenance
     from tapehead.viewing.lessons import lessons_figure
     from tapehead.viewing.style import save
 
@@ -226,8 +226,8 @@ def judge(path: Path, *, data: str | None, sequences: int) -> dict[str, Any]:
         `sequences`, `seconds`; `accuracy`: per cent of sequences without an error, by test.
     """
     from tapehead.machines.dnc import DNC
+    from tapehead.runs import evaluate, load_run, read_metrics, read_result
     from tapehead.tasks.graphs.task import GraphTask
-    from tapehead.training import evaluate, load_run, read_metrics, read_result
 
     config, machine, task = load_run(path, step="latest")
     assert isinstance(machine, DNC)

@@ -6,9 +6,9 @@ from pathlib import Path
 from tapehead.recipes.experiment import Experiment
 from tapehead.recipes.reproduce import Job
 from tapehead.recipes.results import Cell
+from tapehead.runs.build import build_task
+from tapehead.runs.files import clear_errors
 from tapehead.tasks import TASKS
-from tapehead.training.build import build_task
-from tapehead.training.files import clear_errors
 from tapehead.viewing import Seed, compare, read_seed, save
 from tapehead.viewing.generalisation import Level
 from tapehead.viewing.view import varied_size

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from tapehead.ops.estimators import UNBIASED
 from tapehead.recipes.bernoulli import ESTIMATORS, Curves, ToyConfig, run
+from tapehead.runs.files import write_json
+from tapehead.runs.provenance import provenance
 from tapehead.tasks.bernoulli import BernoulliToy
-from tapehead.training.files import write_json
-from tapehead.training.provenance import provenance
 
 NAME = "estimators/bernoulli"
 COMMAND = f"tapehead reproduce {NAME}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what lists the experiments need not wait for torch
-    import tapehead.training.config
+    import tapehead.runs.config
 
 SETTINGS = ("fast", "paper")
 
@@ -36,7 +36,7 @@ class Experiment:
     """Name of its task."""
     contestants: tuple[str, ...]
     """The machines that are compared, by name: "ntm-lstm", "ntm-feedforward", "lstm"."""
-    recipe: Callable[[str, str, str], "tapehead.training.config.TrainConfig"]
+    recipe: Callable[[str, str, str], "tapehead.runs.config.TrainConfig"]
     """(task, contestant, setting) -> the settings of a run, but for its seed."""
     metric: str = "bits"
     """The score that the paper reports."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tapehead.recipes.experiment import Experiment, Published
 
 if TYPE_CHECKING:
-    import tapehead.training.config
+    import tapehead.runs.config
 
 PAPER = "Graves, Wayne & Danihelka 2014"
 
@@ -239,16 +239,16 @@ PUBLISHED: dict[str, dict[str, Published]] = {
 READ_ORDERS = {"ntm-lstm, read first": True, "ntm-lstm, write first": False}
 
 
-def read_order(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
+def read_order(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
     """The same machine reading before the step's write or, as in eq. 2, after it."""
     config = recipe(task, "ntm-lstm", setting)
     options = config.machine_options | {"read_first": READ_ORDERS[contestant]}
     return dataclasses.replace(config, machine_options=options, max_sequences=30_000)
 
 
-def recipe(task: str, contestant: str, setting: str) -> "tapehead.training.config.TrainConfig":
+def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
     """The settings of one contestant on one task, `fast` or `paper`."""
-    from tapehead.training.config import TrainConfig
+    from tapehead.runs.config import TrainConfig
 
     size = SIZES[contestant][task]
     machine: dict[str, Any] = {"hidden_size": size.hidden_size, "num_layers": size.num_layers}

@@ -16,18 +16,13 @@ from typing import Any, Literal
 from tapehead.errors import TapeheadError
 from tapehead.recipes.experiment import Experiment
 from tapehead.recipes.results import Cell, cells_of
-from tapehead.training import (
-    Stopped,
-    TrainConfig,
-    read_config,
-    read_metrics,
-    read_result,
-    train,
-)
-from tapehead.training.files import clear_errors
-from tapehead.training.records import read_start
-from tapehead.training.resuming import MANNER, check_resumable, differing
-from tapehead.training.workers import Tell, Workers
+from tapehead.runs import TrainConfig, read_config, read_metrics, read_result
+from tapehead.runs.files import clear_errors
+from tapehead.runs.records import read_start
+from tapehead.runs.resumable import MANNER, check_resumable, differing
+from tapehead.signals import Stopped
+from tapehead.training import train
+from tapehead.training.fleet.workers import Tell, Workers
 
 State = Literal["waiting", "running", "done", "failed"]
 

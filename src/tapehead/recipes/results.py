@@ -81,7 +81,7 @@ def write_result(
     Raises:
         TapeheadError: the folder cannot be written, or holds something else.
     """
-    from tapehead.training.files import clear_errors, write_json
+    from tapehead.runs.files import clear_errors, write_json
 
     facts = {name: provenance[name] for name in ("command", "commit", "commit_has_changes")}
     renewed = {(cell["machine"], cell["setting"]) for cell in cells}

@@ -16,10 +16,10 @@ import torch
 from tapehead.errors import TapeheadError
 from tapehead.recipes.reproduce import default_workers
 from tapehead.recipes.results import Cell, read_result
+from tapehead.runs.files import clear_errors, write_json
+from tapehead.runs.provenance import provenance
 from tapehead.signals import CLOSED_PIPE, Stopped
-from tapehead.training.files import clear_errors, write_json
-from tapehead.training.provenance import provenance
-from tapehead.training.workers import Tell, Workers
+from tapehead.training.fleet.workers import Tell, Workers
 
 Outcome = Mapping[str, Any]
 """Of one run: "value", "solved", "sequences", "seconds" (of CPU time), and "rows", its curve."""

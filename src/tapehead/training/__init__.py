@@ -1,22 +1,31 @@
-"""From a config to a trained machine in a run directory."""
+"""From a config to a trained machine in a run directory.
 
+What `tapehead.runs` exports of a run that is done is here too: one import serves a whole script.
+"""
+
+from tapehead.runs import (
+    Result,
+    TrainConfig,
+    evaluate,
+    evaluate_settings,
+    load_run,
+    read_config,
+    read_metrics,
+    read_result,
+)
 from tapehead.signals import Stopped
-from tapehead.training.config import TrainConfig
-from tapehead.training.evaluation import evaluate, evaluate_settings
-from tapehead.training.failures import NonFiniteError, read_batch
-from tapehead.training.loading import load_run
-from tapehead.training.loop import train
-from tapehead.training.progress import RichReporter, make_reporter
-from tapehead.training.records import read_config, read_metrics, read_result
-from tapehead.training.reporting import (
+from tapehead.training.display import (
     JsonReporter,
     LineReporter,
     QuietReporter,
     Reporter,
+    RichReporter,
     RunInfo,
+    make_reporter,
 )
-from tapehead.training.result import Result
-from tapehead.training.seeds import SeedsFailed, train_seeds
+from tapehead.training.entry import train
+from tapehead.training.failures import NonFiniteError, read_batch
+from tapehead.training.fleet.seeds import SeedsFailed, train_seeds
 
 __all__ = [
     "JsonReporter",

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable, Mapping
 
+from tapehead.runs.config import TrainConfig
+from tapehead.runs.randomness import Stream, derived_seed
 from tapehead.tasks import Task
-from tapehead.training.config import TrainConfig
-from tapehead.training.randomness import Stream, derived_seed
 
 LOOK_BACK = 0.1
 """Share of batches from earlier levels under the look-back curriculum."""

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from tapehead.machines.discrete import DiscreteMachine
 from tapehead.machines.machine import Machine
+from tapehead.runs.config import TrainConfig
+from tapehead.runs.devices import place
+from tapehead.runs.evaluation import ready, run_machine
 from tapehead.tasks import Batch, Task
-from tapehead.training.config import TrainConfig
-from tapehead.training.devices import place
-from tapehead.training.evaluation import ready, run_machine
 from tapehead.training.failures import non_finite, overgrown
 from tapehead.training.flat import FlatParameters
 from tapehead.training.optimisers import clip_gradient, make_optimiser

@@ -1,90 +1,186 @@
-"""The way in: `train` a machine on a task, from the beginning or from a checkpoint."""
+"""The training loop: batch, step, and now and then a report, a validation or a checkpoint."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
+from typing import Any, cast
 
-from tapehead.signals import Interrupted, Stopped, StopRequest, interrupt_on_signal
-from tapehead.training.build import build_machine, build_task, check_memory
-from tapehead.training.config import TrainConfig
-from tapehead.training.devices import launch_fabric, process_settings
-from tapehead.training.failures import NonFiniteError
-from tapehead.training.reporting import Reporter
-from tapehead.training.result import Result
-from tapehead.training.resuming import open_run, restore_latest
+import torch
+
+from tapehead.runs.directory import RunDirectory
+from tapehead.runs.evaluation import evaluate_settings
+from tapehead.runs.records import read_result
+from tapehead.runs.result import Result
+from tapehead.signals import Stopped, StopRequest, stop_on_signal
+from tapehead.training.display.reporter import Reporter, RunInfo
+from tapehead.training.optimisers.schedules import learning_rate_schedule
+from tapehead.training.rows import Rows
+from tapehead.training.saving import Saver
 from tapehead.training.session import Session
-from tapehead.training.showing import Shielded, Showing
-from tapehead.training.trainer import Trainer
+from tapehead.training.stopwatch import Stopwatch
+
+TELL_EVERY = 0.2
+"""Seconds between two calls of `Reporter.progressed`."""
 
 
-def train(
-    config: TrainConfig,
-    out: Path | str | None = None,
-    *,
-    resume: bool = False,
-    reporter: Reporter | None = None,
-) -> Result:
-    """Train a machine on a task.
+class Loop:
+    """The loop around a session's steps, and all that happens beside them."""
 
-    Under `torchrun`, each process calls this; the first one writes and reports.
+    def __init__(
+        self,
+        session: Session,
+        run: RunDirectory | None,
+        reporter: Reporter,
+        stop: StopRequest,
+        path: Path | None,
+    ):
+        self.session, self.config, self.fabric = session, session.config, session.fabric
+        self._run, self._reporter, self._stop, self._path = run, reporter, stop, path
+        self._learning_rate = learning_rate_schedule(self.config)
+        self._saver, self._stopwatch = Saver(session, run), Stopwatch(session)
+        self._rows = Rows(session, run, reporter, self._saver, self._stopwatch, self._learning_rate)
+        self._save_now = False
 
-    Args:
-        config: all settings.
-        out: run directory; None keeps nothing but the result.
-        resume: go on from the last checkpoint in `out`, and on the CPU arrive at the same bits as
-            if training had never stopped. Starts afresh if there is none yet.
-        reporter: is told what happens; None is told nothing.
+    @property
+    def done(self) -> bool:
+        progress = self.session.progress
+        solved = self.config.stop_when_solved and progress.solved_after is not None
+        return solved or progress.sequences >= self.config.max_sequences
 
-    Returns:
-        How it ended, with the trained machine.
+    def run(self) -> None:
+        """Train until solved, or as long as the config allows."""
+        session = self.session
+        self._reporter.started(self._info())
+        if self.done:
+            return
+        if self._run is not None:
+            self._run.forget_result()  # of a shorter run that is now extended
+        session.warm_up()
+        with stop_on_signal(self._stop):
+            self._loop()
+        self._stopwatch.stop()
 
-    Raises:
-        ValueError, TypeError: an option has an impossible value; names it and what is allowed.
-        NonFiniteError: a loss, gradient, weight or score is not finite.
-        Stopped: SIGINT, SIGTERM or SIGHUP arrived, or the reporter writes into a closed pipe;
-            everything so far is saved.
-        TapeheadError: the run directory cannot be used, or a checkpoint is damaged, foreign or
-            newer.
-    """
-    reporter, stop = reporter or Reporter(), StopRequest()
-    task = build_task(config)
-    with ExitStack() as stack:
-        stack.enter_context(process_settings(config))
-        stack.enter_context(_interrupted(out))
-        machine = build_machine(config, task)
-        check_memory(config, task, machine)
-        fabric = launch_fabric(config)
-        reporter = Shielded(reporter if fabric.is_global_zero else Reporter(), Showing(stop))
-        session = Session(config, task, machine, fabric)
-        stack.callback(session.learner.release)
-        run = None
-        if out is not None and fabric.is_global_zero:
-            facts = {
-                "parameters": sum(weights.numel() for weights in machine.parameters()),
-                "backend": str(machine.backend_choice()),
-            }
-            run = stack.enter_context(
-                open_run(out, config, facts, resume=resume, reporter=reporter)
+    def _loop(self) -> None:
+        progress, config, alone = self.session.progress, self.config, self.fabric.world_size == 1
+        self._stopwatch.start()
+        self._save_at = perf_counter() + config.checkpoint_every
+        tell_at = 0.0
+        while not self.done:
+            self._step()
+            reported = _crossed(progress.sequences, config.batch_size, config.report_every)
+            under_mark = reported and self._rows.report()
+            if under_mark or self._validation_is_due():
+                self._save_now |= self._rows.validate()
+            now = perf_counter()
+            if now >= tell_at:
+                self._reporter.progressed(progress.sequences, self._stopwatch.seconds(now))
+                tell_at = now + TELL_EVERY
+            if alone or reported or self._save_now:
+                self._save_or_stop(now)
+
+    def finish(self) -> Result:
+        """Last row, validation and checkpoint, the test settings, and result.json."""
+        session, progress = self.session, self.session.progress
+        earlier = None if self._path is None else read_result(self._path)
+        if earlier is not None and earlier["steps"] != progress.step:
+            earlier = None  # of a checkpoint that is no more
+        wanted = self.config.test_sequences and not (earlier or {}).get("evaluation")
+        if earlier is not None and not wanted:  # resumed although it had come to its end
+            self._reporter.finished(earlier)
+            return self._result(earlier)
+        self._stopwatch.start()
+        if session.tally.steps:
+            self._rows.report()
+        if progress.validation is None or progress.validation["step"] != progress.step:
+            self._rows.validate()
+        assert progress.validation is not None
+        self._save()
+        session.learner.release()
+        evaluation = {}
+        if self.config.test_sequences:
+            evaluation = evaluate_settings(
+                session.machine, session.task, sequences=self.config.test_sequences
             )
-        stack.callback(reporter.ended)
-        if out is not None and resume:
-            restore_latest(session, Path(out), run, reporter)
-        try:
-            trainer = Trainer(session, run, reporter, stop, Path(out) if out else None)
-            trainer.run()
-            return trainer.finish()
-        except NonFiniteError as error:
-            if out is not None:
-                error.save(Path(out), fabric.global_rank)
-            raise
+        value = {
+            "seed": self.config.seed,
+            "solved": progress.solved_after is not None,
+            "solved_after": progress.solved_after,
+            "sequences": progress.sequences,
+            "steps": progress.step,
+            "seconds": round(progress.seconds, 3),
+            "scores": progress.validation["scores"],
+            "evaluation": evaluation,
+        }
+        if self._run is not None:
+            self._run.finish(value)
+        self._reporter.finished(value)
+        return self._result(value)
+
+    def _step(self) -> None:
+        session, config = self.session, self.config
+        progress, tally = session.progress, session.tally
+        task = session.curriculum.task_for(progress.step, progress.sequences)
+        batch = task.batch(session.generator, session.sequences_per_process)
+        rate = self._learning_rate(progress.sequences)
+        done = session.learner.step(task, batch, progress.step + 1, rate)
+        if tally.steps % config.score_every == 0:
+            tally.add_scores(task.scores(done.outputs, done.batch))
+        tally.add(done.loss, done.gradient_norm)
+        self._saver.up_to_date, self._saver.batch = False, done.batch
+        progress.step += 1
+        progress.sequences += config.batch_size
+
+    def _validation_is_due(self) -> bool:
+        config, progress = self.config, self.session.progress
+        return _crossed(progress.sequences, config.batch_size, config.validate_every)
+
+    def _save_or_stop(self, now: float) -> None:
+        due, signal = now >= self._save_at, self._stop.number
+        if self.fabric.world_size > 1:
+            # Whatever one process decides must happen in all of them at the same step.
+            wishes = [due and self.fabric.is_global_zero, signal or 0]
+            wishes = torch.tensor(wishes, device=self.fabric.device)
+            decided = cast(torch.Tensor, self.fabric.all_reduce(wishes, reduce_op="max"))
+            due, signal = decided.tolist()
+        if due or signal or self._save_now:
+            self._save()
+        if signal:
+            where = f"saved in {self._path}, resume to go on" if self._path else "nothing is saved"
+            after = f"after {self.session.progress.sequences:,} sequences"
+            raise Stopped(signal, f"{after}; {where}")
+
+    def _save(self) -> None:
+        """Save a checkpoint, unless the last one has all there is."""
+        self._save_now = False
+        if self._path is None or self._saver.up_to_date:
+            return
+        with self._stopwatch.stopped():
+            self._saver.save()
+        self._save_at = perf_counter() + self.config.checkpoint_every
+
+    def _info(self) -> RunInfo:
+        session, config = self.session, self.config
+        return RunInfo(
+            task=config.task,
+            machine=config.machine,
+            seed=config.seed,
+            parameters=session.learner.flat.parameter.numel(),
+            device=str(self.fabric.device),
+            threads=torch.get_num_threads(),
+            processes=self.fabric.world_size,
+            max_sequences=config.max_sequences,
+            stop_when_solved=config.stop_when_solved,
+            pass_mark=session.task.pass_mark,
+            resumed_at=session.progress.sequences,
+            path=None if self._path is None else str(self._path),
+            backend=str(session.machine.backend_choice()),
+        )
+
+    def _result(self, value: dict[str, Any]) -> Result:
+        result = Result.from_dict(value, self._path)
+        return replace(result, machine=self.session.machine)
 
 
-@contextmanager
-def _interrupted(out: Path | str | None) -> Iterator[None]:
-    """Say that a signal ended what comes before and after the steps."""
-    try:
-        with interrupt_on_signal():
-            yield
-    except Interrupted as error:
-        where = f"; resume to go on with what is saved in {out}" if out is not None else ""
-        raise Stopped(error.number, f"before or after its steps{where}") from None
+def _crossed(sequences: int, batch_size: int, every: int) -> bool:
+    """Whether the last batch took the count of sequences over a multiple of `every`."""
+    return sequences // every > (sequences - batch_size) // every

@@ -1,28 +1,23 @@
 """Opening a run directory for a new run or for going on with an old one."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
-from tapehead.training.checkpoint import (
+from tapehead.runs.checkpoint import (
     Checkpoint,
     forget_after,
     load_checkpoint,
     load_latest,
 )
-from tapehead.training.config import TrainConfig
-from tapehead.training.records import read_result, run_id
-from tapehead.training.reporting import Reporter
-from tapehead.training.run import RunDirectory
+from tapehead.runs.config import TrainConfig
+from tapehead.runs.directory import RunDirectory
+from tapehead.runs.records import read_result, run_id
+from tapehead.runs.resumable import check_resumable
+from tapehead.training.display.reporter import Reporter
 from tapehead.training.session import Session
-
-MANNER = ("checkpoint_every", "device", "threads", "deterministic")
-"""Options that say how a run is done, not what comes out of it."""
-MAY_CHANGE = ("max_sequences", "stop_when_solved", "test_sequences", *MANNER)
-"""Options that a resumed run may change; any other would make it a run of neither setting."""
 
 
 def open_run(
@@ -105,39 +100,3 @@ def _check(run: RunDirectory, config: TrainConfig, checkpoint: Checkpoint) -> No
     run.check_metrics(
         checkpoint.progress.get("metrics_bytes", 0), checkpoint.progress.get("metrics_check", "")
     )
-
-
-def check_resumable(earlier: TrainConfig, config: TrainConfig) -> None:
-    """
-    Raises:
-        TapeheadError: a run of the earlier settings cannot go on with these.
-    """
-    for option in differing(earlier, config):
-        before, now = getattr(earlier, option), getattr(config, option)
-        what = f"cannot resume: {option} was {before!r} and is now {now!r}"
-        if option not in MAY_CHANGE:
-            raise TapeheadError(f"{what}; only {', '.join(MAY_CHANGE)} may change")
-        bound = _bound_to_length(earlier)
-        if option == "max_sequences" and bound is not None:
-            raise TapeheadError(
-                f"{what}, but {bound}: from its first step a longer run is another one, so train "
-                "it in a folder of its own"
-            )
-
-
-def _bound_to_length(config: TrainConfig) -> str | None:
-    """How a run's course depends on max_sequences, in words."""
-    if config.schedule != "constant":
-        return f"the {config.schedule} schedule of the learning rate ends at max_sequences"
-    if config.curriculum == "linear" and config.curriculum_sequences is None:
-        return "the linear curriculum ends half-way to max_sequences"
-    return None
-
-
-def differing(earlier: TrainConfig, config: TrainConfig) -> list[str]:
-    """Names of the options that two settings do not share."""
-    return [
-        option.name
-        for option in fields(TrainConfig)
-        if getattr(earlier, option.name) != getattr(config, option.name)
-    ]

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from tapehead.runs.checkpoint import save_checkpoint
+from tapehead.runs.directory import RunDirectory
 from tapehead.tasks import Batch
-from tapehead.training.checkpoint import save_checkpoint
 from tapehead.training.failures import non_finite_in
-from tapehead.training.run import RunDirectory
 from tapehead.training.session import Session
 
 

@@ -9,19 +9,19 @@ from torch import Tensor
 
 from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
-from tapehead.tasks import Task
-from tapehead.training.checkpoint import Checkpoint
-from tapehead.training.config import TrainConfig
-from tapehead.training.curriculum import CurriculumSchedule
-from tapehead.training.learner import Learner
-from tapehead.training.loading import copy_tensors, load_weights
-from tapehead.training.randomness import (
+from tapehead.runs.checkpoint import Checkpoint
+from tapehead.runs.config import TrainConfig
+from tapehead.runs.loading import copy_tensors, load_weights
+from tapehead.runs.randomness import (
     Stream,
     capture_globals,
     generator_for,
     restore_globals,
     seed_globals,
 )
+from tapehead.tasks import Task
+from tapehead.training.curriculum import CurriculumSchedule
+from tapehead.training.learner import Learner
 from tapehead.training.tally import Tally
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from tapehead.training.records import read_metrics
+from tapehead.runs.records import read_metrics
 from tapehead.viewing.style import Number
 
 Rows = Sequence[Mapping[str, Any]]

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from tapehead.machines.machine import Machine, Trace
+from tapehead.runs import TrainConfig, devices, load_run, randomness, read_result
+from tapehead.runs.evaluation import run_machine
+from tapehead.runs.files import clear_errors
 from tapehead.tasks import Batch, Task
 from tapehead.tasks.metrics import Metric
-from tapehead.training import TrainConfig, devices, load_run, randomness, read_result
-from tapehead.training.evaluation import run_machine
-from tapehead.training.files import clear_errors
 from tapehead.viewing.bits import bit_figure, length_figure
 from tapehead.viewing.curves import learning_curves
 from tapehead.viewing.episode import Episode

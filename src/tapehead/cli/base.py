@@ -1,0 +1,91 @@
+"""The settings that a `tapehead train` starts from, before its options change any."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tapehead.cli import catalogue
+from tapehead.cli.command import wants_help
+from tapehead.cli.options import Option, UsageError, check_choice
+from tapehead.errors import TapeheadError
+from tapehead.recipes import SETTINGS, recipe
+from tapehead.runs.config import TrainConfig
+
+
+def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
+    """The settings before the command line changes any: those of the run that is resumed, the
+    recipe's, or else the defaults; and whether the task is given."""
+    tasks = [entry.name for entry in catalogue.tasks()]
+    machines = [entry.name for entry in catalogue.machines()]
+    places = zip(["", *argv], argv, strict=False)
+    task = next((token for before, token in places if token in tasks and before != "--out"), None)
+    if argv and not argv[0].startswith("-"):
+        task = argv[0]
+    earlier = _earlier(argv)
+    if earlier is not None:
+        for name, told in (("task", task), ("machine", given(argv, "--machine"))):
+            before = getattr(earlier, name)
+            if told not in (None, before):
+                raise TapeheadError(f"cannot resume: {name} was {before!r} and is now {told!r}")
+        return earlier, task is not None
+    if task is None:
+        if not wants_help(argv) and "--help-all" not in argv:
+            raise UsageError(f"TASK is missing: one of {', '.join(tasks)}")
+        task = "copy"
+    check_choice("TASK", task, tasks)
+    machine = given(argv, "--machine") or "ntm"
+    check_choice("--machine", machine, machines)
+    setting = given(argv, "--setting") or "fast"
+    check_choice("--setting", setting, SETTINGS)
+    contestant = machine
+    if machine == "ntm":
+        contestant = f"ntm-{given(argv, '--controller') or 'lstm'}"
+    try:
+        return recipe(task, contestant, setting), True
+    except ValueError as error:
+        if setting != "fast":
+            raise UsageError(str(error)) from None
+        return TrainConfig(task=task, machine=machine, test_sequences=512), True
+
+
+def _earlier(argv: Sequence[str]) -> TrainConfig | None:
+    """The settings of the run, or of one of the seeds, that is resumed; None if there is none, or
+    if a setting is named, whose options are then held against the run's."""
+    out = given(argv, "--out")
+    if "--resume" not in argv or not out or given(argv, "--setting"):
+        return None
+    folder = Path(out).expanduser()
+    runs = sorted(path.parent for path in folder.glob("seed-*/config.json"))
+    if not (folder / "config.json").exists():
+        if not runs:
+            return None
+        if "--seeds" not in argv:
+            raise UsageError(f"{folder} holds a run for each seed: name all of them with --seeds")
+        folder = runs[0]
+
+    from tapehead.runs import read_config
+
+    return read_config(folder, to_resume=True)
+
+
+def given(argv: Sequence[str], flag: str) -> str | None:
+    """The value of an option that decides which other options there are."""
+    value = None
+    for position, token in enumerate(argv):
+        if token == flag and position + 1 < len(argv):
+            value = argv[position + 1]
+        elif token.startswith(f"{flag}="):
+            value = token.removeprefix(f"{flag}=")
+    return value
+
+
+def changed(
+    before: dict[str, Any], options: Sequence[Option], values: dict[str, Any]
+) -> dict[str, Any]:
+    """A table of options as a recipe has it, with what the command line changed."""
+    changed = {
+        option.name: values[option.name]
+        for option in options
+        if values[option.name] != option.default
+    }
+    return {name: value for name, value in (before | changed).items() if value is not None}

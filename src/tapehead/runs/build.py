@@ -1,0 +1,81 @@
+"""From the names in a config to a task and a machine."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from tapehead.machines import MACHINES
+from tapehead.machines.discrete import DiscreteMachine
+from tapehead.machines.machine import Machine
+from tapehead.room import check_room
+from tapehead.runs.config import TrainConfig
+from tapehead.runs.randomness import seed_globals
+from tapehead.tasks import Task, make_task
+
+_SIZES = ("input_size", "output_size")
+_KEPT = {"rmsprop": 2, "graves-rmsprop": 3, "adam": 2}
+"""Numbers that an optimiser keeps for each weight."""
+
+
+def build_task(config: TrainConfig) -> Task:
+    """Raises ValueError or TypeError that names the option, its value and what is allowed."""
+    return make_task(config.task, **config.task_options)
+
+
+def build_machine(config: TrainConfig, task: Task) -> Machine:
+    """A fresh machine that fits the task, its weights drawn from the config's seed.
+
+    Seeds the global generators on the way.
+
+    Raises:
+        ValueError: the machine is unknown, or an option has an impossible value.
+        TypeError: the machine has no such option.
+    """
+    if config.machine not in MACHINES:
+        raise ValueError(f"machine must be one of {', '.join(MACHINES)}, got {config.machine!r}")
+    kind = MACHINES[config.machine]
+    known = [name for name in list(inspect.signature(kind).parameters) if name not in _SIZES]
+    for option in config.machine_options:
+        if option not in known:
+            raise TypeError(
+                f"{config.machine} has no option {option!r}; its options: {', '.join(known)}"
+            )
+    seed_globals(config.seed)
+    machine = kind(
+        input_size=task.input_size, output_size=task.output_size, **config.machine_options
+    )
+    if isinstance(machine, DiscreteMachine) and machine.chooses and task.interactive:
+        raise ValueError(
+            f"addressing must be soft on {task.name}, whose inputs depend on the outputs, "
+            f"got {machine.addressing!r}"
+        )
+    return machine
+
+
+def check_memory(config: TrainConfig, task: Task, machine: Machine) -> None:
+    """Raise a ValueError that names an option if a training step could not fit into memory.
+
+    What is reckoned is the least that a step takes: weights, their gradient and what the optimiser
+    keeps, and of each sequence its inputs, targets and outputs and the states that it begins and
+    ends with. A machine that keeps more of every step can still run out.
+    """
+    weights = sum(parameter.numel() for parameter in machine.parameters())
+    weights *= 2 + _KEPT[config.optimiser]
+    with torch.no_grad():
+        state = sum(part.numel() for part in tree_leaves(machine.initial_state(1)))
+
+    def numbers(batch_size: int, **options: Any) -> int:
+        return weights + task.numbers(batch_size, **options) + batch_size * 2 * state
+
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    check_room(
+        numbers,
+        {"batch_size": config.batch_size, **vars(task)},
+        what="a training step",
+        device=torch.device(device),
+        dtype=torch.float64 if config.precision == "64" else torch.float32,
+    )

@@ -1,0 +1,286 @@
+"""Checkpoints: folders of plain tensors and JSON that are whole or recognised as damaged.
+
+    checkpoint/1200/weights.safetensors     the machine, by parameter name
+    checkpoint/1200/optimiser.safetensors   its state, by parameter name
+    checkpoint/1200/random.safetensors      every random generator
+    checkpoint/1200/scores.safetensors      scores since the last report
+    checkpoint/1200/progress.json           position, the run's id and settings, size and SHA-256 of
+                                            the other files, and of itself
+
+A folder is filled under another name, flushed to disk and renamed, so the one with the highest
+number is always whole. Nothing in it is code, and loading runs none.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from tapehead.errors import TapeheadError
+from tapehead.runs.files import clear_errors, read_file, sync_folder, write_through
+from tapehead.runs.sealed import BrokenSeal, read_sealed, seal
+
+FORMAT = 2
+FIRST_SEALED = 2
+"""Formats before this one have no seal, and are tied to no run."""
+KIND = "tapehead checkpoint"
+_PROGRESS = "progress.json"
+
+
+class DamagedCheckpoint(TapeheadError):
+    """A checkpoint whose files are missing, cut short or altered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """All that training needs to go on.
+
+    step: number of steps done.
+    parts: name of a part (`weights`, `optimiser`, `random`, `scores`) to its tensors by name.
+    progress: everything that is not a tensor, as JSON values.
+    run: id of the run that it belongs to; None for a run from before there were any.
+    settings: those of the run.
+    """
+
+    step: int
+    parts: Mapping[str, Mapping[str, Tensor]]
+    progress: Mapping[str, Any]
+    run: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: Collection[int] = ()) -> None:
+    """Add a checkpoint and remove all but the last two and those named in `keep`.
+
+    Raises:
+        TapeheadError: the folder cannot be written. Earlier checkpoints are as they were.
+    """
+    earlier = [step for step in checkpoint_steps(folder) if step != checkpoint.step]
+    temporary = folder / f".{checkpoint.step}.tmp"
+    final = folder / str(checkpoint.step)
+    try:
+        folder.mkdir(exist_ok=True)
+        _remove(temporary)
+        temporary.mkdir()
+        files = {}
+        for part, tensors in checkpoint.parts.items():
+            whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            data = safetensors.torch.save(whole, metadata={"kind": KIND})
+            write_through(temporary / f"{part}.safetensors", data)
+            files[f"{part}.safetensors"] = _fingerprint(data)
+        header = {
+            "kind": KIND,
+            "format": FORMAT,
+            "run": checkpoint.run,
+            "step": checkpoint.step,
+            "files": files,
+            "settings": checkpoint.settings,
+            "progress": checkpoint.progress,
+        }
+        write_through(temporary / _PROGRESS, seal(json.dumps(header, indent=1, allow_nan=False)))
+        sync_folder(temporary)
+        _remove(final)  # of before the last row, or left by a run that was resumed from before it
+        os.rename(temporary, final)
+        sync_folder(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        safe = f"; the checkpoint of step {earlier[-1]} is intact" if earlier else ""
+        raise TapeheadError(
+            f"cannot save a checkpoint in {folder}: {error.strerror or error}{safe}"
+        ) from error
+    with clear_errors(f"remove old checkpoints from {folder}"):
+        for step in earlier[:-1]:
+            if step not in keep:
+                _remove(folder / str(step))
+
+
+def load_checkpoint(folder: Path, step: int, run: str | None = None) -> Checkpoint:
+    """Read one checkpoint and check it against its fingerprints.
+
+    Args:
+        run: id of the run that it must belong to; None takes that of any run.
+
+    Raises:
+        DamagedCheckpoint: files are missing, cut short or altered.
+        TapeheadError: it is not a checkpoint, or one of another run, or a newer tapehead wrote it.
+    """
+    path = folder / str(step)
+    header = _read_header(path)
+    if header["step"] != step:
+        raise DamagedCheckpoint(f"the checkpoint {path} is damaged: it is of step {header['step']}")
+    if run is not None and header.get("run") != run:
+        raise TapeheadError(f"the checkpoint {path} belongs to another run: take it out of there")
+    parts = {}
+    for file, fingerprint in header["files"].items():
+        try:
+            data = read_file(path / file)
+        except OSError as error:
+            raise DamagedCheckpoint(
+                f"the checkpoint {path} is damaged: cannot read {file}: {error.strerror}"
+            ) from error
+        if len(data) != fingerprint["bytes"]:
+            raise DamagedCheckpoint(
+                f"the checkpoint {path} is damaged: {file} has {len(data):,} bytes "
+                f"instead of {fingerprint['bytes']:,}"
+            )
+        if _fingerprint(data) != fingerprint:
+            raise DamagedCheckpoint(
+                f"the checkpoint {path} is damaged: the contents of {file} have changed"
+            )
+        try:
+            parts[file.removesuffix(".safetensors")] = safetensors.torch.load(data)
+        except Exception as error:  # whatever that library makes of bytes of another kind
+            raise DamagedCheckpoint(
+                f"the checkpoint {path} is damaged: {file} holds no tensors ({error})"
+            ) from error
+    return Checkpoint(
+        step=step,
+        parts=parts,
+        progress=header["progress"],
+        run=header.get("run"),
+        settings=header.get("settings", {}),
+    )
+
+
+def load_latest(
+    folder: Path,
+    run: str | None = None,
+    check: Callable[[Checkpoint], None] = lambda checkpoint: None,
+) -> tuple[Checkpoint | None, str | None]:
+    """The last whole checkpoint, and a warning if a later one is damaged.
+
+    Training from an earlier one arrives at the same weights, so going on is safe.
+
+    Args:
+        run: see `load_checkpoint`.
+        check: raises DamagedCheckpoint if something else that a checkpoint needs is damaged.
+
+    Returns:
+        (None, None) if there is none yet.
+
+    Raises:
+        DamagedCheckpoint: none of them is whole.
+        TapeheadError: the last is no checkpoint, or of another run, or a newer tapehead wrote it.
+    """
+    damage: DamagedCheckpoint | None = None
+    for step in reversed(checkpoint_steps(folder)):
+        try:
+            checkpoint = load_checkpoint(folder, step, run)
+            check(checkpoint)
+        except DamagedCheckpoint as error:
+            damage = damage or error
+            continue
+        warning = f"{damage}; going on from step {step} instead" if damage else None
+        return checkpoint, warning
+    if damage is not None:
+        raise DamagedCheckpoint(f"{damage}; no earlier one is whole: train again from the start")
+    return None, None
+
+
+class Start(NamedTuple):
+    """What a checkpoint says of its run."""
+
+    step: int
+    run: str | None
+    settings: Mapping[str, Any]
+
+
+def latest_start(folder: Path) -> Start | None:
+    """Of the last checkpoint whose progress.json is whole, if there is one."""
+    for step in reversed(checkpoint_steps(folder)):
+        try:
+            header = _read_header(folder / str(step))
+        except TapeheadError:
+            continue
+        if "settings" in header:
+            return Start(step, header["run"], header["settings"])
+    return None
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """Steps of the checkpoints in a folder, ascending."""
+    if not folder.is_dir():
+        return []
+    with clear_errors(f"read {folder}"):
+        names = [path.name for path in folder.iterdir()]
+    return sorted(int(name) for name in names if _STEP.fullmatch(name))
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Remove checkpoints later than `step`, and half-written ones."""
+    with clear_errors(f"write to {folder}"):
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.suffix == ".tmp" or (_STEP.fullmatch(path.name) and int(path.name) > step):
+                _remove(path)
+
+
+_STEP = re.compile("0|[1-9][0-9]{0,17}")
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """What progress.json holds; its files are yet to be checked."""
+    try:
+        header, sealed = read_sealed(path / _PROGRESS, "checkpoint")
+    except BrokenSeal as error:
+        raise DamagedCheckpoint(
+            f"the checkpoint {path} is damaged: the contents of {_PROGRESS} have changed"
+        ) from error
+    except TapeheadError as error:
+        raise DamagedCheckpoint(f"the checkpoint {path} is damaged: {error}") from error
+    number = header.get("format")
+    if header.get("kind") != KIND or not isinstance(number, int):
+        raise TapeheadError(f"{path} is not a checkpoint of tapehead")
+    if number > FORMAT:
+        raise TapeheadError(
+            f"{path} was written by a newer tapehead (checkpoint format {number}; "
+            f"this one reads up to {FORMAT}): update tapehead"
+        )
+    if not sealed and not 0 < number < FIRST_SEALED:
+        raise DamagedCheckpoint(
+            f"the checkpoint {path} is damaged: the contents of {_PROGRESS} have changed"
+        )
+    if not _is_well_formed(header):
+        raise TapeheadError(f"{path} is not a checkpoint of tapehead")
+    return header
+
+
+def _is_well_formed(header: Mapping[str, Any]) -> bool:
+    return (
+        isinstance(header.get("step"), int)
+        and isinstance(header.get("progress"), dict)
+        and isinstance(header.get("settings", {}), dict)
+        and isinstance(header.get("files"), dict)
+        and all(
+            # A plain name: no header may point out of its folder.
+            Path(file).name == file
+            and isinstance(fingerprint, dict)
+            and isinstance(fingerprint.get("bytes"), int)
+            for file, fingerprint in header["files"].items()
+        )
+    )
+
+
+def _fingerprint(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder in one move first, so that a kill leaves no half of it under its name."""
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    doomed = path.with_name(f".{path.name.strip('.')}.doomed.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)
+    os.rename(path, doomed)
+    shutil.rmtree(doomed)

@@ -1,0 +1,139 @@
+"""Reading a run directory: its settings, rows and result, each checked as it is read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tapehead.errors import TapeheadError
+from tapehead.runs.checkpoint import FIRST_SEALED, FORMAT, latest_start
+from tapehead.runs.config import TrainConfig
+from tapehead.runs.files import read_bytes
+from tapehead.runs.result import checked_result
+from tapehead.runs.sealed import BrokenSeal, read_sealed, unchained
+
+CONFIG, METRICS, RESULT = "config.json", "metrics.jsonl", "result.json"
+
+
+class EditedConfig(TapeheadError):
+    """A config.json that is not as tapehead wrote it; the message names the setting that changed.
+
+    value: what it holds now, without its seal.
+    same_settings: whether id and settings are those of the last checkpoint, so that nothing is
+        lost by writing it anew.
+    """
+
+    def __init__(self, path: Path, value: Mapping[str, Any]):
+        self.value = {name: entry for name, entry in value.items() if name != "sha256"}
+        self.same_settings = False
+        file, config = path / CONFIG, value.get("config")
+        known = latest_start(path / "checkpoint")
+        if known is None or not isinstance(config, dict):
+            super().__init__(f"{file} is damaged: it has changed since tapehead wrote it")
+            return
+        changed = next(
+            (n for n in {**known.settings, **config} if known.settings.get(n) != config.get(n)),
+            None,
+        )
+        if changed is None:
+            self.same_settings = value.get("run") == known.run and value.get("format") == FORMAT
+            comfort = "its settings are whole" if self.same_settings else "its id is another"
+            super().__init__(f"{file} was edited, but for its settings: {comfort}")
+            return
+        super().__init__(
+            f"{file} was edited: {changed} is {config.get(changed)!r} and was "
+            f"{known.settings.get(changed)!r} at step {known.step:,}; put it back, and give what a "
+            "resumed run may change as an option"
+        )
+
+
+def read_start(path: Path | str) -> dict[str, Any]:
+    """All that config.json of a run holds: `config`, `run` (its id), versions and so on.
+
+    Raises:
+        TapeheadError: the folder holds no run, its config.json is damaged or was edited, or a newer
+            tapehead wrote it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise TapeheadError(f"there is no run directory {path}")
+    try:
+        value, sealed = read_sealed(path / CONFIG, "run")
+    except BrokenSeal as error:
+        raise EditedConfig(path, error.value) from None
+    number = value.get("format")
+    if not isinstance(value.get("config"), dict) or not isinstance(number, int):
+        raise TapeheadError(f"{path / CONFIG} was not written by tapehead")
+    if number > FORMAT:
+        raise TapeheadError(
+            f"{path} was written by a newer tapehead (format {number}; this one reads "
+            f"up to {FORMAT}): update tapehead"
+        )
+    whole = isinstance(value.get("run"), str) if sealed else 0 < number < FIRST_SEALED
+    if not whole:
+        raise EditedConfig(path, value)
+    return value
+
+
+def read_config(path: Path | str, *, to_resume: bool = False) -> TrainConfig:
+    """The settings of a run.
+
+    Args:
+        to_resume: let an edit pass that changed no setting, which resuming mends.
+
+    Raises:
+        TapeheadError: the folder holds no run, its config.json is damaged or was edited, or a newer
+            tapehead wrote it.
+    """
+    try:
+        value = read_start(path)
+    except EditedConfig as error:
+        if not (to_resume and error.same_settings):
+            raise
+        value = error.value
+    try:
+        return TrainConfig.from_dict(value["config"])
+    except (TypeError, ValueError) as error:
+        raise TapeheadError(f"{Path(path) / CONFIG} does not fit this tapehead: {error}") from error
+
+
+def run_id(path: Path | str) -> str | None:
+    """What ties the files of a run together; None for a run from before there were ids."""
+    return read_start(path).get("run")
+
+
+def read_metrics(path: Path | str) -> list[dict[str, Any]]:
+    """The rows of a run's metrics.jsonl so far, while it is being written too.
+
+    Raises:
+        TapeheadError: there are none, or a row is damaged.
+    """
+    path = Path(path)
+    file = path / METRICS
+    data = read_bytes(file, "metrics")
+    *lines, _unfinished = data.split(b"\n")
+    start = run_id(path) if (path / CONFIG).exists() else None
+    try:
+        return [row for row, _ in unchained(lines, start)]
+    except ValueError as error:
+        raise TapeheadError(f"{file} is damaged: {error}") from error
+
+
+def read_result(path: Path | str) -> dict[str, Any] | None:
+    """A run's result.json, or None if it has not ended yet.
+
+    Raises:
+        TapeheadError: it is damaged, was edited or belongs to another run.
+    """
+    path = Path(path)
+    file = path / RESULT
+    if not file.exists():
+        return None
+    value, sealed = read_sealed(file, "result")
+    run = run_id(path) if (path / CONFIG).exists() else None
+    if run is not None and not sealed:
+        raise BrokenSeal(file, value)
+    if value.pop("run", None) != run and run is not None:
+        raise TapeheadError(
+            f"{file} belongs to another run: remove it, and resume to have it again"
+        )
+    return checked_result(value, file)

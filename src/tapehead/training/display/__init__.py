@@ -1,0 +1,39 @@
+"""What a person or a program sees of training while it goes on."""
+
+import sys
+
+from tapehead.training.display.lines import JsonReporter, LineReporter
+from tapehead.training.display.live import RichReporter
+from tapehead.training.display.reporter import QuietReporter, Reporter, RunInfo
+
+__all__ = [
+    "JsonReporter",
+    "LineReporter",
+    "QuietReporter",
+    "Reporter",
+    "RichReporter",
+    "RunInfo",
+    "make_reporter",
+]
+
+
+def make_reporter(kind: str = "auto") -> Reporter:
+    """A reporter by name: rich, lines, json, quiet, or auto.
+
+    auto draws live progress if standard output is a terminal, and prints lines otherwise.
+
+    Raises:
+        ValueError: there is no such reporter.
+    """
+    kinds = {
+        "rich": RichReporter,
+        "lines": LineReporter,
+        "json": JsonReporter,
+        "quiet": QuietReporter,
+    }
+    if kind == "auto":
+        # Of a process that was started without an output it is None.
+        kind = "rich" if sys.stdout is not None and sys.stdout.isatty() else "lines"
+    if kind not in kinds:
+        raise ValueError(f"reporter must be auto or one of {', '.join(kinds)}, got {kind!r}")
+    return kinds[kind]()

@@ -1,0 +1,69 @@
+"""Who is told how training goes: this one keeps silent. `lines.py` prints, `live.py` draws."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tapehead.tasks.metrics import PassMark
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What a reporter may want to say about a run before it starts.
+
+    resumed_at: sequences done before; 0 for a fresh run.
+    pass_mark: the metric and the threshold that decide whether the task is solved.
+    backend: what computes the machine's operation, and why nothing quicker does.
+    """
+
+    task: str
+    machine: str
+    seed: int
+    parameters: int
+    device: str
+    threads: int
+    processes: int
+    max_sequences: int
+    stop_when_solved: bool
+    pass_mark: PassMark
+    resumed_at: int
+    path: str | None
+    backend: str = ""
+
+
+class Reporter:
+    """Is told what happens; this one keeps silent, and is the base of the others.
+
+    One run calls `started`, then `progressed` a few times a second and `reported` for each row of
+    metrics, then `finished` unless it failed, and `ended` in any case.
+    """
+
+    def started(self, info: RunInfo) -> None:
+        """Training is about to begin."""
+
+    def progressed(self, sequences: int, seconds: float) -> None:
+        """So many sequences are done, after so many seconds of training."""
+
+    def reported(self, row: Mapping[str, Any]) -> None:
+        """A row of metrics.jsonl was written."""
+
+    def noted(self, text: str) -> None:
+        """Something a user should know."""
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        """Training has come to its end; `result` is that of result.json."""
+
+    def ended(self) -> None:
+        """Nothing more will come, whether training finished, failed or was stopped."""
+
+    def for_seed(self, seed: int) -> "Reporter":
+        """The reporter for one of several runs of which some may go on at the same time."""
+        return self
+
+
+class QuietReporter(Reporter):
+    """Says only what a user should know, on standard error."""
+
+    def noted(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,55 @@
+"""What is said of a run, in words and numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tapehead.tasks.metrics import SOLVED, Metric
+from tapehead.training.display.reporter import RunInfo
+
+
+def describe(info: RunInfo) -> str:
+    parts = [
+        f"{info.machine} on {info.task}",
+        f"seed {info.seed}",
+        f"{info.parameters:,} parameters",
+        f"{info.device}, {count(info.threads, 'thread')}",
+    ]
+    if info.processes > 1:
+        parts.append(f"{info.processes} processes")
+    if info.backend:
+        parts.append(f"backend {info.backend}")
+    if info.resumed_at:
+        parts.append(f"resumed at {info.resumed_at:,} sequences")
+    if info.path:
+        parts.append(info.path)
+    return "   ".join(parts)
+
+
+def describe_validation(row: Mapping[str, Any], info: RunInfo) -> str:
+    metric = info.pass_mark.metric
+    verdict = "solved" if row["passed"] else f"not yet {info.pass_mark}"
+    value = f"{metric.shown(row[metric.name])} {metric.label}"
+    return f"validation at {row['sequences']:,}: {value}, {verdict}"
+
+
+def describe_result(result: Mapping[str, Any]) -> str:
+    ending = "solved" if result["solved"] else "not solved"
+    return f"{ending} after {result['sequences']:,} sequences in {clock(result['seconds'])}"
+
+
+def told_metrics(info: RunInfo) -> tuple[Metric, ...]:
+    """What live lines say beside the loss: the pass mark's metric, and the share solved."""
+    return tuple(dict.fromkeys((info.pass_mark.metric, SOLVED)))
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def clock(seconds: float, *, whole: bool = False) -> str:
+    """Seconds as 9.8 s (0:10 if whole), 3:05 or 2:03:05."""
+    if seconds < 60 and not whole:
+        return f"{seconds:.1f} s"
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

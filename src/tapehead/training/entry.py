@@ -1,0 +1,90 @@
+"""The way in: `train` a machine on a task, from the beginning or from a checkpoint."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tapehead.runs.build import build_machine, build_task, check_memory
+from tapehead.runs.config import TrainConfig
+from tapehead.runs.result import Result
+from tapehead.signals import Interrupted, Stopped, StopRequest, interrupt_on_signal
+from tapehead.training.display.reporter import Reporter
+from tapehead.training.display.showing import Shielded, Showing
+from tapehead.training.failures import NonFiniteError
+from tapehead.training.loop import Loop
+from tapehead.training.processes import launch_fabric, process_settings
+from tapehead.training.resuming import open_run, restore_latest
+from tapehead.training.session import Session
+
+
+def train(
+    config: TrainConfig,
+    out: Path | str | None = None,
+    *,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+) -> Result:
+    """Train a machine on a task.
+
+    Under `torchrun`, each process calls this; the first one writes and reports.
+
+    Args:
+        config: all settings.
+        out: run directory; None keeps nothing but the result.
+        resume: go on from the last checkpoint in `out`, and on the CPU arrive at the same bits as
+            if training had never stopped. Starts afresh if there is none yet.
+        reporter: is told what happens; None is told nothing.
+
+    Returns:
+        How it ended, with the trained machine.
+
+    Raises:
+        ValueError, TypeError: an option has an impossible value; names it and what is allowed.
+        NonFiniteError: a loss, gradient, weight or score is not finite.
+        Stopped: SIGINT, SIGTERM or SIGHUP arrived, or the reporter writes into a closed pipe;
+            everything so far is saved.
+        TapeheadError: the run directory cannot be used, or a checkpoint is damaged, foreign or
+            newer.
+    """
+    reporter, stop = reporter or Reporter(), StopRequest()
+    task = build_task(config)
+    with ExitStack() as stack:
+        stack.enter_context(process_settings(config))
+        stack.enter_context(_interrupted(out))
+        machine = build_machine(config, task)
+        check_memory(config, task, machine)
+        fabric = launch_fabric(config)
+        reporter = Shielded(reporter if fabric.is_global_zero else Reporter(), Showing(stop))
+        session = Session(config, task, machine, fabric)
+        stack.callback(session.learner.release)
+        run = None
+        if out is not None and fabric.is_global_zero:
+            facts = {
+                "parameters": sum(weights.numel() for weights in machine.parameters()),
+                "backend": str(machine.backend_choice()),
+            }
+            run = stack.enter_context(
+                open_run(out, config, facts, resume=resume, reporter=reporter)
+            )
+        stack.callback(reporter.ended)
+        if out is not None and resume:
+            restore_latest(session, Path(out), run, reporter)
+        try:
+            loop = Loop(session, run, reporter, stop, Path(out) if out else None)
+            loop.run()
+            return loop.finish()
+        except NonFiniteError as error:
+            if out is not None:
+                error.save(Path(out), fabric.global_rank)
+            raise
+
+
+@contextmanager
+def _interrupted(out: Path | str | None) -> Iterator[None]:
+    """Say that a signal ended what comes before and after the steps."""
+    try:
+        with interrupt_on_signal():
+            yield
+    except Interrupted as error:
+        where = f"; resume to go on with what is saved in {out}" if out is not None else ""
+        raise Stopped(error.number, f"before or after its steps{where}") from None

@@ -1,0 +1,1 @@
+"""Many runs: several at a time, in processes of their own."""

@@ -1,0 +1,46 @@
+"""What all our optimisers share."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Optimiser(torch.optim.Optimizer):
+    """An optimiser whose state for a parameter is a few tensors shaped like it, or scalars."""
+
+    def __init__(self, params: Iterable[nn.Parameter], settings: dict):
+        super().__init__(params, settings)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self.update()
+        return loss
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """`step` without hooks and profiling, which cost as much as a small update itself."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state.update(self._start(parameter))
+                self._update(parameter, parameter.grad, state, group)
+
+    def prepare(self) -> None:
+        """Bring all state into being before the first step, to be saved or filled."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self.state[parameter].update(self._start(parameter))
+
+    def _start(self, parameter: Tensor) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def _update(self, parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
+        raise NotImplementedError

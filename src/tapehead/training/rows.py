@@ -1,0 +1,137 @@
+"""What a run writes down as it goes: a row for each report and for each validation."""
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+
+from tapehead.runs.directory import RunDirectory
+from tapehead.runs.evaluation import mean_scores
+from tapehead.runs.randomness import Stream, derived_seed
+from tapehead.tasks import Task
+from tapehead.training.display import Reporter
+from tapehead.training.failures import NonFiniteError
+from tapehead.training.saving import Saver
+from tapehead.training.session import Session
+from tapehead.training.stopwatch import Stopwatch
+
+VALIDATION_SEED = 0
+VALIDATION_BATCH = 64
+
+
+class Rows:
+    """Writes the rows of metrics.jsonl, and tells the reporter of each."""
+
+    def __init__(
+        self,
+        session: Session,
+        run: RunDirectory | None,
+        reporter: Reporter,
+        saver: Saver,
+        stopwatch: Stopwatch,
+        learning_rate: Callable[[int], float],
+    ):
+        self._session, self._run, self._reporter = session, run, reporter
+        self._saver, self._stopwatch, self._learning_rate = saver, stopwatch, learning_rate
+
+    def report(self) -> bool:
+        """Write a row; returns whether its scores call for a validation."""
+        session, progress = self._session, self._session.progress
+        with self._stopwatch.stopped():
+            means = session.tally.means(self._average if session.fabric.world_size > 1 else None)
+            session.tally.clear()
+            sequences = progress.sequences - progress.row_sequences
+            seconds = max(progress.seconds - progress.row_seconds, 1e-9)
+            self._write(
+                {
+                    "kind": "train",
+                    "step": progress.step,
+                    "sequences": progress.sequences,
+                    "seconds": round(progress.seconds, 3),
+                    **means,
+                    "learning_rate": self._learning_rate(progress.sequences),
+                    "difficulty": session.curriculum.level,
+                    # Never rounded to 0: the time left is divided by it.
+                    "sequences_per_second": float(f"{sequences / seconds:.4g}"),
+                }
+            )
+            progress.row_seconds, progress.row_sequences = progress.seconds, progress.sequences
+            at_full_difficulty = session.curriculum.finished
+            session.curriculum.reported(means, self._fresh_scores)
+        # When success first came is a result even where it does not end the run.
+        news = session.config.stop_when_solved or progress.solved_after is None
+        return news and at_full_difficulty and session.task.solved(means)
+
+    def _fresh_scores(self, task: Task) -> dict[str, float]:
+        """Mean scores on sequences that no training and no other report has drawn."""
+        session, config = self._session, self._session.config
+        scores = mean_scores(
+            session.machine,
+            task,
+            config.validation_sequences,
+            VALIDATION_BATCH,
+            derived_seed(config.seed, Stream.CURRICULUM, session.progress.step),
+            Stream.VALIDATION,
+            # Hard addresses, of which a soft machine has learned nothing yet, would hold it back.
+            as_trained=True,
+        )
+        return session.fabric.broadcast(scores) if session.fabric.world_size > 1 else scores
+
+    def validate(self) -> bool:
+        """Score the machine on the sequences of all validations; whether it is the best so far."""
+        session, progress = self._session, self._session.progress
+        with self._stopwatch.stopped():
+            scores = mean_scores(
+                session.machine,
+                session.task,
+                session.config.validation_sequences,
+                VALIDATION_BATCH,
+                VALIDATION_SEED,
+                Stream.VALIDATION,
+            )
+            if session.fabric.world_size > 1:  # all must come to the same verdict
+                scores = session.fabric.broadcast(scores)
+            for name, score in scores.items():
+                if not math.isfinite(score):
+                    description = f"the {name} of the validation is {score}"
+                    raise NonFiniteError(progress.step, name, description, None)
+            passed = session.task.solved(scores)
+            progress.validation = {"step": progress.step, "scores": scores, "passed": passed}
+            best = progress.best is None or self._rank(scores) < self._rank(progress.best["scores"])
+            if best:
+                progress.best = {
+                    "step": progress.step,
+                    "sequences": progress.sequences,
+                    "scores": scores,
+                }
+            if passed and progress.solved_after is None:
+                progress.solved_after = {
+                    "sequences": progress.sequences,
+                    "seconds": round(progress.seconds, 3),
+                }
+            self._write(
+                {
+                    "kind": "validation",
+                    "step": progress.step,
+                    "sequences": progress.sequences,
+                    "seconds": round(progress.seconds, 3),
+                    **scores,
+                    "passed": passed,
+                }
+            )
+        return best
+
+    def _rank(self, scores: dict[str, float]) -> tuple[float, float]:
+        mark = self._session.task.pass_mark
+        return mark.rank(scores[mark.metric.name]), scores["loss"]
+
+    def _write(self, row: dict[str, Any]) -> None:
+        self._saver.up_to_date = False
+        if self._run is not None:
+            self._run.append(row)
+        self._reporter.reported(row)
+
+    def _average(self, tensor: torch.Tensor) -> torch.Tensor:
+        fabric = self._session.fabric
+        return cast(torch.Tensor, fabric.all_reduce(tensor.to(fabric.device), reduce_op="mean"))

@@ -1,0 +1,65 @@
+import os
+import resource
+from contextlib import contextmanager
+
+import pytest
+
+from tapehead.errors import TapeheadError
+from tapehead.runs.files import clear_errors, read_json, write_atomically, write_json
+
+
+@contextmanager
+def disk_with_room_for(size):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    with open(path, "rb") as reader:
+        write_atomically(path, b"new and longer")
+        assert reader.read() == b"old"  # the old file itself was not written to
+    assert path.read_bytes() == b"new and longer"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    with disk_with_room_for(10), pytest.raises(OSError, match="File too large"):
+        write_atomically(path, b"new" * 100)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_data_reach_the_disk_before_the_name_does(tmp_path, monkeypatch):
+    order = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: (order.append(os.fstat(handle).st_size), fsync(handle))
+    )
+    monkeypatch.setattr(os, "replace", lambda *names: (order.append("rename"), replace(*names)))
+    write_atomically(tmp_path / "file", b"12345")
+    assert order[:2] == [5, "rename"]
+    assert len(order) == 3  # the folder last
+
+
+def test_numbers_that_json_does_not_have_become_null(tmp_path):
+    value = {"a": float("nan"), "b": [float("inf"), {"c": -float("inf")}], "d": 0.1 + 0.2, "e": 3}
+    write_json(tmp_path / "file", value)
+    expected = {"a": None, "b": [None, {"c": None}], "d": 0.1 + 0.2, "e": 3}
+    assert read_json(tmp_path / "file", "run") == expected
+
+
+def test_an_error_of_the_system_becomes_one_line():
+    message = r"^cannot write the file: No space left on device; all else is safe$"
+    with (
+        pytest.raises(TapeheadError, match=message),
+        clear_errors("write the file", "; all else is safe"),
+    ):
+        raise OSError(28, "No space left on device")

@@ -1,0 +1,37 @@
+import math
+
+import pytest
+
+from tapehead.training import TrainConfig
+from tapehead.training.optimisers.schedules import learning_rate_schedule
+
+
+def rates(points, **settings):
+    config = TrainConfig(learning_rate=0.4, max_sequences=1_000, batch_size=10, **settings)
+    return [learning_rate_schedule(config)(point) for point in points]
+
+
+def test_constant():
+    assert rates([0, 10, 999, 5_000]) == [0.4] * 4
+
+
+def test_linear():
+    got = rates([0, 500, 1_000, 1_200], schedule="linear", final_learning_rate=0.1)
+    assert got == pytest.approx([0.4, 0.25, 0.1, 0.1])
+
+
+def test_cosine():
+    got = rates([0, 250, 500, 1_000, 1_200], schedule="cosine", final_learning_rate=0.1)
+    quarter = 0.1 + 0.3 * (1 + math.cos(math.pi / 4)) / 2
+    assert got == pytest.approx([0.4, quarter, 0.25, 0.1, 0.1])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_warm_up_climbs_from_one_batch_to_the_whole_rate(schedule):
+    got = rates([0, 10, 50, 190, 200], schedule=schedule, warmup=200)
+    assert got == pytest.approx([0.02, 0.04, 0.12, 0.4, 0.4])
+
+
+def test_the_course_after_a_warm_up_ends_where_it_should():
+    got = rates([600, 1_000], schedule="linear", warmup=200)
+    assert got == pytest.approx([0.2, 0.0])
