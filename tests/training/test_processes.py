@@ -107,6 +107,7 @@ def test_a_signal_saves_and_ends_with_its_exit_code(tmp_path, start, number):
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
+    *_compiling, err = err.splitlines(keepends=True)  # once on every machine
     assert err.startswith(f"stopped by {number.name} after ")
     assert err.endswith(f"saved in {tmp_path / 'run'}, resume to go on\n")
     done = int(err.split()[4].replace(",", ""))
