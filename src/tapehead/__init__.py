@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         DiscreteNTM,
         DynamicNTM,
         Machine,
+        Recurrent,
         Trace,
     )
 
@@ -25,6 +26,7 @@ __all__ = [
     "DiscreteNTM",
     "DynamicNTM",
     "Machine",
+    "Recurrent",
     "Trace",
 ]
 __version__ = "0.1.0"

@@ -171,6 +171,8 @@ Size = Annotated[int, whole(1)]
 Count = Annotated[int, whole(0)]
 Layers = Annotated[int, whole(1, 1000)]
 """Of a stack; more would take minutes to make, and train nothing."""
+Width = Annotated[int, whole(1, 2**16)]
+"""Of a vector or an alphabet, each channel of which has a name."""
 Positive = Annotated[float, number(above=0.0)]
 NotNegative = Annotated[float, number(0.0)]
 Finite = Annotated[float, number()]

@@ -66,6 +66,10 @@ NAMES = ", ".join(TASKS)
             "tapehead train: controller must be one of lstm, feedforward, or a function",
         ),
         (
+            ["train", "copy", "--num-bits", "1000000000"],
+            "num_bits must be a whole number from 1 to 65536, got 1000000000",
+        ),
+        (
             ["train", "copy", "--min-length", "30"],
             "max_length must be a whole number of at least 30, got 20",
         ),

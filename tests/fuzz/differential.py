@@ -12,7 +12,7 @@ from values import _strided
 
 import machines
 from tapehead import DNC, NTM, DiscreteNTM
-from tapehead.machines import Machine
+from tapehead.machines import Recurrent
 
 CLOSE = 1e-9
 """Largest error of a tensor, in units of its own length."""
@@ -50,7 +50,7 @@ def case(draw: random.Random) -> Case:
 
 
 def compare(
-    machine: Machine, x: Tensor, state: Any, lengths: Tensor | None, cut: int | None
+    machine: Recurrent, x: Tensor, state: Any, lengths: Tensor | None, cut: int | None
 ) -> None:
     """Raise unless kernel and reference agree, and pieces with the whole."""
     reference = copy.deepcopy(machine)
@@ -66,7 +66,7 @@ def compare(
 
 
 def everything(
-    machine: Machine, x: Tensor, state: Any, lengths: Tensor | None, cut: int | None = None
+    machine: Recurrent, x: Tensor, state: Any, lengths: Tensor | None, cut: int | None = None
 ) -> dict[str, Tensor]:
     """Outputs, last state, and the gradient of all that went in."""
     x = x.detach().requires_grad_()

@@ -14,14 +14,14 @@ from torch import Tensor
 from values import lengths_like, numbers_like, states_like, weights_like
 
 import machines
-from tapehead.machines import Machine
+from tapehead.machines import Recurrent
 from tapehead.machines.discrete import DiscreteMachine
 
 
 class Call(NamedTuple):
     """One call of a machine. `method`: forward, trace, step, backward, pieces or loss."""
 
-    machine: Machine
+    machine: Recurrent
     method: str
     x: Any
     state: Any
@@ -96,7 +96,7 @@ def case(draw: random.Random) -> Case:
     return Case(label, lambda: run(call, mode, same, comparable), tuple(names), values, kinds)
 
 
-def _state(draw: random.Random, machine: Machine, x: Tensor) -> Any:
+def _state(draw: random.Random, machine: Recurrent, x: Tensor) -> Any:
     batch = x.shape[0]
     if draw.random() < 0.5 and x.dim() == 3:
         return None

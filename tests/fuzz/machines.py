@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, DynamicNTM
-from tapehead.machines import Machine
+from tapehead.machines import Recurrent
 from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
 from tapehead.machines.discrete import ADDRESSINGS
 from tapehead.ops.allocation import ALLOCATIONS
@@ -71,7 +71,7 @@ def choosing(draw: random.Random) -> dict[str, Any]:
     }
 
 
-def machine(draw: random.Random, backend: str = "auto") -> Machine:
+def machine(draw: random.Random, backend: str = "auto") -> Recurrent:
     """Any machine, small; the backend is for those that have more than one."""
     sizes = {"input_size": size(draw), "output_size": size(draw)}
     kind = draw.choice((NTM, NTM, DNC, DNC, LSTM, DiscreteNTM, DynamicNTM, TARDIS))
@@ -110,7 +110,7 @@ def machine(draw: random.Random, backend: str = "auto") -> Machine:
     return made
 
 
-def stirred(machine: Machine, scale: float = 0.3) -> Machine:
+def stirred(machine: Recurrent, scale: float = 0.3) -> Recurrent:
     """With weights far enough from their start that every gate and head is in use."""
     with torch.no_grad():
         for weight in machine.parameters():

@@ -3,7 +3,7 @@ import torch
 
 from tapehead import LSTM
 from tapehead.machines import LSTMState
-from tapehead.machines.machine import check_state
+from tapehead.machines.recurrent import check_state
 
 
 def machine(**options):

@@ -7,8 +7,8 @@ from torch import nn
 
 from tapehead import LSTM, NTM
 from tapehead.machines.discrete_ntm import DiscreteNTM
-from tapehead.machines.machine import check_state
 from tapehead.machines.ntm import HEAD_INITS
+from tapehead.machines.recurrent import check_state
 from tapehead.ops.ntm import NTMState
 from tapehead.ops.similarity import SIMILARITIES
 

@@ -29,7 +29,7 @@ def test_every_machine_answers_its_task(name, contestant, setting):
     task = build_task(config)
     machine = build_machine(config, task)
     batch = task.with_difficulty(1).batch(torch.Generator().manual_seed(0), 2)
-    y, _ = machine(batch.inputs, lengths=batch.lengths)
+    y, _ = machine(batch.inputs.x, lengths=batch.inputs.lengths)
     assert task.loss(y, batch).isfinite()
     assert config.test_sequences > 0
 

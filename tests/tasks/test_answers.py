@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tapehead.forms import Sequence
 from tapehead.tasks import Batch, make_task
 from tapehead.tasks.answers import Bits, Symbols
 
@@ -13,7 +14,7 @@ SYMBOLS = Symbols(["one a", "one b", "one c", "two a", "two b", "two c"], 2, ("w
 
 def batch_of(targets, mask):
     targets, mask = torch.tensor(targets), torch.tensor(mask)
-    return Batch(torch.zeros(*mask.shape, 1), targets.float(), mask, mask.sum(1) + 1)
+    return Batch(Sequence(torch.zeros(*mask.shape, 1), mask.sum(1) + 1), targets.float(), mask)
 
 
 SPOKEN = batch_of([[[0.0] * 6, [1, 0, 0, 0, 0, 1], [0, 1, 0, 0, 0, 1]]], [[False, True, True]])

@@ -9,9 +9,9 @@ from tapehead.tasks import AssociativeRecall
 def items_and_queries(task, batch):
     """Number of items, and position of the query in the list, of each sequence."""
     width, size = task.num_bits, task.item_length
-    counts = batch.inputs[:, :, width].sum(dim=1).long()
+    counts = batch.inputs.x[:, :, width].sum(dim=1).long()
     queries = []
-    for inputs, count in zip(batch.inputs, counts.tolist(), strict=True):
+    for inputs, count in zip(batch.inputs.x, counts.tolist(), strict=True):
         start = (size + 1) * count
         items = inputs[:start, :width].reshape(count, size + 1, width)[:, 1:]
         query = inputs[start + 1 : start + 1 + size, :width]
@@ -23,9 +23,9 @@ def items_and_queries(task, batch):
 def test_layout_of_one_sequence():
     task = AssociativeRecall(num_bits=2, item_length=2, min_items=2, max_items=2)
     batch = task.batch(torch.Generator().manual_seed(1), 1)
-    a, b, c, d = (batch.inputs[0, t, :2].tolist() for t in (1, 2, 4, 5))
+    a, b, c, d = (batch.inputs.x[0, t, :2].tolist() for t in (1, 2, 4, 5))
     # Bits, item delimiter, query delimiter. Of two items only the first can be asked for.
-    assert batch.inputs[0].tolist() == [
+    assert batch.inputs.x[0].tolist() == [
         [0, 0, 1, 0],
         [*a, 0, 0],
         [*b, 0, 0],
@@ -41,7 +41,7 @@ def test_layout_of_one_sequence():
     ]
     assert batch.targets[0, 10:].tolist() == [c, d]
     assert batch.mask[0].tolist() == [False] * 10 + [True] * 2
-    assert batch.lengths.tolist() == [12]
+    assert batch.inputs.lengths.tolist() == [12]
 
 
 def test_papers_sizes():
@@ -59,8 +59,8 @@ def test_papers_sizes():
 def test_delimiters_stand_alone_and_between_all_items():
     task = AssociativeRecall()
     batch = task.batch(torch.Generator().manual_seed(0), 300)
-    delimiters = batch.inputs[:, :, 6:]
-    assert not batch.inputs[:, :, :6][delimiters.any(dim=-1)].any()
+    delimiters = batch.inputs.x[:, :, 6:]
+    assert not batch.inputs.x[:, :, :6][delimiters.any(dim=-1)].any()
     assert (delimiters.sum(dim=-1) <= 1).all()
     counts, _ = items_and_queries(task, batch)
     for sequence, count in zip(delimiters, counts.tolist(), strict=True):
@@ -77,14 +77,14 @@ def test_items_queries_and_bits_are_uniform():
     assert (queries <= counts - 2).all(), "the last item has no successor"
     for count in range(3, 7):
         assert_uniform(queries[counts == count], 0, count - 2)
-    assert_fair(batch.inputs[counts >= 3][:, [1, 2, 3, 5, 6, 7, 9, 10, 11], :6].flatten(1))
+    assert_fair(batch.inputs.x[counts >= 3][:, [1, 2, 3, 5, 6, 7, 9, 10, 11], :6].flatten(1))
     assert_fair(batch.targets[batch.mask])
 
 
 def test_of_equal_items_the_first_is_meant():
     task = AssociativeRecall(num_bits=1, item_length=1, min_items=12, max_items=12)
     batch = task.batch(torch.Generator().manual_seed(0), 200)
-    for inputs, targets in zip(batch.inputs, batch.targets, strict=True):
+    for inputs, targets in zip(batch.inputs.x, batch.targets, strict=True):
         items, query = inputs[1:24:2, 0].tolist(), inputs[25, 0].item()
         assert targets[27, 0].item() == items[items.index(query) + 1]
 

@@ -40,7 +40,8 @@ def everything(name, options):
     walked, told = task.run(lambda x, state=None, lengths=None: (x[..., : task.output_size], 0),
                             batch)  # fmt: skip
     scores = task.scores(outputs, batch)
-    return [*batch, oracle, task.loss(outputs, batch), *scores.values(), walked, *told]
+    drawn, heard = batch.tensors().values(), told.tensors().values()
+    return [*drawn, oracle, task.loss(outputs, batch), *scores.values(), walked, *heard]
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
@@ -70,7 +71,7 @@ def test_tapes_are_the_same_under_other_defaults(kind):
 def test_no_sequence_is_longer_than_the_longest(name, options):
     task = make_task(name, **options)
     drawn = [task.batch(torch.Generator().manual_seed(seed), 16) for seed in range(8)]
-    longest = max(int(batch.lengths.max()) for batch in drawn)
+    longest = max(int(batch.inputs.lengths.max()) for batch in drawn)
     assert task.max_steps / 3 < longest <= task.max_steps
 
 

@@ -6,11 +6,13 @@ from collections import Counter
 import networkx as nx
 import pytest
 import torch
+from batches import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from tapehead.errors import TapeheadError
+from tapehead.forms import Sequence
 from tapehead.tasks import TASKS, Batch, make_task
 from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
 from tapehead.tasks.graphs.coding import (
@@ -48,9 +50,9 @@ def draw(task, batch_size=6, seed=0):
 
 def read(batch, index):
     """A sequence as triples, flags and answers, step by step, in plain Python."""
-    length = int(batch.lengths[index])
-    told = decode(batch.inputs[index, :length, :TRIPLE_SIZE]).tolist()
-    flags = batch.inputs[index, :length, TRIPLE_SIZE:].int().tolist()
+    length = int(batch.inputs.lengths[index])
+    told = decode(batch.inputs.x[index, :length, :TRIPLE_SIZE]).tolist()
+    flags = batch.inputs.x[index, :length, TRIPLE_SIZE:].int().tolist()
     answers = decode(batch.targets[index, :length]).tolist()
     return told, flags, answers
 
@@ -250,11 +252,11 @@ def test_an_episode_is_graph_query_plan_and_answer(task):
             assert task.min_nodes <= graph.number_of_nodes() <= task.max_nodes
         asking = [flag[1] for _, flag, _ in rest]
         assert (
-            batch.mask[b, : int(batch.lengths[b])]
-            == batch.inputs[b, : int(batch.lengths[b]), ANSWER].bool()
+            batch.mask[b, : int(batch.inputs.lengths[b])]
+            == batch.inputs.x[b, : int(batch.inputs.lengths[b]), ANSWER].bool()
         ).all()
-        assert not batch.mask[b, int(batch.lengths[b]) :].any()
-        assert batch.inputs[b, int(batch.lengths[b]) :].abs().sum() == 0
+        assert not batch.mask[b, int(batch.inputs.lengths[b]) :].any()
+        assert batch.inputs.x[b, int(batch.inputs.lengths[b]) :].abs().sum() == 0
         assert batch.targets[b][~batch.mask[b]].abs().sum() == 0
         assert (batch.targets[b][batch.mask[b]].sum(-1) == 9).all()
         turns = [i for i, (_, flag, _) in enumerate(rest) if flag[0]]
@@ -405,16 +407,16 @@ def test_an_even_prediction_costs_log_ten_a_digit_and_counts_as_wrong(task):
 def test_padding_does_not_count(task):
     batch = draw(task, 5)
     outputs = torch.randn(batch.targets.shape, generator=torch.Generator().manual_seed(0))
-    beyond = torch.arange(outputs.shape[1]) >= batch.lengths[:, None]
+    beyond = torch.arange(outputs.shape[1]) >= batch.inputs.lengths[:, None]
     assert beyond.any() or task.name == "inference"
     noisy = torch.where(beyond[..., None], torch.nan, outputs)
     torch.testing.assert_close(task.loss(noisy, batch), task.loss(outputs, batch))
     for name, value in task.scores(outputs, batch).items():
         torch.testing.assert_close(task.scores(noisy, batch)[name], value, msg=name)
     for b in range(5):
-        length = int(batch.lengths[b])
-        alone = Batch(*(part[b : b + 1] for part in batch))
-        alone = Batch(*(part[:, :length] for part in alone[:3]), alone.lengths)
+        length = int(batch.inputs.lengths[b])
+        alone = batch.map(lambda part, b=b: part[b : b + 1])
+        alone = alone.map(lambda part, n=length: part[:, :n] if part.dim() > 1 else part)
         one = task.scores(outputs[b : b + 1, :length], alone)
         for name, value in task.scores(outputs, batch).items():
             torch.testing.assert_close(one[name][0], value[b], msg=name)
@@ -423,9 +425,9 @@ def test_padding_does_not_count(task):
 @each
 def test_batches_come_from_their_generator_alone(task):
     before = torch.get_rng_state()
-    assert all(torch.equal(a, b) for a, b in zip(draw(task), draw(task), strict=True))
+    assert same(draw(task), draw(task))
     assert torch.equal(torch.get_rng_state(), before)
-    assert not torch.equal(draw(task, seed=1).inputs[:, :9], draw(task, seed=2).inputs[:, :9])
+    assert not torch.equal(draw(task, seed=1).inputs.x[:, :9], draw(task, seed=2).inputs.x[:, :9])
 
 
 # Walking by oneself
@@ -447,7 +449,7 @@ class Walker(nn.Module):
         history = x.new_zeros(len(x), size, x.shape[2])
         history[:, : before.shape[1]] = before
         history[torch.arange(len(x)), lengths] = x[:, 0]
-        batch = Batch(history, history[..., :90], history[..., ANSWER] > 0, lengths + 1)
+        batch = Batch(Sequence(history, lengths + 1), history[..., :90], history[..., ANSWER] > 0)
         said = self.says(batch)[torch.arange(len(x)), lengths]
         return said[:, None], (history, lengths + 1)
 
@@ -458,8 +460,8 @@ def test_a_machine_that_knows_walks_the_shortest_path_by_itself(teacher, trainin
     task = ShortestPath(**SMALL, min_length=1, max_length=3, teacher=teacher)
     walker = Walker(task, task.oracle).train(training)
     batch = draw(task, 8)
-    outputs, walked = task.run(walker, batch, batch.lengths)
-    assert all(torch.equal(a, b) for a, b in zip(batch, walked, strict=True))
+    outputs, walked = task.run(walker, batch)
+    assert same(batch, walked)
     assert task.scores(outputs, walked)["solved"].all()
     assert task.loss(outputs, walked) == 0
 
@@ -469,7 +471,7 @@ def test_a_machine_that_errs_is_heard_and_judged_where_it_stands():
     task = ShortestPath(**SMALL, min_length=2, max_length=3, extra_steps=2)
 
     def worst(batch):
-        outputs = torch.zeros(*batch.inputs.shape[:2], 90)
+        outputs = torch.zeros(*batch.inputs.x.shape[:2], 90)
         for b in range(len(outputs)):
             graph, rest = parts(batch, b)
             goal = rest[0][0][2]
@@ -480,12 +482,14 @@ def test_a_machine_that_errs_is_heard_and_judged_where_it_stands():
             _, end, key = max(
                 graph.out_edges(at, keys=True), key=lambda edge: far.get(edge[1], 1000)
             )
-            outputs[b, int(batch.lengths[b]) - 1] = encode(torch.tensor([at, key, end])) * 200
+            outputs[b, int(batch.inputs.lengths[b]) - 1] = (
+                encode(torch.tensor([at, key, end])) * 200
+            )
         return outputs
 
     walker = Walker(task, worst).eval()
     batch = draw(task, 8)
-    outputs, walked = task.run(walker, batch, batch.lengths)
+    outputs, walked = task.run(walker, batch)
     scores = task.scores(outputs, walked)
     for b in range(8):
         graph, rest = parts(walked, b)
@@ -510,19 +514,19 @@ def test_a_machine_that_errs_is_heard_and_judged_where_it_stands():
     assert not scores["solved"].all()
 
     guided = ShortestPath(**SMALL, min_length=2, max_length=3, teacher=1.0)
-    outputs, walked = guided.run(Walker(guided, worst).train(), batch, batch.lengths)
-    assert all(torch.equal(a, b) for a, b in zip(batch, walked, strict=True))
+    outputs, walked = guided.run(Walker(guided, worst).train(), batch)
+    assert same(batch, walked)
 
 
 def test_the_teacher_takes_its_share_of_the_steps():
     task = ShortestPath(min_nodes=10, max_nodes=10, min_degree=3, max_degree=3, teacher=0.8)
     away = Walker(task, lambda batch: -task.oracle(batch)).train()
     batch = draw(task, 200)
-    _, walked = task.run(away, batch, batch.lengths)
-    told = decode(walked.inputs[..., :TRIPLE_SIZE])
+    _, walked = task.run(away, batch)
+    told = decode(walked.inputs.x[..., :TRIPLE_SIZE])
     first = walked.mask.int().argmax(1)
     sequences = torch.arange(200)
-    longer = walked.lengths > first + 1
+    longer = walked.inputs.lengths > first + 1
     taken = told[sequences, (first + 1).clamp(max=told.shape[1] - 1)]
     meant = decode(walked.targets)[sequences, first]
     share = (taken == meant).all(-1)[longer].float().mean().item()
@@ -572,7 +576,7 @@ def test_lessons_are_the_papers_and_end_at_the_task_itself(task, count):
     for number in range(1, count + 1):
         lesson = task().with_difficulty(number)
         assert task.lessons[number - 1].length == (lesson.min_length, lesson.max_length)
-        assert draw(lesson, 2).inputs.shape[2] == task().input_size == 92
+        assert draw(lesson, 2).inputs.x.shape[2] == task().input_size == 92
     with pytest.raises(ValueError, match=f"must be a whole number from 1 to {count}, got"):
         task().with_difficulty(count + 1)
 

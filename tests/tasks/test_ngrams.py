@@ -10,13 +10,14 @@ from chance import UNLIKELY, assert_fair
 from plain import plain_answer
 from scipy import stats
 
+from tapehead.forms import Sequence
 from tapehead.tasks import NGrams
 from tapehead.tasks.metrics import REGRET
 
 
 def sequences(batch):
     """The bits of each sequence, the last one from the targets."""
-    return torch.cat([batch.inputs[:, :, 0], batch.targets[:, -1:, 0]], dim=1)
+    return torch.cat([batch.inputs.x[:, :, 0], batch.targets[:, -1:, 0]], dim=1)
 
 
 def probability(bits: tuple[int, ...], context_length: int) -> Fraction:
@@ -39,11 +40,11 @@ def test_layout_of_one_sequence():
     task = NGrams(context_length=2, sequence_length=6)
     batch = task.batch(torch.Generator().manual_seed(5), 1)
     bits = sequences(batch)[0]
-    assert torch.equal(batch.inputs[0, :, 0], bits[:5])
+    assert torch.equal(batch.inputs.x[0, :, 0], bits[:5])
     # The step that shows the second bit is the first whose next bit has a full context.
     assert batch.mask[0].tolist() == [False, True, True, True, True]
     assert torch.equal(batch.targets[0, 1:, 0], bits[2:])
-    assert batch.lengths.tolist() == [5]
+    assert batch.inputs.lengths.tolist() == [5]
 
 
 def test_papers_sizes():
@@ -51,9 +52,9 @@ def test_papers_sizes():
     assert (task.input_size, task.output_size) == (1, 1)
     batch = task.batch(torch.Generator(), 3)
     # 200 bits take 199 steps, none of them blank: a step shows a bit and asks for the next.
-    assert batch.lengths.tolist() == [199] * 3
+    assert batch.inputs.lengths.tolist() == [199] * 3
     assert batch.mask.sum(dim=1).tolist() == [195] * 3
-    assert torch.equal(batch.inputs[:, 5:], batch.targets[:, 4:-1])
+    assert torch.equal(batch.inputs.x[:, 5:], batch.targets[:, 4:-1])
     assert list(task.test_settings().values()) == [task]
     assert task.pass_mark == (REGRET, 1.0)
 
@@ -80,7 +81,9 @@ def test_oracle_pays_the_exact_probability_of_every_sequence(context_length):
     task = NGrams(context_length=context_length, sequence_length=length)
     template = task.batch(torch.Generator(), len(every))
     answered = template.mask.unsqueeze(-1)
-    batch = template._replace(inputs=every[:, :-1, None], targets=every[:, 1:, None] * answered)
+    batch = template._replace(
+        inputs=Sequence(every[:, :-1, None]), targets=every[:, 1:, None] * answered
+    )
     scores = task.scores(task.oracle(batch), batch)
     expected = [
         -math.log2(probability(tuple(bits), context_length)) for bits in every.int().tolist()
@@ -119,7 +122,9 @@ def test_regret_is_what_is_paid_above_the_optimum():
     scores = task.scores(undecided, batch)
     torch.testing.assert_close(scores["bits"], torch.full((500,), 50.0))
     costs = []
-    for inputs, targets in zip(batch.inputs.tolist(), batch.targets[:, :, 0].tolist(), strict=True):
+    for inputs, targets in zip(
+        batch.inputs.x.tolist(), batch.targets[:, :, 0].tolist(), strict=True
+    ):
         answer = plain_answer(task, inputs)
         costs.append(sum(-math.log2(p if targets[t] else 1 - p) for t, (p,) in answer.items()))
     torch.testing.assert_close(scores["regret"], 48 - torch.tensor(costs), atol=1e-3, rtol=1e-4)
@@ -140,7 +145,7 @@ def test_oracle_never_looks_ahead():
     batch = task.batch(torch.Generator().manual_seed(0), 8)
     whole = task.oracle(batch)
     for steps in range(2, 29):
-        start = batch._replace(inputs=batch.inputs[:, :steps])
+        start = batch._replace(inputs=Sequence(batch.inputs.x[:, :steps]))
         torch.testing.assert_close(task.oracle(start), whole[:, :steps])
 
 

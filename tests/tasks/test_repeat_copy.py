@@ -8,16 +8,16 @@ from tapehead.tasks import RepeatCopy
 
 
 def numbers(task, batch):
-    return batch.inputs[:, :, task.num_bits + 1].sum(dim=1)
+    return batch.inputs.x[:, :, task.num_bits + 1].sum(dim=1)
 
 
 def test_layout_of_one_sequence():
     task = RepeatCopy(num_bits=1, min_length=2, max_length=2, min_repeats=3, max_repeats=3)
     batch = task.batch(torch.Generator().manual_seed(2), 1)
-    first, second = batch.inputs[0, 1, 0].item(), batch.inputs[0, 2, 0].item()
+    first, second = batch.inputs.x[0, 1, 0].item(), batch.inputs.x[0, 2, 0].item()
     assert first != second
     # Bits, delimiter, number: of a fixed number of repeats, nothing is left to say.
-    assert batch.inputs[0, :5].tolist() == [
+    assert batch.inputs.x[0, :5].tolist() == [
         [0, 1, 0],
         [first, 0, 0],
         [second, 0, 0],
@@ -26,7 +26,7 @@ def test_layout_of_one_sequence():
     ]
     assert batch.targets[0, 4:].tolist() == [*([[first, 0], [second, 0]] * 3), [0, 1]]
     assert batch.mask[0].tolist() == [False] * 4 + [True] * 7
-    assert batch.lengths.tolist() == [11]
+    assert batch.inputs.lengths.tolist() == [11]
 
 
 def test_papers_sizes():
@@ -48,12 +48,12 @@ def test_papers_sizes():
 def test_lengths_and_repeats_are_uniform_and_independent():
     task = RepeatCopy()
     batch = task.batch(torch.Generator().manual_seed(0), 20_000)
-    lengths = batch.inputs[:, 1:, 8].argmax(dim=1)
-    repeats = (batch.lengths - 3) // lengths - 1
-    assert torch.equal(batch.lengths, lengths * (repeats + 1) + 3)
+    lengths = batch.inputs.x[:, 1:, 8].argmax(dim=1)
+    repeats = (batch.inputs.lengths - 3) // lengths - 1
+    assert torch.equal(batch.inputs.lengths, lengths * (repeats + 1) + 3)
     assert_uniform(10 * (lengths - 1) + repeats - 1, 0, 99)
     long = lengths >= 5
-    assert_fair(batch.inputs[long, 1:6, :8].flatten(1))
+    assert_fair(batch.inputs.x[long, 1:6, :8].flatten(1))
 
 
 @pytest.mark.parametrize(("least", "most"), [(1, 10), (2, 6), (1, 2)])
@@ -99,7 +99,7 @@ def test_number_of_zero_still_ends_the_sequence():
     task = RepeatCopy(num_bits=1, max_repeats=5)
     batch = task.batch(torch.Generator().manual_seed(0), 200)
     assert (numbers(task, batch) == 0).any()
-    assert (batch.inputs[:, :, 1].sum(dim=1) == 2).all()
+    assert (batch.inputs.x[:, :, 1].sum(dim=1) == 2).all()
     assert task.scores(task.oracle(batch), batch)["solved"].all()
 
 
@@ -107,7 +107,7 @@ def test_end_marker_is_asked_once_after_the_last_copy_and_scored():
     task = RepeatCopy()
     batch = task.batch(torch.Generator().manual_seed(0), 50)
     ends = batch.targets[:, :, 8]
-    assert torch.equal(ends.argmax(dim=1), batch.lengths - 1)
+    assert torch.equal(ends.argmax(dim=1), batch.inputs.lengths - 1)
     assert (ends.sum(dim=1) == 1).all()
     always = task.oracle(batch)
     always[:, :, 8] = 1.0

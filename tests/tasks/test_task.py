@@ -7,10 +7,12 @@ import hypothesis.strategies as st
 import jaxtyping
 import pytest
 import torch
+from batches import same
 from hypothesis import given
 from options import DEFAULTS, EVERY, label, tasks
 from plain import plain_answer
 
+from tapehead.forms import Sequence
 from tapehead.tasks import TASKS, Batch, NGrams, Task, make_task
 
 every_task = pytest.mark.parametrize("task", EVERY, ids=label)
@@ -27,17 +29,9 @@ def some_outputs(batch: Batch, seed: int = 1) -> torch.Tensor:
 
 def alone(batch: Batch, index: int) -> Batch:
     """One sequence of a batch without its padding."""
-    length = int(batch.lengths[index])
-    return Batch(
-        batch.inputs[index : index + 1, :length],
-        batch.targets[index : index + 1, :length],
-        batch.mask[index : index + 1, :length],
-        batch.lengths[index : index + 1],
-    )
-
-
-def equal(one: Batch, other: Batch) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    length = int(batch.inputs.lengths[index])
+    one = batch.map(lambda part: part[index : index + 1])
+    return one.map(lambda part: part[:, :length] if part.dim() > 1 else part)
 
 
 @pytest.fixture
@@ -61,52 +55,53 @@ def test_batch_comes_from_its_generator_alone(task):
     second = task.batch(generator, 4)
     torch.manual_seed(2)
     generator = torch.Generator().manual_seed(7)
-    assert equal(first, task.batch(generator, 4))
-    assert equal(second, task.batch(generator, 4))
+    assert same(first, task.batch(generator, 4))
+    assert same(second, task.batch(generator, 4))
 
 
 @default_task
 def test_batches_differ_by_seed_and_by_turn(task):
     generator = torch.Generator().manual_seed(7)
     first = task.batch(generator, 8)
-    assert not equal(first, task.batch(generator, 8))
-    assert not equal(first, draw(task, 8, seed=8))
+    assert not same(first, task.batch(generator, 8))
+    assert not same(first, draw(task, 8, seed=8))
 
 
 @default_task
 def test_sequences_of_a_batch_differ(task):
     batch = draw(task, 32)
-    texts = {tuple(row.flatten().tolist()) for row in batch.inputs}
+    texts = {tuple(row.flatten().tolist()) for row in batch.inputs.x}
     assert len(texts) == 32
 
 
 @given(task=tasks(), batch_size=st.integers(1, 5), seed=st.integers(0, 2**31))
 def test_batch_keeps_its_promises(task, batch_size, seed):
     batch = draw(task, batch_size, seed)
-    steps = int(batch.lengths.max())
-    assert batch.inputs.shape == (batch_size, steps, task.input_size)
+    steps = int(batch.inputs.lengths.max())
+    assert batch.inputs.x.shape == (batch_size, steps, task.input_size)
     assert batch.targets.shape == (batch_size, steps, task.output_size)
-    assert (batch.inputs.dtype, batch.targets.dtype) == (torch.float32, torch.float32)
-    assert (batch.mask.dtype, batch.lengths.dtype) == (torch.bool, torch.int64)
-    padding = torch.arange(steps) >= batch.lengths[:, None]
-    assert not batch.inputs[padding].any()
+    assert (batch.inputs.x.dtype, batch.targets.dtype) == (torch.float32, torch.float32)
+    assert (batch.mask.dtype, batch.inputs.lengths.dtype) == (torch.bool, torch.int64)
+    padding = torch.arange(steps) >= batch.inputs.lengths[:, None]
+    assert not batch.inputs.x[padding].any()
     assert not batch.mask[padding].any()
     assert not batch.targets[~batch.mask].any()
     assert ((batch.targets == 0) | (batch.targets == 1)).all()
     # The answer ends the sequence.
-    assert batch.mask.gather(1, batch.lengths[:, None] - 1).all()
+    assert batch.mask.gather(1, batch.inputs.lengths[:, None] - 1).all()
     # Kernels take whole blocks of memory, and writing to one tensor must not change another.
-    assert all(tensor.is_contiguous() for tensor in batch)
-    assert len({tensor.data_ptr() for tensor in batch}) == 4
+    tensors = batch.tensors().values()
+    assert all(tensor.is_contiguous() for tensor in tensors)
+    assert len({tensor.data_ptr() for tensor in tensors}) == 4
     if not isinstance(task, NGrams):
-        assert not batch.inputs[batch.mask].any(), "input while answering"
+        assert not batch.inputs.x[batch.mask].any(), "input while answering"
 
 
 @pytest.mark.parametrize(
     "task", [task for task in EVERY if hasattr(task, "mixed_lengths")], ids=label
 )
 def test_mixed_lengths_or_one_length(task):
-    seen = [draw(task, 6, seed).lengths for seed in range(30)]
+    seen = [draw(task, 6, seed).inputs.lengths for seed in range(30)]
     mixed = any(len(lengths.unique()) > 1 for lengths in seen)
     assert mixed == (task.mixed_lengths and task.max_difficulty > 1)
     assert len(torch.cat(seen).unique()) > 1 or task.max_difficulty == 1
@@ -128,8 +123,8 @@ def test_oracle_is_the_plain_rule(task, batch_size, seed):
     batch = draw(task, batch_size, seed)
     chances = task.oracle(batch).double().sigmoid()
     for index in range(batch_size):
-        length = int(batch.lengths[index])
-        answer = plain_answer(task, batch.inputs[index, :length].tolist())
+        length = int(batch.inputs.lengths[index])
+        answer = plain_answer(task, batch.inputs.x[index, :length].tolist())
         steps = batch.mask[index].nonzero().flatten().tolist()
         assert steps == sorted(answer)
         expected = torch.tensor([[float(p) for p in answer[t]] for t in steps]).double()
@@ -140,10 +135,9 @@ def test_oracle_is_the_plain_rule(task, batch_size, seed):
 def test_oracle_reads_inputs_alone(task):
     batch = draw(task)
     blind = Batch(
-        batch.inputs,
+        Sequence(batch.inputs.x, torch.zeros_like(batch.inputs.lengths)),
         torch.full_like(batch.targets, math.nan),
         torch.zeros_like(batch.mask),
-        torch.zeros_like(batch.lengths),
     )
     assert torch.equal(task.oracle(batch), task.oracle(blind))
 
@@ -208,7 +202,7 @@ def test_a_sequence_scores_the_same_alone_and_in_any_batch(task, seed):
     losses, answered = [], []
     for index in range(4):
         single = alone(batch, index)
-        spoken = outputs[index : index + 1, : int(batch.lengths[index])]
+        spoken = outputs[index : index + 1, : int(batch.inputs.lengths[index])]
         for name, score in task.scores(spoken, single).items():
             torch.testing.assert_close(score[0], together[name][index], atol=1e-4, rtol=1e-5)
         oracle = task.oracle(batch)[index : index + 1, : spoken.shape[1]]
@@ -321,12 +315,12 @@ def test_levels_grow_to_the_task_itself(task):
         easier = task.with_difficulty(level)
         assert (easier.input_size, easier.output_size) == (task.input_size, task.output_size)
         batches = [draw(easier, 4, seed) for seed in range(60)]
-        longest.append(max(int(batch.lengths.max()) for batch in batches))
+        longest.append(max(int(batch.inputs.lengths.max()) for batch in batches))
         scores = easier.scores(easier.oracle(batches[0]), batches[0])
         assert isinstance(task, NGrams) or scores["solved"].all()
     assert longest == sorted(longest)
     assert len(set(longest)) > task.max_difficulty // 2
-    assert equal(draw(task.with_difficulty(task.max_difficulty)), draw(task))
+    assert same(draw(task.with_difficulty(task.max_difficulty)), draw(task))
     for level in (0, task.max_difficulty + 1):
         with pytest.raises(ValueError, match=f"level must be .* from 1 to .*, got {level}"):
             task.with_difficulty(level)
@@ -337,7 +331,7 @@ def test_test_settings_are_the_same_task_at_other_sizes(task):
     for name, setting in task.test_settings().items():
         assert type(setting) is type(task)
         assert (setting.input_size, setting.output_size) == (task.input_size, task.output_size)
-        lengths = draw(setting, 20).lengths
+        lengths = draw(setting, 20).inputs.lengths
         assert len(lengths.unique()) == 1, f"{name}: every test sequence has the size it names"
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from tapehead.machines import MACHINES, Machine, Trace
+from tapehead.machines import MACHINES, Recurrent, Trace
 from tapehead.training import TrainConfig
 
 
-class Noisy(Machine):
+class Noisy(Recurrent):
     """One layer, shaken by the global generators of PyTorch, NumPy and Python."""
 
     def __init__(self, input_size: int, output_size: int, *, hidden_size: int = 8):
@@ -75,7 +75,7 @@ def tiny(**changes: Any) -> TrainConfig:
     return TrainConfig(**settings | changes)
 
 
-class Breaking(Machine):
+class Breaking(Recurrent):
     """One layer that breaks at a certain step of training.
 
     how: "outputs" are infinite, the "gradient" is not a number, or it "overflows"; or the outputs

@@ -113,7 +113,7 @@ def test_a_step_of_training_follows_the_estimate(estimator):
     run.learner.release()
     torch.manual_seed(2)
     expected, said = machine.training_loss(
-        batch.inputs, partial(task.step_costs, batch=batch), lengths=batch.lengths
+        batch.inputs.x, partial(task.step_costs, batch=batch), lengths=batch.inputs.lengths
     )
     expected.backward()
     torch.testing.assert_close(loss, expected.detach())

@@ -58,7 +58,7 @@ def test_an_answer_that_leans_to_neither_side_is_wrong_as_in_the_score():
     batch = task.batch(torch.Generator().manual_seed(1), 1)
     logits = torch.randn(batch.targets.shape).round()  # many exact zeros
     episode = Episode(
-        inputs=batch.inputs[0],
+        inputs=batch.inputs.x[0],
         targets=batch.targets[0],
         outputs=logits[0].double().sigmoid(),
         mask=batch.mask[0],

@@ -73,8 +73,8 @@ def chosen_sizes(
             found[label] = task.resized(**ends, **changed)
         except (TypeError, ValueError) as error:
             raise UsageError(str(error)) from None
-        for side in ("input_size", "output_size"):
-            wanted, got = getattr(task, side), getattr(found[label], side)
+        for side, wanted in task.sizes.items():
+            got = found[label].sizes[side]
             if wanted != got:
                 raise UsageError(f"{label}: {side} would be {got}, the run's machine has {wanted}")
     return found

@@ -6,6 +6,7 @@ from tapehead.machines.dynamic_ntm import DynamicNTM, DynamicNTMState
 from tapehead.machines.lstm import LSTM, LSTMState
 from tapehead.machines.machine import Machine, Trace
 from tapehead.machines.ntm import NTM, NTMState
+from tapehead.machines.recurrent import Recurrent
 from tapehead.machines.rl_ntm import RLNTM
 from tapehead.machines.tardis import TARDIS, TARDISState
 
@@ -34,6 +35,7 @@ __all__ = [
     "LSTMState",
     "Machine",
     "NTMState",
+    "Recurrent",
     "TARDISState",
     "Trace",
 ]

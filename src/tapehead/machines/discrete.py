@@ -14,7 +14,8 @@ from tapehead.machines.address_estimator import (
     AddressEstimator,
     checked_costs,
 )
-from tapehead.machines.machine import Machine, Trace
+from tapehead.machines.machine import Trace
+from tapehead.machines.recurrent import Recurrent
 from tapehead.ops.estimators import addresses
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.gate import steps
@@ -39,7 +40,7 @@ class Run(NamedTuple):
     inner: Mapping[str, Tensor]
 
 
-class DiscreteMachine(Machine):
+class DiscreteMachine(Recurrent):
     """A machine that can address its memory one row at a time.
 
     In evaluation a discrete machine takes the likeliest row of each address. In training it draws

@@ -18,9 +18,9 @@ from tapehead.checks import (
 from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
 from tapehead.machines.cells import MAKER, MakeController
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
-from tapehead.machines.machine import CONTROLLER_INITS, Machine
 from tapehead.machines.ntm import CONTROLLERS, HEAD_INITS, MEMORY_INITS, NTM
 from tapehead.machines.options import configured
+from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent
 from tapehead.machines.sizes import discrete_ntm_numbers
 from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.estimators.addresses import Chooser
@@ -144,7 +144,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
         return super().backend_choice()
 
     def _check_weights(self) -> None:
-        Machine._check_weights(self)
+        Recurrent._check_weights(self)
 
     def run_soft(
         self,

@@ -21,9 +21,10 @@ from tapehead.checks import (
 )
 from tapehead.machines.cells import MAKER, MakeController, OwnController
 from tapehead.machines.layers import check_layers
-from tapehead.machines.machine import Machine, Trace, check_batch_size, check_range, glorot_
+from tapehead.machines.machine import Trace, check_range, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.plain import is_plain
+from tapehead.machines.recurrent import Recurrent, check_batch_size
 from tapehead.machines.sizes import dnc_numbers
 from tapehead.ops.allocation import ALLOCATIONS
 from tapehead.ops.backends import BACKENDS, Choice
@@ -36,7 +37,7 @@ INITIAL_ALLOCATION_STRENGTH = 10.0
 """beta of the softmax allocation before training: a free row outweighs a full one by e^10."""
 
 
-class DNC(Machine):
+class DNC(Recurrent):
     """A controller with a memory that keeps track of what is in use and in which order it was
     written.
 

@@ -31,8 +31,9 @@ from tapehead.checks import (
 from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
 from tapehead.machines.cells import CELLS, MAKER, Cell, MakeController
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
-from tapehead.machines.machine import check_batch_size, glorot_
+from tapehead.machines.machine import glorot_
 from tapehead.machines.options import configured
+from tapehead.machines.recurrent import check_batch_size
 from tapehead.machines.sizes import dynamic_ntm_numbers
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.pytree import saved_by_name

@@ -8,13 +8,9 @@ from torch import Tensor, nn
 
 from tapehead.checks import Layers, Size, choice
 from tapehead.machines.layers import check_layers
-from tapehead.machines.machine import (
-    CONTROLLER_INITS,
-    Machine,
-    Trace,
-    check_batch_size,
-)
+from tapehead.machines.machine import Trace
 from tapehead.machines.options import configured
+from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent, check_batch_size
 from tapehead.machines.sizes import lstm_numbers
 from tapehead.ops.gate import steps
 from tapehead.ops.pytree import saved_by_name
@@ -28,7 +24,7 @@ class LSTMState(NamedTuple):
     cell: Float[Tensor, "batch layers hidden"]
 
 
-class LSTM(Machine):
+class LSTM(Recurrent):
     """Stacked LSTM layers and a linear output, the baseline of the NTM paper (three layers).
 
     Trace names: `hidden` (batch, time, hidden), the last layer's output.

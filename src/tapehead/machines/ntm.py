@@ -8,15 +8,10 @@ from torch import Tensor, nn
 
 from tapehead.checks import Count, Layers, NotNegative, Size, choice, choice_or_function
 from tapehead.machines.cells import MAKER, MakeController, OwnController
-from tapehead.machines.machine import (
-    CONTROLLER_INITS,
-    Machine,
-    Trace,
-    check_batch_size,
-    glorot_,
-)
+from tapehead.machines.machine import Trace, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.plain import is_plain, weight_of
+from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent, check_batch_size
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.calling import Called, Map
@@ -34,7 +29,7 @@ rows, and a slope that lets training undo it."""
 _NONE_CALLED = Called()
 
 
-class NTM(Machine):
+class NTM(Recurrent):
     """A controller that reads and writes a matrix of memory by attention.
 
     Trace names, all (batch, time, ...), heads ordered reads first, then writes:

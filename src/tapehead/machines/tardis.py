@@ -20,8 +20,9 @@ from torch.nn.functional import one_hot
 from tapehead.checks import Count, Finite, NotNegative, Positive, Size, choice
 from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
-from tapehead.machines.machine import check_batch_size, check_range, glorot_
+from tapehead.machines.machine import check_range, glorot_
 from tapehead.machines.options import configured
+from tapehead.machines.recurrent import check_batch_size
 from tapehead.machines.sizes import tardis_numbers
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.pytree import saved_by_name

@@ -112,8 +112,8 @@ def loss_of(machine: Machine, task: Task, batch: Batch) -> Tensor:
     """What a batch's `backward` is called on, for machines with and without choices."""
     if isinstance(machine, DiscreteMachine):
         costs = partial(task.step_costs, batch=batch)
-        return machine.training_loss(batch.inputs, costs, lengths=batch.lengths)[0]
-    return task.loss(machine(batch.inputs, lengths=batch.lengths)[0], batch)
+        return machine.training_loss(batch.inputs.x, costs, lengths=batch.inputs.lengths)[0]
+    return task.loss(machine(batch.inputs.x, lengths=batch.inputs.lengths)[0], batch)
 
 
 def errors_of(
@@ -123,7 +123,7 @@ def errors_of(
     evaluating(machine, as_trained=as_trained)
     with torch.no_grad():
         batch = task.batch(torch.Generator().manual_seed(seed), sequences)
-        outputs, _ = machine(batch.inputs, lengths=batch.lengths)
+        outputs, _ = machine(batch.inputs.x, lengths=batch.inputs.lengths)
     machine.train()
     return float(task.scores(outputs, batch)[task.pass_mark.metric.name].mean())
 
@@ -134,13 +134,13 @@ def log_variance(machine: Machine, task: Task, *, samples: int, seed: int = 0) -
     if not isinstance(machine, DiscreteMachine) or not machine.chooses:
         return None
     one = task.batch(torch.Generator().manual_seed(seed), 32)
-    longest = int(one.lengths.argmax())
-    batch = Batch(*(part[longest : longest + 1].expand(samples, *part.shape[1:]) for part in one))
+    longest = int(one.inputs.lengths.argmax())
+    batch = one.map(lambda part: part[longest : longest + 1].expand(samples, *part.shape[1:]))
     machine.eval()  # it only watches: no average may move
     estimate = machine.estimate(
-        batch.inputs,
+        batch.inputs.x,
         partial(task.step_costs, batch=batch),
-        lengths=batch.lengths,
+        lengths=batch.inputs.lengths,
         generator=torch.Generator().manual_seed(seed),
         want_gradient=True,
     )
@@ -160,7 +160,7 @@ def train(
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    machine = MACHINES[kind](task.input_size, task.output_size, **options)
+    machine = MACHINES[kind](**task.sizes, **options)
     optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
     chooser = machine if isinstance(machine, DiscreteMachine) else None
     renew = schedule.fresh_optimiser

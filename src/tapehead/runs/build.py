@@ -4,7 +4,6 @@ import inspect
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from tapehead.machines import MACHINES
 from tapehead.machines.discrete import DiscreteMachine
@@ -14,7 +13,6 @@ from tapehead.runs.config import TrainConfig
 from tapehead.runs.randomness import seed_globals
 from tapehead.tasks import Task, make_task
 
-_SIZES = ("input_size", "output_size")
 _KEPT = {"rmsprop": 2, "graves-rmsprop": 3, "adam": 2}
 """Numbers that an optimiser keeps for each weight."""
 
@@ -36,16 +34,20 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
     if config.machine not in MACHINES:
         raise ValueError(f"machine must be one of {', '.join(MACHINES)}, got {config.machine!r}")
     kind = MACHINES[config.machine]
-    known = [name for name in list(inspect.signature(kind).parameters) if name not in _SIZES]
+    if kind.reads is not task.tells:
+        fitting = ", ".join(name for name, each in MACHINES.items() if each.reads is task.tells)
+        raise ValueError(
+            f"machine must be one of {fitting} on {task.name}, got {config.machine!r}, which reads "
+            f"a {kind.reads.__name__} and not a {task.tells.__name__}"
+        )
+    known = [name for name in list(inspect.signature(kind).parameters) if name not in task.sizes]
     for option in config.machine_options:
         if option not in known:
             raise TypeError(
                 f"{config.machine} has no option {option!r}; its options: {', '.join(known)}"
             )
     seed_globals(config.seed)
-    machine = kind(
-        input_size=task.input_size, output_size=task.output_size, **config.machine_options
-    )
+    machine = kind(**task.sizes, **config.machine_options)
     if isinstance(machine, DiscreteMachine) and machine.chooses and task.interactive:
         raise ValueError(
             f"addressing must be soft on {task.name}, whose inputs depend on the outputs, "
@@ -63,8 +65,7 @@ def check_memory(config: TrainConfig, task: Task, machine: Machine) -> None:
     """
     weights = sum(parameter.numel() for parameter in machine.parameters())
     weights *= 2 + _KEPT[config.optimiser]
-    with torch.no_grad():
-        state = sum(part.numel() for part in tree_leaves(machine.initial_state(1)))
+    state = machine.state_numbers
 
     def numbers(batch_size: int, **options: Any) -> int:
         return weights + task.numbers(batch_size, **options) + batch_size * 2 * state

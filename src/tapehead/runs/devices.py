@@ -42,12 +42,12 @@ def batch_to(batch: Batch, device: torch.device, dtype: torch.dtype) -> Batch:
     Sequences are drawn on the CPU on every device: one seed means the same data everywhere, and a
     GPU need not stop to tell how long the sequences became.
     """
-    if device.type == "cpu" and dtype == torch.float32:
-        return batch
-    inputs = batch.inputs.to(device, dtype, non_blocking=True)
-    targets = batch.targets.to(device, dtype, non_blocking=True)
-    mask, lengths = (part.to(device, non_blocking=True) for part in (batch.mask, batch.lengths))
-    return Batch(inputs, targets, mask, lengths)
+    targets = batch.targets
+    return Batch(
+        batch.inputs.to(device, dtype),
+        targets.to(device, dtype if targets.is_floating_point() else None, non_blocking=True),
+        batch.mask.to(device, non_blocking=True),
+    )
 
 
 def place(machine: nn.Module) -> tuple[torch.device, torch.dtype]:

@@ -1,7 +1,6 @@
 """Mean scores of a trained machine on sequences it has never seen."""
 
 import torch
-from jaxtyping import Int64
 from torch import Tensor, nn
 
 from tapehead.checks import whole
@@ -95,15 +94,4 @@ def run_machine(
     task: Task, machine: nn.Module, batch: Batch, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Batch]:
     """A machine's outputs for a batch drawn on the CPU, and the batch beside them."""
-    batch, lengths = ready(batch, device, dtype)
-    return task.run(machine, batch, lengths)
-
-
-def ready(
-    batch: Batch, device: torch.device, dtype: torch.dtype
-) -> tuple[Batch, Int64[Tensor, " batch"] | None]:
-    """A batch drawn on the CPU as a machine takes it, and its lengths unless all are whole."""
-    # Without lengths a machine may take a shorter path; sequences that all fill the batch have one.
-    whole = int(batch.lengths.min()) == batch.inputs.shape[1]
-    batch = batch_to(batch, device, dtype)
-    return batch, None if whole else batch.lengths
+    return task.run(machine, batch_to(batch, device, dtype))

@@ -10,7 +10,7 @@ from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
 from tapehead.tasks.ngrams import NGrams
 from tapehead.tasks.priority_sort import PrioritySort
 from tapehead.tasks.repeat_copy import RepeatCopy
-from tapehead.tasks.task import Batch, Task
+from tapehead.tasks.task import Batch, SequenceTask, Task
 
 TASKS: dict[str, type[Task]] = {
     task.name: task
@@ -52,6 +52,7 @@ __all__ = [
     "NGrams",
     "PrioritySort",
     "RepeatCopy",
+    "SequenceTask",
     "ShortestPath",
     "Task",
     "Traversal",

@@ -7,11 +7,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from tapehead.checks import Size, whole
+from tapehead.checks import Size, Width, whole
+from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.tasks.task import (
     Batch,
+    SequenceTask,
     Task,
     bit_names,
     certain_logits,
@@ -22,7 +24,7 @@ from tapehead.tasks.task import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssociativeRecall(Task):
+class AssociativeRecall(SequenceTask):
     """n items of k random vectors, then one of them again; the answer is the item after it.
 
     T = (k + 1) n + 2k + 2 steps: an item delimiter before each item, a query delimiter before and
@@ -41,7 +43,7 @@ class AssociativeRecall(Task):
     title: ClassVar[str] = "Associative recall"
     source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.3"
 
-    num_bits: Size = 6
+    num_bits: Width = 6
     item_length: Size = 3
     min_items: Annotated[int, whole(2)] = 2
     max_items: Size = 6
@@ -50,10 +52,6 @@ class AssociativeRecall(Task):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole(self.min_items)("max_items", self.max_items)
-
-    @property
-    def input_size(self) -> int:
-        return self.num_bits + 2
 
     @property
     def channel_names(self) -> list[str]:
@@ -117,13 +115,13 @@ class AssociativeRecall(Task):
         inputs[:, :, self.num_bits + 1] = query_delimiter
         targets = said * answering.unsqueeze(-1)
         total = (size + 1) * counts + 2 * size + 2
-        return Batch(inputs, targets, answering & in_time, total)
+        return Batch(Sequence(inputs, total), targets, answering & in_time)
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
         size = self.item_length
-        vectors = batch.inputs[:, :, : self.num_bits]
-        query_start = batch.inputs[:, :, self.num_bits + 1].argmax(dim=1, keepdim=True)
-        steps = torch.arange(batch.inputs.shape[1], device=batch.inputs.device)
+        vectors = batch.inputs.x[:, :, : self.num_bits]
+        query_start = batch.inputs.x[:, :, self.num_bits + 1].argmax(dim=1, keepdim=True)
+        steps = torch.arange(batch.inputs.x.shape[1], device=batch.inputs.x.device)
 
         places = query_start + 1 + torch.arange(size, device=steps.device)
         query = take_steps(vectors, places, places > 0).flatten(1).unsqueeze(1)

@@ -1,19 +1,31 @@
-"""What a task draws: sequences side by side, what is to be answered, and where."""
+"""What a task draws: what a machine is told, what is to be answered, and where."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Sequences of several lengths side by side, padded with zeros at the end.
+    """Problems side by side.
 
-    `mask` marks the answer steps; the rest of `targets` is zero and is never scored.
-    `lengths` counts the real steps of each sequence, answer steps included.
+    inputs: a form (`tapehead.forms`), padded.
+    targets: beside the outputs, step by step.
+    mask: marks the answer steps; the rest of `targets` is zero and is never scored.
     """
 
-    inputs: Float[Tensor, "batch time input_size"]
-    targets: Float[Tensor, "batch time output_size"]
+    inputs: Any
+    targets: Shaped[Tensor, "batch time ..."]
     mask: Bool[Tensor, "batch time"]
-    lengths: Int64[Tensor, " batch"]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with every tensor changed, those of its form too."""
+        parts = (None if part is None else change(part) for part in self.inputs)
+        return Batch(type(self.inputs)(*parts), change(self.targets), change(self.mask))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name: those of the form as `inputs.x`, and `targets` and `mask`."""
+        parts = {f"inputs.{name}": part for name, part in self.inputs._asdict().items()}
+        named = parts | {"targets": self.targets, "mask": self.mask}
+        return {name: part for name, part in named.items() if part is not None}

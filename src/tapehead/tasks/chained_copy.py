@@ -7,11 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tapehead.checks import Size, whole
+from tapehead.checks import Size, Width, whole
+from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.tasks.task import (
     Batch,
+    SequenceTask,
     Task,
     bit_names,
     certain_logits,
@@ -22,7 +24,7 @@ from tapehead.tasks.task import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChainedCopy(Task):
+class ChainedCopy(SequenceTask):
     """n episodes of copy in one sequence: L random vectors, a delimiter, L steps without input in
     which to say them again, then the next L vectors.
 
@@ -40,7 +42,7 @@ class ChainedCopy(Task):
     title: ClassVar[str] = "Chained copy"
     source: ClassVar[str] = "Graves, Wayne et al. (2016), Extended Data Figure 1"
 
-    num_bits: Size = 8
+    num_bits: Width = 8
     length: Size = 5
     min_copies: Size = 1
     max_copies: Size = 10
@@ -49,10 +51,6 @@ class ChainedCopy(Task):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole(self.min_copies)("max_copies", self.max_copies)
-
-    @property
-    def input_size(self) -> int:
-        return self.num_bits + 1
 
     @property
     def channel_names(self) -> list[str]:
@@ -98,17 +96,16 @@ class ChainedCopy(Task):
         targets[:, :, length + 1 :] = vectors
         mask = exists[..., None].repeat(1, 1, episode)
         mask[:, :, : length + 1] = False
-        return Batch(
-            inputs.flatten(1, 2), targets.flatten(1, 2), mask.flatten(1, 2), episode * counts
-        )
+        told = Sequence(inputs.flatten(1, 2), episode * counts)
+        return Batch(told, targets.flatten(1, 2), mask.flatten(1, 2))
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
-        steps = torch.arange(batch.inputs.shape[1], device=batch.inputs.device)
-        delimiter = batch.inputs[:, :, self.num_bits] > 0
+        steps = torch.arange(batch.inputs.x.shape[1], device=batch.inputs.x.device)
+        delimiter = batch.inputs.x[:, :, self.num_bits] > 0
         # The last delimiter at or before each step; none yet counts as long ago.
         latest = torch.where(delimiter, steps, -2 * len(steps)).cummax(dim=1).values
         since = steps - latest
         answering = (since > 0) & (since <= self.length)
         shown = (steps - self.length - 1).expand_as(answering)
-        vectors = batch.inputs[:, :, : self.num_bits]
+        vectors = batch.inputs.x[:, :, : self.num_bits]
         return certain_logits(take_steps(vectors, shown, answering))

@@ -7,11 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tapehead.checks import Size, whole
+from tapehead.checks import Size, Width, whole
+from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.tasks.task import (
     Batch,
+    SequenceTask,
     Task,
     bit_names,
     certain_logits,
@@ -22,7 +24,7 @@ from tapehead.tasks.task import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Copy(Task):
+class Copy(SequenceTask):
     """L random vectors, a delimiter, then L steps without input in which to say them again.
 
     T = 2L + 1 steps. Input channels: the bits, then the delimiter. Outputs: the bits.
@@ -36,7 +38,7 @@ class Copy(Task):
     title: ClassVar[str] = "Copy"
     source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.1"
 
-    num_bits: Size = 8
+    num_bits: Width = 8
     min_length: Size = 1
     max_length: Size = 20
     mixed_lengths: bool = True
@@ -44,10 +46,6 @@ class Copy(Task):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole(self.min_length)("max_length", self.max_length)
-
-    @property
-    def input_size(self) -> int:
-        return self.num_bits + 1
 
     @property
     def channel_names(self) -> list[str]:
@@ -90,12 +88,12 @@ class Copy(Task):
         torch.mul(vectors, shown, out=inputs[:, :longest, : self.num_bits])
         inputs[:, :, self.num_bits] = since_delimiter == 0
         targets = take_steps(vectors, since_delimiter - 1, mask)
-        return Batch(inputs, targets, mask, 2 * lengths + 1)
+        return Batch(Sequence(inputs, 2 * lengths + 1), targets, mask)
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
-        delimiter = batch.inputs[:, :, self.num_bits].argmax(dim=1, keepdim=True)
-        steps = torch.arange(batch.inputs.shape[1], device=batch.inputs.device)
+        delimiter = batch.inputs.x[:, :, self.num_bits].argmax(dim=1, keepdim=True)
+        steps = torch.arange(batch.inputs.x.shape[1], device=batch.inputs.x.device)
         since_delimiter = steps - delimiter
         answering = (since_delimiter > 0) & (since_delimiter <= delimiter)
-        answer = take_steps(batch.inputs[:, :, : self.num_bits], since_delimiter - 1, answering)
+        answer = take_steps(batch.inputs.x[:, :, : self.num_bits], since_delimiter - 1, answering)
         return certain_logits(answer)

@@ -9,13 +9,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from tapehead.checks import Size, whole
+from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BITS, REGRET, Metric, PassMark
-from tapehead.tasks.task import Batch, Task, random_uniform
+from tapehead.tasks.task import Batch, SequenceTask, Task, random_uniform
 
 
 @dataclass(frozen=True, kw_only=True)
-class NGrams(Task):
+class NGrams(SequenceTask):
     """Bits drawn from a table that gives, for each context of c bits, the chance of a 1.
 
     Each sequence has its own table, 2^c numbers from Beta(1/2, 1/2). Its first c bits are fair.
@@ -36,10 +37,6 @@ class NGrams(Task):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole(self.context_length + 1)("sequence_length", self.sequence_length)
-
-    @property
-    def input_size(self) -> int:
-        return 1
 
     @property
     def channel_names(self) -> list[str]:
@@ -99,7 +96,8 @@ class NGrams(Task):
         answered = torch.arange(steps, device=device) >= self.context_length - 1
         mask = answered.expand(batch_size, steps).clone()
         lengths = torch.full((batch_size,), steps, device=device)
-        return Batch(bits[:, :-1].contiguous(), bits[:, 1:] * answered[:, None], mask, lengths)
+        inputs = Sequence(bits[:, :-1].contiguous(), lengths)
+        return Batch(inputs, bits[:, 1:] * answered[:, None], mask)
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
         """The Bayes-optimal prediction (eq. 10): the odds of a 1 are N1 + 1/2 to N0 + 1/2.
@@ -107,7 +105,7 @@ class NGrams(Task):
         N1 and N0 count the ones and zeros seen after the present context so far. The steps before
         the first full context have the logit 0.
         """
-        bits = batch.inputs[:, :, 0]
+        bits = batch.inputs.x[:, :, 0]
         length = self.context_length
         contexts = context_numbers(bits, length).unsqueeze(-1)
         visits = (contexts == torch.arange(2**length, device=bits.device)).to(bits.dtype)

@@ -7,10 +7,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tapehead.checks import Size, whole
+from tapehead.checks import Size, Width, whole
+from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BITS, PassMark
-from tapehead.tasks.task import Batch, Task, bit_names, certain_logits, random_bits, random_uniform
+from tapehead.tasks.task import (
+    Batch,
+    SequenceTask,
+    Task,
+    bit_names,
+    certain_logits,
+    random_bits,
+    random_uniform,
+)
 
 # Where the paper's machines end, in bits per sequence of 16 answers of 8 bits (figure 18).
 PAPER_BITS = 20.0
@@ -18,7 +27,7 @@ PAPER_ANSWER = 16 * 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrioritySort(Task):
+class PrioritySort(SequenceTask):
     """n random vectors, each with a priority; the answer is the m of highest priority, in order.
 
     T = n + m steps, the last m without input. Input channels: the bits, the priority, uniform in
@@ -33,17 +42,13 @@ class PrioritySort(Task):
     title: ClassVar[str] = "Priority sort"
     source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.5"
 
-    num_bits: Size = 8
+    num_bits: Width = 8
     num_vectors: Size = 20
     num_answers: Size = 16
 
     def __post_init__(self) -> None:
         super().__post_init__()
         whole(1, self.num_vectors)("num_answers", self.num_answers)
-
-    @property
-    def input_size(self) -> int:
-        return self.num_bits + 1
 
     @property
     def channel_names(self) -> list[str]:
@@ -86,10 +91,12 @@ class PrioritySort(Task):
         targets[:, shown:] = self._sorted(vectors, priorities)
         mask = torch.zeros(batch_size, steps, dtype=torch.bool, device=device)
         mask[:, shown:] = True
-        return Batch(inputs, targets, mask, torch.full((batch_size,), steps, device=device))
+        return Batch(
+            Sequence(inputs, torch.full((batch_size,), steps, device=device)), targets, mask
+        )
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
-        shown = batch.inputs[:, : self.num_vectors]
+        shown = batch.inputs.x[:, : self.num_vectors]
         answer = self._sorted(shown[:, :, : self.num_bits], shown[:, :, self.num_bits])
         blank = torch.zeros_like(shown[:, :, : self.num_bits])
         return certain_logits(torch.cat([blank, answer], dim=1))

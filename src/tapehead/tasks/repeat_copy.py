@@ -7,11 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tapehead.checks import Size, whole
+from tapehead.checks import Size, Width, whole
+from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Bits
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.tasks.task import (
     Batch,
+    SequenceTask,
     Task,
     bit_names,
     certain_logits,
@@ -22,7 +24,7 @@ from tapehead.tasks.task import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepeatCopy(Task):
+class RepeatCopy(SequenceTask):
     """L random vectors between two delimiters, the second with the number R of copies asked for.
 
     T = L (R + 1) + 3 steps: a delimiter, L vectors, the delimiter with the number, then without
@@ -43,7 +45,7 @@ class RepeatCopy(Task):
     title: ClassVar[str] = "Repeat copy"
     source: ClassVar[str] = "Graves, Wayne & Danihelka (2014), section 4.2"
 
-    num_bits: Size = 8
+    num_bits: Width = 8
     min_length: Size = 1
     max_length: Size = 10
     min_repeats: Size = 1
@@ -58,10 +60,6 @@ class RepeatCopy(Task):
         whole(self.min_repeats)("max_repeats", self.max_repeats)
         least, most = self.trained_range
         whole(least)("trained_max_repeats", most)
-
-    @property
-    def input_size(self) -> int:
-        return self.num_bits + 2
 
     @property
     def channel_names(self) -> list[str]:
@@ -155,17 +153,17 @@ class RepeatCopy(Task):
         targets = vectors.new_zeros(batch_size, len(steps), self.output_size)
         targets[:, :, : self.num_bits] = take_steps(vectors, (since_number - 1) % length, speaking)
         targets[:, :, self.num_bits] = ending
-        return Batch(inputs, targets, speaking | ending, total)
+        return Batch(Sequence(inputs, total), targets, speaking | ending)
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
-        vectors = batch.inputs[:, 1:, : self.num_bits]
-        delimiters = batch.inputs[:, 1:, self.num_bits]
+        vectors = batch.inputs.x[:, 1:, : self.num_bits]
+        delimiters = batch.inputs.x[:, 1:, self.num_bits]
         length = delimiters.argmax(dim=1, keepdim=True)
-        number = batch.inputs[:, :, self.num_bits + 1].sum(dim=1, keepdim=True)
+        number = batch.inputs.x[:, :, self.num_bits + 1].sum(dim=1, keepdim=True)
         mean, deviation = self.normalisation
         spoken = length * (number * deviation + mean).round().long()
 
-        steps = torch.arange(batch.inputs.shape[1], device=batch.inputs.device)
+        steps = torch.arange(batch.inputs.x.shape[1], device=batch.inputs.x.device)
         answered = steps - length - 2
         copies = take_steps(vectors, answered % length, (answered >= 0) & (answered < spoken))
         end = (answered == spoken).unsqueeze(-1)

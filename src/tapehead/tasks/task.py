@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from tapehead.checks import check_fields, whole
+from tapehead.forms import Sequence
 from tapehead.room import check_room
 from tapehead.tasks.answers import Answer
 from tapehead.tasks.batch import Batch
@@ -36,6 +37,8 @@ class Task(ABC):
     """What a figure calls it."""
     source: ClassVar[str]
     """The paper and section that define it."""
+    tells: ClassVar[type]
+    """The form in which a machine is told (`tapehead.forms`)."""
     interactive: ClassVar[bool] = False
     """Whether what a machine is told depends on what it says; such a task has a `run` of its own,
     and its batches as drawn show one way that it may go."""
@@ -45,8 +48,8 @@ class Task(ABC):
 
     @property
     @abstractmethod
-    def input_size(self) -> int:
-        """Number of input channels."""
+    def sizes(self) -> Mapping[str, Any]:
+        """What of a machine the task decides: arguments of the constructor of any that fits."""
 
     @property
     @abstractmethod
@@ -57,11 +60,6 @@ class Task(ABC):
     def output_size(self) -> int:
         """Number of output channels."""
         return self.answer.size
-
-    @property
-    @abstractmethod
-    def channel_names(self) -> list[str]:
-        """One name for each input channel."""
 
     @property
     def output_names(self) -> list[str]:
@@ -84,7 +82,7 @@ class Task(ABC):
 
     @abstractmethod
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
-        """The best possible answer as logits, worked out from `batch.inputs` alone."""
+        """The best possible answer as logits, worked out from `batch.inputs.x` alone."""
 
     @abstractmethod
     def test_settings(self) -> dict[str, "Task"]:
@@ -136,13 +134,17 @@ class Task(ABC):
         place of its own."""
         task = copy(self)
         vars(task).update(options)
-        return batch_size * task.max_steps * (task.input_size + task.output_size)
+        return batch_size * task.max_steps * task.step_numbers
+
+    @property
+    def step_numbers(self) -> int:
+        """Numbers of one step's inputs and targets."""
+        return self.output_size
 
     def run(
         self,
         machine: Callable[..., tuple[Tensor, Any]],
         batch: Batch,
-        lengths: Int64[Tensor, " batch"] | None = None,
     ) -> tuple[Float[Tensor, "batch time output_size"], Batch]:
         """A machine's outputs for a batch, and the batch that they answer.
 
@@ -150,10 +152,9 @@ class Task(ABC):
         this, and returns the batch as it came to be.
 
         Args:
-            machine: maps (inputs, state, lengths=...) to (outputs, state).
-            lengths: `batch.lengths`, or None if all sequences fill the batch.
+            machine: maps the fields of the form, by name, to outputs and something else.
         """
-        outputs, _ = machine(batch.inputs, lengths=lengths)
+        outputs, _ = machine(**batch.inputs._asdict())
         return outputs, batch
 
     def loss(
@@ -178,6 +179,31 @@ class Task(ABC):
     def solved(self, means: Mapping[str, float]) -> bool:
         """Whether mean scores meet the task's pass mark."""
         return self.pass_mark.met(means[self.pass_mark.metric.name])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceTask(Task):
+    """A task that tells vectors over time."""
+
+    tells = Sequence
+
+    @property
+    def input_size(self) -> int:
+        """Number of input channels."""
+        return len(self.channel_names)
+
+    @property
+    @abstractmethod
+    def channel_names(self) -> list[str]:
+        """One name for each input channel."""
+
+    @property
+    def sizes(self) -> Mapping[str, Any]:
+        return {"input_size": self.input_size, "output_size": self.output_size}
+
+    @property
+    def step_numbers(self) -> int:
+        return self.input_size + self.output_size
 
 
 def certain_logits(bits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tapehead.errors import TapeheadError
+from tapehead.forms import FORMS
 from tapehead.runs.files import clear_errors, read_file, write_atomically
 from tapehead.tasks import Batch
 
@@ -35,7 +36,7 @@ class NonFiniteError(TapeheadError):
             return
         name = f"non-finite-step-{self.step}" + (f"-process-{rank}" if rank else "")
         path = folder / f"{name}.safetensors"
-        tensors = {name: part.cpu().contiguous() for name, part in self.batch._asdict().items()}
+        tensors = {name: part.cpu().contiguous() for name, part in self.batch.tensors().items()}
         with clear_errors(f"{self}; nor could its batch be saved as {path}"):
             write_atomically(path, safetensors.torch.save(tensors))
         self.path = path
@@ -51,9 +52,21 @@ def read_batch(path: Path | str) -> Batch:
     with clear_errors(f"read {path}"):
         data = read_file(Path(path))
     try:
-        return Batch(**safetensors.torch.load(data))
-    except (safetensors.SafetensorError, TypeError) as error:
+        return _batch_of(safetensors.torch.load(data))
+    except (safetensors.SafetensorError, KeyError, TypeError) as error:
         raise TapeheadError(f"{path} holds no batch: {error}") from error
+
+
+def _batch_of(tensors: dict[str, Tensor]) -> Batch:
+    if "inputs" in tensors:  # of tapehead 0.1.0
+        tensors |= {"inputs.x": tensors.pop("inputs"), "inputs.lengths": tensors.pop("lengths")}
+    names = {name.removeprefix("inputs.") for name in tensors if name.startswith("inputs.")}
+    form = next((form for form in FORMS if names <= {*form._fields}), FORMS[0])
+    return Batch(
+        form(**{name: tensors[f"inputs.{name}"] for name in names}),
+        tensors["targets"],
+        tensors["mask"],
+    )
 
 
 @runtime_checkable

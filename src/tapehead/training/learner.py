@@ -11,8 +11,8 @@ from torch import Tensor
 from tapehead.machines.discrete import DiscreteMachine
 from tapehead.machines.machine import Machine
 from tapehead.runs.config import TrainConfig
-from tapehead.runs.devices import place
-from tapehead.runs.evaluation import ready, run_machine
+from tapehead.runs.devices import batch_to, place
+from tapehead.runs.evaluation import run_machine
 from tapehead.tasks import Batch, Task
 from tapehead.training.failures import non_finite, overgrown
 from tapehead.training.flat import FlatParameters
@@ -106,9 +106,10 @@ class Learner:
         self.flat.zero_gradient()
         with self._autocast():
             if isinstance(self.machine, DiscreteMachine) and self.machine.chooses:
-                batch, lengths = ready(batch, self.device, self.dtype)
+                batch = batch_to(batch, self.device, self.dtype)
                 costs = partial(task.step_costs, batch=batch)
-                loss, outputs = self.machine.training_loss(batch.inputs, costs, lengths=lengths)
+                x, lengths = batch.inputs
+                loss, outputs = self.machine.training_loss(x, costs, lengths=lengths)
             else:
                 outputs, batch = run_machine(task, self.machine, batch, self.device, self.dtype)
                 loss = task.loss(outputs, batch)

@@ -213,7 +213,7 @@ def run_episode(
             outputs, batch = run_machine(task, machine, batch, device, dtype)
             # Of what the machine was told in the end, with the same draws.
             randomness.seed_globals(seed, int(randomness.Stream.TEST))
-            trace = machine.trace(batch.inputs)
+            trace = machine.trace(batch.inputs.x)
     finally:
         randomness.restore_globals(states, device)
     return episode_of(task, outputs, batch), trace
@@ -223,7 +223,7 @@ def episode_of(task: Task, outputs: Tensor, batch: Batch) -> Episode:
     """The first sequence of a batch and a machine's logits for it, as the task reads them."""
     answer, asked = task.answer, batch.mask[0]
     return Episode(
-        inputs=batch.inputs[0],
+        inputs=batch.inputs.x[0],
         targets=batch.targets[0],
         outputs=answer.probabilities(outputs[0].double()),
         mask=asked,

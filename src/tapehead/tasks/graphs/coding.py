@@ -18,7 +18,7 @@ NEW_PHASE = TRIPLE_SIZE
 """The channel that marks the first step of each query, plan and answer."""
 ANSWER = TRIPLE_SIZE + 1
 """The channel that asks for an answer, throughout each answer."""
-INPUT_SIZE = TRIPLE_SIZE + 2
+
 
 LABELS = 1000
 WORDS = ("source", "edge", "destination")

@@ -159,10 +159,10 @@ class Inference(GraphTask):
         return pick(choices[:, 0].float(), generator)
 
     def _answer(self, batch: Batch) -> Int64[Tensor, "batch time 3"]:
-        told = decode(batch.inputs[..., :TRIPLE_SIZE])
+        told = decode(batch.inputs.x[..., :TRIPLE_SIZE])
         source, edge, destination = told.unbind(-1)
         described = (told != BLANK).all(-1)
-        asks = batch.inputs[..., ANSWER] > 0
+        asks = batch.inputs.x[..., ANSWER] > 0
         meaning = relations().to(told.device)
         answers = torch.full_like(told, BLANK)
         queried = (source != BLANK) & (destination == BLANK)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from tapehead.checks import Count, Size, number
+from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer
 from tapehead.tasks.graphs.coding import (
     ANSWER,
@@ -156,24 +157,22 @@ class ShortestPath(GraphTask):
         self,
         machine: Callable[..., tuple[Tensor, Any]],
         batch: Batch,
-        lengths: Int64[Tensor, " batch"] | None = None,
     ) -> tuple[Float[Tensor, "batch time output_size"], Batch]:
         """Let a machine walk, and return its outputs beside the batch as it came to be: what it
         was told at each step of the answer, and the teacher's triple at each node it stood on.
 
         Args:
-            machine: maps (inputs, state, lengths=...) to (outputs, state); while its attribute
+            machine: maps (x, state, lengths=...) to (outputs, state); while its attribute
                 `training` is true, `teacher` of its steps are the teacher's.
             batch: as drawn; its answers are written anew.
-            lengths: not used: `batch.lengths` is what counts.
         """
-        told = read_told(batch.inputs)
-        beginning = batch.inputs[:, : int(told.answer_at.max())]
+        told = read_told(batch.inputs.x)
+        beginning = batch.inputs.x[:, : int(told.answer_at.max())]
         _, state = machine(beginning, lengths=told.answer_at)
         training = bool(getattr(machine, "training", False))
-        device = batch.inputs.device
+        device = batch.inputs.x.device
         states = [state]
-        dtype = batch.inputs.dtype
+        dtype = batch.inputs.x.dtype
 
         def choose(heard: Tensor, at: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
             outputs, states[0] = machine(heard[:, None].to(dtype), states[0])
@@ -195,7 +194,7 @@ class ShortestPath(GraphTask):
         `choose` is given what is heard (batch, 92), where each stands and the teacher's edge; it
         returns outputs (batch, 90) and edges, or edges alone.
         """
-        told = read_told(batch.inputs) if told is None else told
+        told = read_told(batch.inputs.x) if told is None else told
         at, size = told.start, len(told.start)
         limit = told.distance.gather(1, at[:, None])[:, 0] + self.extra_steps
         asked = torch.zeros(size, TRIPLE_SIZE + 2, device=at.device, dtype=torch.float32)
@@ -245,20 +244,20 @@ class ShortestPath(GraphTask):
 
         mask = torch.zeros(len(heard), time, dtype=torch.bool, device=heard.device)
         mask = mask.scatter(1, place, walking)
-        inputs = placed(heard.to(batch.inputs.dtype), batch.inputs)
+        inputs = placed(heard.to(batch.inputs.x.dtype), batch.inputs.x)
         answers = placed(torch.stack(targets, 1).to(batch.targets.dtype))
         longest = int(lengths.max())
         return (
             placed(torch.stack(outputs, 1))[:, :longest],
-            Batch(inputs[:, :longest], answers[:, :longest], mask[:, :longest], lengths),
+            Batch(Sequence(inputs[:, :longest], lengths), answers[:, :longest], mask[:, :longest]),
         )
 
     def _answer(self, batch: Batch) -> Int64[Tensor, "batch time 3"]:
-        told = read_told(batch.inputs)
-        taken = decode(batch.inputs[..., :TRIPLE_SIZE])
+        told = read_told(batch.inputs.x)
+        taken = decode(batch.inputs.x[..., :TRIPLE_SIZE])
         answers = torch.full_like(taken, BLANK)
         sequences = torch.arange(len(taken), device=taken.device)
-        asks = batch.inputs[..., ANSWER] > 0
+        asks = batch.inputs.x[..., ANSWER] > 0
         for step in range(int(asks.sum(1).max())):
             place = told.answer_at + step
             asked = step < asks.sum(1)

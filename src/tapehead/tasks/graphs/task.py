@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from tapehead.checks import Size, choice, shown, whole
+from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Symbols
 from tapehead.tasks.graphs.coding import (
     BLANK,
     DIGITS,
-    INPUT_SIZE,
     LABELS,
     WORDS,
     channel_names,
@@ -23,7 +23,7 @@ from tapehead.tasks.graphs.coding import (
 from tapehead.tasks.graphs.maps import family_tree, underground
 from tapehead.tasks.graphs.worlds import Graphs
 from tapehead.tasks.metrics import SOLVED, PassMark
-from tapehead.tasks.task import CERTAIN_LOGIT, Batch, Task
+from tapehead.tasks.task import CERTAIN_LOGIT, Batch, SequenceTask
 
 GRAPHS = ("random", "underground", "family")
 
@@ -38,7 +38,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphTask(Task):
+class GraphTask(SequenceTask):
     """A graph told triple by triple, then questions about it; answers are triples too.
 
     Input channels: nine one-hot digits of a triple, the flag of a new phase, the flag that asks
@@ -76,10 +76,6 @@ class GraphTask(Task):
         return len(known.edges)
 
     @property
-    def input_size(self) -> int:
-        return INPUT_SIZE
-
-    @property
     def channel_names(self) -> list[str]:
         return [*channel_names(), "new phase", "answer"]
 
@@ -115,7 +111,7 @@ class GraphTask(Task):
 
     @abstractmethod
     def _answer(self, batch: Batch) -> Int64[Tensor, "batch time 3"]:
-        """The right triple at each step that answers, worked out from `batch.inputs` alone."""
+        """The right triple at each step that answers, worked out from `batch.inputs.x` alone."""
 
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
         return encode(self._answer(batch)) * CERTAIN_LOGIT
@@ -172,9 +168,9 @@ class Script:
             return gathered.masked_fill(past[..., None], blank)
 
         flags = closed(self._flags, 0)
+        told = tell(closed(self._triples, BLANK), flags[..., 0], flags[..., 1])
         return Batch(
-            inputs=tell(closed(self._triples, BLANK), flags[..., 0], flags[..., 1]),
+            inputs=Sequence(told, lengths),
             targets=encode(closed(self._targets, BLANK)),
             mask=flags[..., 1],
-            lengths=lengths,
         )

@@ -104,11 +104,11 @@ class Traversal(GraphTask):
         return script.batch()
 
     def _answer(self, batch: Batch) -> Int64[Tensor, "batch time 3"]:
-        told = decode(batch.inputs[..., :TRIPLE_SIZE])
+        told = decode(batch.inputs.x[..., :TRIPLE_SIZE])
         source, edge, destination = told.unbind(-1)
         described = (told != BLANK).all(-1)
-        asks = batch.inputs[..., ANSWER] > 0
-        begins = (batch.inputs[..., NEW_PHASE] > 0) & ~asks
+        asks = batch.inputs.x[..., ANSWER] > 0
+        begins = (batch.inputs.x[..., NEW_PHASE] > 0) & ~asks
         start = begins.int().argmax(1)
         length = ((~described & (edge != BLANK)).sum(1)).to(torch.int64)
 

@@ -101,13 +101,13 @@ class Walk(Symbols):
 
 def _choices(outputs: Tensor, batch: Batch) -> Iterator[Choice]:
     """What a machine chose at each step of the answer."""
-    told = read_told(batch.inputs)
+    told = read_told(batch.inputs.x)
     ends = distance_after(told)
-    taken = decode(batch.inputs[..., :TRIPLE_SIZE])
+    taken = decode(batch.inputs.x[..., :TRIPLE_SIZE])
     for step in range(int(batch.mask.sum(1).max())):
         place = (told.answer_at + step).clamp(max=batch.mask.shape[1] - 1)
         active = batch.mask.gather(1, place[:, None])[:, 0] & (
-            told.answer_at + step < batch.lengths
+            told.answer_at + step < batch.inputs.steps
         )
         before = taken.gather(1, place[:, None, None].expand(-1, 1, 3))[:, 0, 2]
         at = torch.where(active & (before != BLANK), before, told.start)

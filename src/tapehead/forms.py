@@ -1,0 +1,60 @@
+"""What a machine reads: a form is a few tensors that belong together, batch first.
+
+A machine says `reads = Sequence`, a task says `tells = Sequence`, and the two fit. The fields of a
+form are arguments of the machine's `forward`, by name: `machine(**inputs._asdict())`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+class Sequence(NamedTuple):
+    """Vectors over time, padded at the end.
+
+    lengths: real steps of each sequence; None: all fill the batch.
+    """
+
+    x: Float[Tensor, "batch time input"]
+    lengths: Int64[Tensor, " batch"] | None = None
+
+    @property
+    def steps(self) -> Int64[Tensor, " batch"]:
+        """Real steps of each sequence."""
+        if self.lengths is not None:
+            return self.lengths
+        batch, time = self.x.shape[:2]
+        return torch.full((batch,), time, dtype=torch.int64, device=self.x.device)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Sequence":
+        """Where a machine can read it; without lengths if all sequences fill the batch, since a
+        machine may then take a shorter path."""
+        x, lengths = self
+        if lengths is not None:
+            # Looked at before it goes to a GPU, which would have to stop for it.
+            whole = int(lengths.min()) == x.shape[1]
+            lengths = None if whole else lengths.to(device, non_blocking=True)
+        return Sequence(x.to(device, dtype, non_blocking=True), lengths)
+
+
+class Tape(NamedTuple):
+    """Symbols on a tape, on which a machine moves at a pace of its own.
+
+    symbols: 0 is blank, as is all outside.
+    limits: steps that each machine has.
+    answers: symbols that it must write, never more than its steps.
+    """
+
+    symbols: Int64[Tensor, "batch places"]
+    limits: Int64[Tensor, " batch"]
+    answers: Int64[Tensor, " batch"]
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Tape":
+        """Where a machine can read it."""
+        return Tape(*(part.to(device, non_blocking=True) for part in self))
+
+
+Form = Sequence | Tape
+FORMS = (Sequence, Tape)
