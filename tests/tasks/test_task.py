@@ -352,7 +352,7 @@ def test_make_task_names_what_is_wrong():
         make_task("cpoy")
     with pytest.raises(TypeError, match=r"copy has no option 'bits'; its options: num_bits, min"):
         make_task("copy", bits=8)
-    with pytest.raises(ValueError, match=r"num_bits must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"num_bits must be a whole number from 1 to 65536, got 0"):
         make_task("copy", num_bits=0)
 
 
