@@ -20,6 +20,7 @@ from tapehead.machines import MACHINES
 from tapehead.recipes import recipe
 from tapehead.tasks import TASKS
 from tapehead.training import TrainConfig
+from tapehead.training.objectives import OBJECTIVES
 
 COMMAND_CLASSES = {
     "train": Train,
@@ -43,7 +44,7 @@ def test_help_is_one_screen_with_every_option_and_its_default(call, name):
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
     assert max(map(len, lines)) <= 100
-    assert len(lines) <= (24 if name != "train" else 43)
+    assert len(lines) <= (24 if name != "train" else 45)
     assert lines[0].startswith(f"usage: tapehead {name}")
     assert_shown(options_of(COMMAND_CLASSES[name]), outcome.out)
     assert call(name, "-h") == outcome
@@ -69,7 +70,7 @@ def test_train_shows_the_options_of_the_machine_and_task_at_hand(call, machine, 
         config = recipe(task, machine)
     except ValueError:  # no recipe: the defaults of the constructors
         config = TrainConfig(task=task, machine=machine, test_sequences=512)
-    hidden = ("task", "machine", "task_options", "machine_options")
+    hidden = ("task", "machine", "task_options", "machine_options", "objective_options")
     training = [
         option
         for option in options_of(TrainConfig, **config.to_dict())
@@ -78,6 +79,8 @@ def test_train_shows_the_options_of_the_machine_and_task_at_hand(call, machine, 
     assert_shown(training, outcome.out)
     assert_shown(constructor_options(MACHINES[machine], **config.machine_options), outcome.out)
     assert_shown(options_of(TASKS[task], **config.task_options), outcome.out)
+    objective = OBJECTIVES[MACHINES[machine].trained_by]
+    assert_shown(constructor_options(objective, **config.objective_options), outcome.out)
 
 
 def test_defaults_look_as_one_would_type_them(call):
@@ -103,6 +106,7 @@ def test_help_all_describes_every_option(call, machine):
         *options_of(Train),
         *options_of(TrainConfig),
         *constructor_options(MACHINES[machine]),
+        *constructor_options(OBJECTIVES[MACHINES[machine].trained_by]),
         *options_of(TASKS["copy"]),
     ]
     for option in options:
@@ -122,6 +126,7 @@ def test_no_option_means_two_things(call):
                     options_of(Train),
                     options_of(TrainConfig),
                     constructor_options(machine),
+                    constructor_options(OBJECTIVES[machine.trained_by]),
                     options_of(task),
                 )
                 for option in options

@@ -12,13 +12,13 @@ from harness import Case
 from values import nasty_values
 
 from tapehead import room
-from tapehead.machines import MACHINES, RLNTM
-from tapehead.machines.address_estimator import AddressEstimator
+from tapehead.machines import MACHINES
 from tapehead.machines.cells import Cell
 from tapehead.runs.config import TrainConfig
 from tapehead.tasks import TASKS
 from tapehead.tasks.bernoulli import BernoulliToy
-from tapehead.tasks.tapes import TapeTask
+from tapehead.training.objectives import MoveChoices, RowChoices
+from tapehead.training.objectives.estimator import AddressEstimator
 from tapehead.training.optimisers import Adam, GravesRMSprop, RMSprop
 
 SMALL = {
@@ -39,10 +39,10 @@ MEMORY = 20_000_000
 @cache
 def targets() -> list[tuple[Callable[..., Any], dict[str, Any]]]:
     """What is called, and the arguments that are right."""
-    machines = [*MACHINES.values(), RLNTM, AddressEstimator]
+    machines = [*MACHINES.values(), AddressEstimator, RowChoices, MoveChoices]
     made = [(kind, _right(kind)) for kind in machines]
     made.append((Cell, {"controller": "gru", "input_size": 3, "hidden_size": 4}))
-    made += [(kind, {}) for kind in (*TASKS.values(), TapeTask, BernoulliToy, TrainConfig)]
+    made += [(kind, {}) for kind in (*TASKS.values(), BernoulliToy, TrainConfig)]
     weights = [torch.nn.Parameter(torch.zeros(3))]
     made += [(kind, {"params": weights, "lr": 0.1}) for kind in (RMSprop, GravesRMSprop, Adam)]
     return made

@@ -15,7 +15,6 @@ from values import lengths_like, numbers_like, states_like, weights_like
 
 import machines
 from tapehead.machines import Recurrent
-from tapehead.machines.discrete import DiscreteMachine
 
 
 class Call(NamedTuple):
@@ -42,7 +41,7 @@ def case(draw: random.Random) -> Case:
         machine.double()
     machine.train(draw.random() < 0.3)
     method = draw.choice(METHODS)
-    if method == "loss" and not isinstance(machine, DiscreteMachine):
+    if method == "loss" and machine.objective != "rows":
         method = "forward"
     if method == "step" and getattr(machine, "ahead", None) is not None:
         method = "forward"
@@ -138,9 +137,9 @@ def made(call: Call) -> list[Tensor]:
         trace = machine.trace(x, state, lengths=lengths)
         return [trace.y, *trace.state, *(trace.tensors[name] for name in sorted(trace.tensors))]
     if method == "loss":
-        assert isinstance(machine, DiscreteMachine)
         torch.manual_seed(0)
-        loss, y = machine.training_loss(x, lambda y: y.square().sum(-1), lengths=lengths)
+        choices = machines.objective(random.Random(0), machine)
+        loss, y = choices.loss(machine, x, lambda y: y.square().sum(-1), lengths=lengths)
         if loss.requires_grad:
             loss.backward()
         return [loss.detach(), y]

@@ -7,10 +7,11 @@ import torch
 
 from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, DynamicNTM
 from tapehead.machines import Recurrent
-from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
-from tapehead.machines.discrete import ADDRESSINGS
+from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine
 from tapehead.ops.allocation import ALLOCATIONS
 from tapehead.ops.similarity import SIMILARITIES
+from tapehead.training.objectives import RowChoices
+from tapehead.training.objectives.estimator import BASELINES, ESTIMATORS
 
 
 def size(draw: random.Random) -> int:
@@ -60,15 +61,22 @@ def dnc_options(draw: random.Random) -> dict[str, Any]:
 
 
 def choosing(draw: random.Random) -> dict[str, Any]:
+    return {"addressing": draw.choice(ADDRESSINGS)}
+
+
+def objective(draw: random.Random, machine: DiscreteMachine) -> RowChoices:
+    """What a machine that chooses could be trained by."""
     baseline = draw.choice(BASELINES)
-    return {
-        "addressing": draw.choice(ADDRESSINGS),
+    options = {
         "estimator": draw.choice(ESTIMATORS),
         "baseline": baseline,
         "samples": draw.choice((2, 3) if baseline == "leave-one-out" else (1, 1, 2)),
+        "soft_batches": draw.choice((0, 0, 5)),
         "soft_entropy_cost": draw.choice((0.0, 0.1)),
         "entropy": draw.choice((0.0, 0.1)),
     }
+    made = RowChoices(**machine.objective_sizes, **options)
+    return made.to(machine._weight().dtype)
 
 
 def machine(draw: random.Random, backend: str = "auto") -> Recurrent:

@@ -12,26 +12,24 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from tapehead import RLNTM, DiscreteNTM
+from tapehead.tasks import Copy, CopyTape
+from tapehead.training.objectives import make_objective
 
 
 class Loss(nn.Module):
     """What has a loss of its own is wrapped with it: DDP sees only what goes through `forward`."""
 
-    def __init__(self, machine):
+    def __init__(self, machine, task, **options):
         super().__init__()
-        self.machine = machine
+        self.machine, self.task = machine, task
+        self.objective = make_objective(machine, task, **options)
 
-    def forward(self, *inputs):
-        return self.machine.training_loss(*inputs)[0]
-
-
-def squares(y):
-    return y.square().sum(-1)
+    def forward(self, batch):
+        return self.objective(self.machine, self.task, batch).loss
 
 
-def tape():
-    symbols = torch.randint(1, 4, (3, 6))
-    return symbols, symbols, torch.ones(3, 6, dtype=torch.bool), torch.full((3,), 12)
+def batch(task):
+    return task.batch(torch.Generator().manual_seed(torch.initial_seed()), 3)
 
 
 def main(file, rank, processes):
@@ -44,12 +42,13 @@ def main(file, rank, processes):
         for make in MACHINES.values()
     ]
     sizes = {"memory_size": 5, "word_size": 3, "hidden_size": 4}
-    chooser = DiscreteNTM(4, 3, **sizes, estimator="reinforce")
-    jobs.append((Loss(chooser), lambda run: run(torch.randn(2, 5, 4), squares)))
+    copy, tapes = Copy(num_bits=3, max_length=3), CopyTape(num_symbols=3, max_complexity=4)
+    chooser = Loss(DiscreteNTM(**copy.sizes, **sizes), copy, estimator="reinforce")
+    jobs.append((chooser, lambda run: run(batch(copy))))
     for controller in ("direct", "lstm"):
         for memory in (False, True):
-            machine = RLNTM(4, controller=controller, memory=memory, hidden_size=6)
-            jobs.append((Loss(machine), lambda run: run(*tape())))
+            machine = RLNTM(tapes.symbols, controller=controller, memory=memory, hidden_size=6)
+            jobs.append((Loss(machine, tapes), lambda run: run(batch(tapes))))
     for module, loss in jobs:
         torch.manual_seed(rank)
         run = DistributedDataParallel(module)

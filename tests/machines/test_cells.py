@@ -15,6 +15,7 @@ from tapehead.machines.discrete_ntm import DiscreteNTM
 from tapehead.machines.dynamic_ntm import DynamicNTM
 from tapehead.ops import backends
 from tapehead.ops.similarity import cosine
+from tapehead.training.objectives import RowChoices
 
 
 class Leaky(nn.Module):
@@ -162,7 +163,8 @@ def test_discrete_machines_take_one_too(kind):
     torch.testing.assert_close(torch.cat([first, second], 1), whole)
     torch.testing.assert_close(state, end)
     discrete = small(kind, controller=nn.GRUCell, addressing="discrete")
-    cost = discrete.training_loss(x, lambda y: y.square().sum(-1))[0]
+    choices = RowChoices(**discrete.objective_sizes)
+    cost, _ = choices.loss(discrete, x, lambda y: y.square().sum(-1))
     cost.backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in discrete.parameters())
     gradients = [p.grad for n, p in discrete.named_parameters() if "layer.weight_ih" in n]

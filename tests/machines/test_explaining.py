@@ -13,7 +13,7 @@ from test_inputs import (
 from torch import nn
 
 from tapehead import LSTM
-from tapehead.machines.discrete import DiscreteMachine
+from tapehead.training.objectives import RowChoices
 
 
 def freed(tensor):
@@ -120,12 +120,13 @@ def test_a_nested_part_of_a_state_is_named(name, layout):
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_an_estimate_without_gradients_is_refused(name, mode):
     machine = made(name)
-    if not isinstance(machine, DiscreteMachine) or not machine.chooses:
+    if machine.objective != "rows":
         return
+    choices = RowChoices(**machine.objective_sizes)
 
     def loss():
         with mode():
-            machine.training_loss(inputs(), lambda y: y.square().sum(-1))
+            choices.loss(machine, inputs(), lambda y: y.square().sum(-1))
 
     refused(RuntimeError, loss, "estimator", "must run where gradients are recorded", "no_grad")
 

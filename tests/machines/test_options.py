@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import itertools
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from tapehead.machines import MACHINES, sizes
 from tapehead.machines.options import _options_of
 
 NAN, INF = float("nan"), float("inf")
-KINDS = [*MACHINES.values(), RLNTM]
+KINDS = list(MACHINES.values())
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
@@ -28,12 +27,6 @@ def defaults(kind):
     }
 
 
-ESTIMATED = [
-    {"estimator": estimator, "baseline": baseline}
-    for estimator, baseline in itertools.product(
-        ("reinforce", "rebar", "relax", "straight-through"), ("none", "learned", "moving-average")
-    )
-]
 SIZES = [
     (LSTM, {}, sizes.lstm_numbers),
     (LSTM, {"num_layers": 1}, sizes.lstm_numbers),
@@ -55,9 +48,9 @@ SIZES = [
     (RLNTM, {"memory": True}, sizes.rl_ntm_numbers),
     (RLNTM, {"memory": True, "forward_only": True, "reach": 0}, sizes.rl_ntm_numbers),
     (RLNTM, {"memory": True, "controller": "lstm"}, sizes.rl_ntm_numbers),
-    *((DiscreteNTM, options, sizes.discrete_ntm_numbers) for options in ESTIMATED),
-    *((DynamicNTM, options, sizes.dynamic_ntm_numbers) for options in ESTIMATED),
-    *((TARDIS, options, sizes.tardis_numbers) for options in ESTIMATED),
+    (DiscreteNTM, {"num_reads": 2}, sizes.ntm_numbers),
+    (TARDIS, {}, sizes.tardis_numbers),
+    (TARDIS, {"scoring": "linear", "peepholes": True}, sizes.tardis_numbers),
 ]
 
 
@@ -88,10 +81,6 @@ def test_weights_and_state_are_as_large_as_worked_out(kind, options, numbers):
         (DNC, {"layer_norm": "no"}, TypeError, "layer_norm must be true or false, got 'no'"),
         (NTM, {"read_first": None}, TypeError, "read_first must be true or false, got None"),
         (DynamicNTM, {"no_operation": 3}, TypeError, "no_operation must be true or false, got 3"),
-        (DynamicNTM, {"entropy": NAN}, ValueError, "entropy must be a finite number, got nan"),
-        (TARDIS, {"entropy": "much"}, TypeError, "entropy must be a finite number, got 'much'"),
-        (TARDIS, {"soft_entropy_cost": NAN}, ValueError, "soft_entropy_cost must be a finite"),
-        (DiscreteNTM, {"temperature": INF}, ValueError, "temperature must be a finite number"),
         (NTM, {"memory_size": "x"}, TypeError, "memory_size must be a whole number of at least 1"),
         (NTM, {"word_size": 2.0}, TypeError, "word_size must be a whole number of at least 1"),
         (NTM, {"memroy_size": 2}, TypeError, "unexpected keyword argument 'memroy_size'"),

@@ -5,10 +5,36 @@ import itertools
 import jaxtyping
 import pytest
 import torch
-from paths import standard_errors
 
+from tapehead.forms import Tape
 from tapehead.machines.rl_ntm import RLNTM
-from tapehead.tasks.tapes import BLANK, MARKER, TapeTask
+from tapehead.tasks import Batch
+from tapehead.tasks.tapes import BLANK, MARKER, CopyTape, ForwardReverseTape
+
+
+def drawn(task, counts):
+    """A batch of tapes of these complexities."""
+    parts = [
+        type(task)(**{**vars(task), "min_complexity": count, "max_complexity": count}).batch(
+            torch.Generator().manual_seed(number), 1
+        )
+        for number, count in enumerate(counts)
+    ]
+    tapes = [part.inputs.symbols[0] for part in parts]
+    padded = torch.nn.utils.rnn.pad_sequence
+    inputs = Tape(
+        padded(tapes, batch_first=True),
+        torch.cat([part.inputs.limits for part in parts]),
+        torch.cat([part.inputs.answers for part in parts]),
+    )
+    targets = padded([part.targets[0] for part in parts], batch_first=True)
+    return Batch(inputs, targets, padded([part.mask[0] for part in parts], batch_first=True))
+
+
+def written(machine, tape, **how):
+    """What a machine writes, and what happened on the way."""
+    outputs, run = machine(*tape, **how)
+    return outputs.argmax(-1), run
 
 
 def follow(machine, script):
@@ -40,61 +66,64 @@ def pass_on_nothing(machine, but=None):
 @pytest.mark.parametrize("reach", [0, 2])
 def test_copy_by_hand_is_solved_with_no_time_to_spare(reach):
     """Always go right, always write: the program that copies."""
-    task = TapeTask(kind="copy", max_complexity=6)
+    task = CopyTape(max_complexity=6)
     machine = said_is_seen(RLNTM(task.symbols, reach=reach))
     with torch.no_grad():
         machine.choose.weight.zero_()
         machine.choose.bias.copy_(torch.tensor([-9.0, -9.0, 9.0, 0.0, -9.0, 9.0]))
     counts = torch.tensor([1, 4, 6])
-    batch = task.batch(torch.Generator().manual_seed(0), counts)
-    tight = batch._replace(limits=batch.asked.sum(1))
-    for given in (batch, tight):
-        run = machine(*given, sample=False)
-        assert run.correct.all()
+    batch = drawn(task, counts.tolist())
+    tight = batch.inputs._replace(limits=batch.inputs.answers)
+    for given in (batch.inputs, tight):
+        outputs, run = machine(*given)
+        assert task.scores(outputs, batch)["solved"].all()
         assert torch.equal(run.wrote.sum(1), counts + 1)
-        assert (run.costs.sum(1) < 1e-3).all()
+        assert task.loss(outputs, batch) < 1e-3
         assert run.input_heads[2, :7].tolist() == list(range(7))
-    assert not machine(*batch._replace(targets=batch.targets.flip(0)), sample=False).correct.all()
+        trace = machine.trace(*given)
+        assert torch.equal(trace.y, outputs)
+        assert torch.equal(trace.input_head, run.input_heads.float())
+        assert torch.equal(trace.wrote, run.wrote.float())
+    wrong = batch._replace(targets=batch.targets.flip(0))
+    assert not task.scores(outputs, wrong)["solved"].all()
 
 
 def test_a_machine_that_never_writes_is_made_to_in_the_end():
-    task = TapeTask(kind="copy", max_complexity=4)
+    task = CopyTape(max_complexity=4)
     machine = said_is_seen(RLNTM(task.symbols))
     with torch.no_grad():
         machine.choose.weight.zero_()
         machine.choose.bias.copy_(torch.tensor([-9.0, 9.0, -9.0, 0.0, 9.0, -9.0]))
-    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([2, 4]))
-    run = machine(*batch, sample=False)
-    answers = batch.asked.sum(1)
+    tape = drawn(task, [2, 4]).inputs
+    _, run = machine(*tape)
     for number in range(2):
-        limit, due = int(batch.limits[number]), int(answers[number])
+        limit, due = int(tape.limits[number]), int(tape.answers[number])
         assert run.wrote[number].nonzero()[:, 0].tolist() == list(range(limit - due, limit))
+        assert run.due[number, limit - due : limit].tolist() == list(range(due))
         assert not run.active[number, limit:].any()
-        assert (run.costs[number, limit:] == 0).all()
+        assert (run.log_probs[number, limit:] == 0).all()
     # Forced writing is not a choice: its log-probability is not in the sum.
     moves = machine.choose.bias[:3].log_softmax(-1)[1]
     writes = machine.choose.bias[4:].log_softmax(-1)[0]
-    spare = int(batch.limits[0] - answers[0])
-    torch.testing.assert_close(
-        run.log_probs[0].sum(), moves * int(batch.limits[0]) + writes * spare
-    )
+    spare = int(tape.limits[0] - tape.answers[0])
+    torch.testing.assert_close(run.log_probs[0].sum(), moves * int(tape.limits[0]) + writes * spare)
 
 
 @pytest.mark.parametrize("place", range(-2, 3))
 def test_a_gate_passes_on_the_symbol_of_its_place(place):
-    task = TapeTask(kind="copy", max_complexity=4, num_symbols=6)
+    task = CopyTape(max_complexity=4, num_symbols=6)
     machine = RLNTM(task.symbols, reach=2)
     with torch.no_grad():
         machine.say.weight.zero_()
         machine.say.bias.zero_()
         pass_on_nothing(machine, but=place + 2)
-    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([4]))
-    run = machine(*batch)
-    tape = [*batch.tape[0].tolist(), *[BLANK] * 8]
+    inputs = drawn(task, [4]).inputs
+    said, run = written(machine, inputs, sample=True)
+    tape = [*inputs.symbols[0].tolist(), *[BLANK] * 8]
     wrote = run.wrote[0].nonzero()[:, 0].tolist()
     heads = [int(run.input_heads[0, time]) for time in wrote]
     expected = [tape[head + place] if head + place >= 0 else BLANK for head in heads]
-    assert run.written[0].tolist() == expected
+    assert said[0].tolist() == expected
 
 
 @pytest.mark.parametrize("ends", ["stop", "wrap"])
@@ -105,27 +134,26 @@ def test_at_the_ends_of_its_tape_the_input_head_stops_or_wraps_around(ends):
     tape = torch.tensor([[3, 4, 5, 2, 0, 0], [3, 4, 5, 2, 3, 4]])
     moves = [2, 2, 2, 2, 2, 2, *[0] * 8, 1, 1]
     script = torch.tensor([[move, 0, 1] for move in moves]).expand(2, -1, -1)
-    targets = torch.zeros(2, 16, dtype=torch.int64)
-    run_of = (targets, torch.ones_like(targets, dtype=torch.bool), torch.tensor([16, 16]))
+    inputs = Tape(tape, torch.tensor([16, 16]), torch.tensor([16, 16]))
     follow(machine, script)
     with torch.no_grad():
         machine.say.weight[0, machine.symbols + MARKER] = 0.0
-    run = machine(tape, *run_of)
+    said, run = written(machine, inputs)
     heads = run.input_heads.tolist()
     if ends == "stop":
         assert heads[0] == [0, 1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1, 0, -1, -1, -1]
-        assert run.written[0].tolist() == [3, 4, 5, 2, 0, 0, 0, 0, 0, 2, 5, 4, 3, 0, 0, 0]
+        assert said[0].tolist() == [3, 4, 5, 2, 0, 0, 0, 0, 0, 2, 5, 4, 3, 0, 0, 0]
         return
     assert heads[0] == [0, 1, 2, 3, 0, 1, 2, 1, 0, 3, 2, 1, 0, 3, 2, 2]
     assert heads[1] == [0, 1, 2, 3, 4, 5, 0, 5, 4, 3, 2, 1, 0, 5, 4, 4]
     for row in (0, 1):
-        assert run.written[row].tolist() == [int(tape[row, at]) for at in heads[row]]
+        assert said[row].tolist() == [int(tape[row, at]) for at in heads[row]]
     # The neighbour in view at an end is the symbol at the other end.
     with torch.no_grad():
         machine.say.weight.zero_()
         pass_on_nothing(machine, but=2)
     follow(machine, script)
-    seen = machine(tape, *run_of).written
+    seen, _ = written(machine, inputs)
     assert seen[0].tolist() == [int(tape[0, (at + 1) % 4]) for at in heads[0]]
 
 
@@ -164,21 +192,21 @@ def tape_player(task, reach, place=0, cell_size=None):
 )
 def test_memory_keeps_what_was_stored_where_the_head_was(reach, place, cell_size):
     """Walk right storing each symbol, then walk the memory back saying it: reversed input."""
-    task = TapeTask(kind="forward-reverse", max_complexity=5, num_symbols=6)
+    task = ForwardReverseTape(max_complexity=5, num_symbols=6)
     machine = tape_player(task, reach, place, cell_size)
     count = 4
-    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([count]))
+    batch = drawn(task, [count])
     # Where cells are too small for all symbols, those of the data still fit.
-    assert cell_size is None or batch.tape.max() < cell_size
+    assert cell_size is None or batch.inputs.symbols.max() < cell_size
     walk_on, turn, walk_back = [1, 2, 0], [0, 0, 0], [0, 0, 1]
-    spare = int(batch.limits[0]) - count - 1
+    spare = int(batch.inputs.limits[0]) - count - 1
     follow(machine, torch.tensor([[walk_on] * count + [turn] + [walk_back] * spare]))
     # Store while walking on, keep afterwards.
     calls = itertools.count()
     machine.keep.forward = lambda hidden: torch.full((1, 1), -50.0 if next(calls) < count else 50.0)
-    run = machine(*batch, sample=False)
+    said, run = written(machine, batch.inputs)
     assert run.memory_heads[0, : count + 1].tolist() == list(range(count + 1))
-    said, due = run.written[0].tolist(), batch.targets[0, :count].tolist()
+    said, due = said[0].tolist(), batch.targets[0, :count].argmax(-1).tolist()
     # One who looks to the right is late, one who looks to the left is early.
     early, late = max(0, -place), max(0, place)
     assert said[late : count - early] == due[early : count - late]
@@ -202,115 +230,19 @@ def test_a_fresh_direct_controller_stores_the_symbol_under_its_head(reach):
 
 @pytest.mark.parametrize("reach", [0, 2])
 def test_what_is_stored_replaces_what_was_there(reach):
-    task = TapeTask(kind="forward-reverse", max_complexity=5, num_symbols=6)
+    task = ForwardReverseTape(max_complexity=5, num_symbols=6)
     machine = tape_player(task, reach)
-    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([2]))
-    assert batch.targets[0, 0] != batch.targets[0, 1]
+    batch = drawn(task, [2])
+    assert not torch.equal(batch.targets[0, 0], batch.targets[0, 1])
     stay = [1, 1, 0]
-    spare = int(batch.limits[0]) - 2
+    spare = int(batch.inputs.limits[0]) - 2
     follow(machine, torch.tensor([[stay] * 2 + [[0, 1, 1]] * spare]))
     calls = itertools.count()
     machine.keep.forward = lambda hidden: torch.full((1, 1), -50.0 if next(calls) < 2 else 50.0)
-    run = machine(*batch, sample=False)
+    outputs, run = machine(*batch.inputs)
     assert run.wrote[0, :3].tolist() == [False, False, True]
     # Of 10 symbols one has 8 = PASSED_ON, the others -8.
-    assert run.costs[0, 2] < 1e-3
-
-
-COSTS = 3
-
-
-@pytest.mark.parametrize(
-    ("memory", "controller"), [(False, "direct"), (True, "direct"), (True, "lstm")]
-)
-def test_mean_estimate_is_the_sum_over_all_paths(memory, controller):
-    """Two symbols to write in three steps: every sequence of choices, weighed and summed."""
-    torch.manual_seed(0)
-    machine = RLNTM(
-        4,
-        controller=controller,
-        memory=memory,
-        hidden_size=4,
-        cell_size=2,
-        forward_only=True,
-        reach=1,
-        baseline_size=3,
-    ).double()
-    with torch.no_grad():
-        for parameter in machine.parameters():
-            parameter.add_(0.7 * torch.randn_like(parameter))
-    tape = torch.tensor([[2, 3]])
-    targets, limits = torch.tensor([[3, 0]]), torch.tensor([COSTS])
-    asked = torch.ones(1, 2, dtype=torch.bool)
-
-    def repeated(count):
-        return [part.expand(count, *part.shape[1:]) for part in (tape, targets, asked, limits)]
-
-    sizes = machine.choice_sizes
-    every = list(itertools.product(*[range(size) for _ in range(COSTS) for size in sizes]))
-    script = torch.tensor(every).unflatten(1, (COSTS, len(sizes)))
-    original = machine._pick
-    follow(machine, script)
-    run = machine(*repeated(len(script)))
-    # Different scripts are the same path where a choice was forced or the end was reached; each
-    # path is then counted once for each script that leads to it.
-    seen: dict[tuple, int] = {}
-    for number in range(len(script)):
-        free = [
-            tuple(
-                int(script[number, time, part])
-                for part in range(len(sizes))
-                if run.active[number, time]
-                and not (part == len(sizes) - 1 and forced(run, number, time))
-            )
-            for time in range(COSTS)
-        ]
-        seen.setdefault(tuple(free), number)
-    assert len(seen) < len(script)
-    chosen = torch.tensor(list(seen.values()))
-    probability = run.log_probs.sum(1)[chosen].exp()
-    torch.testing.assert_close(probability.sum().item(), 1.0)
-    mean = (probability * run.costs.sum(1)[chosen]).sum()
-    own = [p for n, p in machine.named_parameters() if not n.startswith("baseline")]
-    exact = torch.autograd.grad(mean, own, allow_unused=True)
-    kept = [number for number, part in enumerate(exact) if part is not None]
-    true = torch.cat([exact[number].flatten() for number in kept])
-
-    machine._pick = original
-    samples = []
-    for _ in range(40):
-        loss, _ = machine.training_loss(*repeated(500))
-        parts = torch.autograd.grad(loss, [own[number] for number in kept])
-        samples.append(torch.cat([part.flatten() for part in parts]))
-    assert standard_errors(torch.stack(samples), true) < 6.5
-
-
-def forced(run, number, time):
-    """Whether the steps left were only enough for the symbols left."""
-    written = int(run.wrote[number, :time].sum())
-    return COSTS - time <= 2 - written
-
-
-def test_baseline_learns_apart_from_the_machine():
-    task = TapeTask(kind="copy", max_complexity=3)
-    torch.manual_seed(0)
-    machine = RLNTM(task.symbols, hidden_size=8)
-    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([3, 2]))
-
-    def gradients():
-        machine.zero_grad()
-        generator = torch.Generator().manual_seed(1)
-        loss, _ = machine.training_loss(*batch, generator=generator)
-        loss.backward()
-        return {n: p.grad for n, p in machine.named_parameters() if p.grad is not None}
-
-    joint = gradients()
-    for name, parameter in machine.named_parameters():
-        parameter.requires_grad_(name.startswith("baseline"))
-    alone = gradients()
-    for name, gradient in alone.items():
-        torch.testing.assert_close(gradient, joint[name])
-    assert all((gradient != 0).any() for name, gradient in alone.items())
+    assert task.answer.costs(outputs, batch)[0, 0, 0] < 1e-3
 
 
 def test_wrong_calls_are_named():
@@ -318,27 +250,39 @@ def test_wrong_calls_are_named():
         RLNTM(10, controller="gru")
     with pytest.raises(ValueError, match="reach must be a whole number of at least 0, got -1"):
         RLNTM(10, reach=-1)
-    task = TapeTask(kind="copy", max_complexity=3)
-    batch = task.batch(torch.Generator().manual_seed(0), torch.tensor([3]))
-    with pytest.raises(ValueError, match="limits must leave a step for every symbol asked"):
-        RLNTM(task.symbols)(*batch._replace(limits=torch.tensor([2])))
+    task = CopyTape(max_complexity=3)
+    tape = drawn(task, [3]).inputs
+    with pytest.raises(ValueError, match="limits must leave a step for every symbol of the answer"):
+        RLNTM(task.symbols)(*tape._replace(limits=torch.tensor([2])))
+    with pytest.raises(ValueError, match="answers must be at least 1, got 0"):
+        RLNTM(task.symbols)(*tape._replace(answers=torch.tensor([0])))
 
 
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"tape": [[1, 2, 3]]}, TypeError, r"tape must be a tensor \(batch, places\), got list"),
         (
-            {"tape": torch.ones(2, 3)},
-            ValueError,
-            r"tape must be torch.int64 on cpu where .*float32",
+            {"symbols": [[1, 2, 3]]},
+            TypeError,
+            r"symbols must be a tensor \(batch, places\), got list",
         ),
-        ({"tape": torch.ones(3, dtype=torch.int64)}, ValueError, r"tape must be \(batch, places\)"),
-        ({"tape": torch.full((2, 3), 4)}, ValueError, "tape must lie between 0 and 3, got 4 to 4"),
-        ({"targets": torch.full((2, 3), -1)}, ValueError, "targets must lie between 0 and 3"),
-        ({"targets": torch.ones(1, 3, dtype=torch.int64)}, ValueError, r"targets must be \(2, ans"),
-        ({"asked": torch.ones(2, 3)}, ValueError, "asked must be torch.bool"),
-        ({"asked": torch.ones(2, 2, dtype=torch.bool)}, ValueError, r"asked must be \(2, 3\)"),
+        (
+            {"symbols": torch.ones(2, 3)},
+            ValueError,
+            r"symbols must be torch.int64 on cpu where .*float32",
+        ),
+        (
+            {"symbols": torch.ones(3, dtype=torch.int64)},
+            ValueError,
+            r"symbols must be \(batch, places\)",
+        ),
+        (
+            {"symbols": torch.full((2, 3), 4)},
+            ValueError,
+            "symbols must lie between 0 and 3, got 4 to 4",
+        ),
+        ({"answers": torch.tensor([1])}, ValueError, r"answers must be \(2\)"),
+        ({"answers": torch.tensor([1.0, 1.0])}, ValueError, "answers must be torch.int64"),
         ({"limits": [5, 5]}, TypeError, r"limits must be a tensor \(2\), got list"),
         ({"limits": torch.tensor([5.0, 5.0])}, ValueError, "limits must be torch.int64"),
         ({"limits": torch.tensor([5])}, ValueError, r"limits must be \(2\)"),
@@ -349,17 +293,25 @@ def test_tapes_that_are_none_are_named(change, error, message):
     try:
         machine = RLNTM(4)
         given = {
-            "tape": torch.ones(2, 3, dtype=torch.int64),
-            "targets": torch.ones(2, 3, dtype=torch.int64),
-            "asked": torch.ones(2, 3, dtype=torch.bool),
+            "symbols": torch.ones(2, 3, dtype=torch.int64),
             "limits": torch.tensor([5, 5]),
+            "answers": torch.tensor([3, 2]),
         }
-        costs = machine(**given, sample=False).costs
+        outputs, _ = machine(**given)
         with torch.autocast("cpu", torch.bfloat16):
-            assert torch.equal(machine(**given, sample=False).costs, costs)
+            assert torch.equal(machine(**given)[0], outputs)
         with pytest.raises(error, match=message):
             machine(**given | change)
         with pytest.raises(error, match=message):
-            machine.training_loss(**given | change)
+            machine.trace(**given | change)
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_training_mode_draws_nothing():
+    machine = RLNTM(10, hidden_size=8)
+    tape = drawn(CopyTape(max_complexity=4, num_symbols=6), [3, 4]).inputs
+    before = torch.get_rng_state()
+    trained, judged = machine.train()(*tape)[0], machine.eval()(*tape)[0]
+    assert torch.equal(trained, judged)
+    assert torch.equal(torch.get_rng_state(), before)

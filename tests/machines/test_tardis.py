@@ -5,6 +5,7 @@ import torch
 from paths import every_path, standard_errors
 
 from tapehead.machines.tardis import TARDIS, gumbel_sigmoid, hard_sigmoid
+from tapehead.training.objectives import RowChoices
 
 SMALL = {"memory_size": 3, "word_size": 2, "address_size": 2, "hidden_size": 4, "attention_size": 5}
 
@@ -194,11 +195,12 @@ def costs(y):
 @pytest.mark.parametrize("name", ["reinforce", "rebar", "relax", "straight-through-gumbel"])
 def test_mean_estimate_is_the_sum_over_all_paths(name):
     torch.manual_seed(1)
-    machine = TARDIS(2, 1, **SMALL | {"memory_size": 2}, estimator=name, temperature=0.8)
+    machine = TARDIS(2, 1, **SMALL | {"memory_size": 2})
     machine = perturbed(machine.double(), 1.0)
+    choices = RowChoices(**machine.objective_sizes, estimator=name, temperature=0.8).double()
     x = torch.randn(1, 3, 2, dtype=torch.float64)
     mean, at_logits = every_path(machine, x, costs)
-    estimate = machine.estimate(x.expand(20_000, -1, -1), costs, want_gradient=True)
+    estimate = choices.estimate(machine, x.expand(20_000, -1, -1), costs, want_gradient=True)
     assert standard_errors(estimate.costs, mean) < 5
     worst = standard_errors(estimate.gradient[:, 2], at_logits[2])
     assert worst > 10 if name == "straight-through-gumbel" else worst < 5

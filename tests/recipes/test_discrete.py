@@ -8,11 +8,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tapehead.errors import TapeheadError
 from tapehead.machines import DiscreteNTM
 from tapehead.machines.ntm import NTM
-from tapehead.recipes import discrete, tapes, tardis
+from tapehead.recipes import discrete, recipe, tapes, tardis
+from tapehead.runs.build import build_machine, build_task
+from tapehead.runs.config import TrainConfig
 from tapehead.tasks import TASKS
-from tapehead.tasks.tapes import KINDS, TapeTask
+from tapehead.tasks.tapes import TAPE_TASKS
+from tapehead.training.objectives import MoveChoices, RowChoices, Supervised, make_objective
 
 TASK = replace(TASKS["copy"](), num_bits=2, max_length=2)
 SHORT = discrete.Schedule(
@@ -46,17 +50,21 @@ def test_a_run_reports_its_checks_and_repeats(name):
 
 def test_log_variance_is_that_of_the_mean_square_around_the_mean():
     torch.manual_seed(0)
-    machine = DiscreteNTM(3, 2, **SMALL, estimator="reinforce", baseline="moving-average")
-    found = discrete.log_variance(machine, TASK, samples=2000)
+    machine = DiscreteNTM(3, 2, **SMALL)
+    options = {"estimator": "reinforce", "baseline": "moving-average"}
+    objective = make_objective(machine, TASK, **options)
+    found = discrete.log_variance(machine, objective, TASK, samples=2000)
     # Twice the cost is four times the variance.
     double = dataclasses.make_dataclass("Double", [], bases=(type(TASK),), frozen=True)
     double.step_costs = lambda self, outputs, batch: 2 * TASK.step_costs(outputs, batch)
     twice = double(num_bits=2, max_length=2)
-    other = discrete.log_variance(machine, twice, samples=2000)
+    other = discrete.log_variance(machine, objective, twice, samples=2000)
     assert other - found == pytest.approx(math.log(4), abs=0.05)
     assert machine.training
-    assert machine.address_estimator.average == 0
-    assert discrete.log_variance(NTM(3, 2, **SMALL), TASK, samples=2) is None
+    assert objective.training
+    assert objective.address_estimator.average == 0
+    plain = NTM(3, 2, **SMALL)
+    assert discrete.log_variance(plain, make_objective(plain, TASK), TASK, samples=2) is None
 
 
 def test_the_curriculum_climbs_until_the_task_is_solved():
@@ -89,14 +97,18 @@ def test_an_annealed_machine_is_not_done_while_it_is_soft():
 
 def test_a_fresh_optimiser_comes_once_as_an_annealed_machine_begins_to_choose(monkeypatch):
     made, seen = [], []
-    adam, loss_of = torch.optim.Adam, discrete.loss_of
+    adam = torch.optim.Adam
 
     def making(*args, lr, eps=1e-8):
         made.append((len(seen), eps))
         return adam(*args, lr=lr, eps=eps)
 
     monkeypatch.setattr(torch.optim, "Adam", making)
-    monkeypatch.setattr(discrete, "loss_of", lambda *a: seen.append(a) or loss_of(*a))
+    for kind in (RowChoices, Supervised):
+        forward = kind.forward
+        monkeypatch.setattr(
+            kind, "forward", lambda *a, forward=forward: seen.append(a) or forward(*a)
+        )
 
     def when(name, **phases):
         made.clear()
@@ -113,36 +125,6 @@ def test_a_fresh_optimiser_comes_once_as_an_annealed_machine_begins_to_choose(mo
     ]
     assert when("annealed discrete-ntm reinforce", soft_batches=30, annealing=2) == [(0, 1e-8)]
     assert when("ntm soft") == [(0, 1e-8)]
-
-
-def test_lessons_judge_a_machine_soft_while_it_has_never_chosen():
-    kind, options, _ = discrete.contestants()["annealed dynamic-ntm reinforce"]
-    options = {**options, "soft_batches": 3, "annealing": 2}
-    machine = discrete.MACHINES[kind](TASK.input_size, TASK.output_size, **options)
-    largest = []
-
-    def watch(run):
-        def watched(*args, **kwargs):
-            done = run(*args, **kwargs)
-            largest.append(done.weights.amax(-1).min().item())
-            return done
-
-        return watched
-
-    machine.run = watch(machine.run)
-
-    def hard(**how):
-        largest.clear()
-        discrete.errors_of(machine, TASK, 5, 0, **how)
-        assert machine.training
-        return largest == [1.0]
-
-    assert hard()
-    assert not hard(as_trained=True)
-    machine.batches_seen.fill_(3)  # the first coin is still sure to say soft
-    assert not hard(as_trained=True)
-    machine.batches_seen.fill_(4)
-    assert hard(as_trained=True)
 
 
 def test_a_study_writes_its_result_and_figure(tmp_path):
@@ -164,47 +146,50 @@ def test_every_contestant_can_be_built():
         assert trial.task in ("copy", "associative-recall")
     contestants = [found[:2] for found in discrete.contestants().values()]
     for kind, options in [*contestants, *tardis.CONTESTANTS.values()]:
-        machine = discrete.MACHINES[kind](3, 2, **options)
-        assert not hasattr(machine, "chooses") or machine.chooses
+        both = TrainConfig.from_dict({"machine": kind, "machine_options": options})
+        machine = discrete.MACHINES[kind](3, 2, **both.machine_options)
+        objective = make_objective(machine, TASK, **both.objective_options)
+        assert isinstance(objective, RowChoices if "ntm" != kind != "lstm" else Supervised)
 
 
 # --- tapes ---------------------------------------------------------------------------------------
 
 
-def test_complexities_are_the_published_mixture():
-    drawn, of_level = tapes.complexities(4, 20, 100_000, torch.Generator().manual_seed(0))
-    assert 1 <= drawn.min() <= drawn.max() <= 20
-    # Level 4 itself: 65 % and half of e, its share of 1 .. 4 + e, and of everything.
-    below = sum(0.5 ** (e + 1) / (4 + e) for e in range(17))
-    expected = 0.65 * 0.5 + 0.25 * below + 0.1 / 20
-    assert (drawn == 4).float().mean().item() == pytest.approx(expected, abs=0.01)
-    # The level is judged by the 65 %, none of them below it.
-    assert of_level.float().mean().item() == pytest.approx(0.65, abs=0.01)
-    assert drawn[of_level].min() == 4
-
-
-def test_the_reward_for_entropy_falls_to_its_last_value_and_stays():
-    schedule = tapes.Schedule(entropy=0.5, last_entropy=0.1, entropy_updates=4)
-    rewards = [schedule.entropy_at(updates) for updates in range(7)]
-    assert rewards == pytest.approx([0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1])
-
-
-def test_tapes_are_learned_from_the_easiest_on():
-    task = TapeTask(kind="copy", num_symbols=3, max_complexity=2)
-    schedule = tapes.Schedule(max_updates=300, batch_size=32, check_every=50)
-    result = tapes.train_tapes(task, "direct", schedule, 0)
-    assert result["solved"]
-    assert result["value"] >= 0.95
-    assert result["sequences"] == result["rows"][-1]["updates"] * 32
-    unsolved = tapes.train_tapes(task, "direct", replace(schedule, max_updates=2, check_every=1), 0)
-    assert not unsolved["solved"]
-    assert [row["updates"] for row in unsolved["rows"]] == [1, 2]
-
-
 def test_every_task_meets_either_controller():
-    trials = tapes.trials()
-    assert {(trial.machine, trial.task) for trial in trials} == {
-        (f"rl-ntm-{controller}", kind) for controller in ("direct", "lstm") for kind in KINDS
+    assert {(name, each.task) for each in tapes.TASKS for name in each.contestants} == {
+        (f"rl-ntm-{controller}", kind.name)
+        for controller in ("direct", "lstm")
+        for kind in TAPE_TASKS
     }
-    solved = {trial.task for trial in trials if trial.machine == "rl-ntm-lstm" and trial.published}
-    assert solved == {"copy", "duplicated-input"}
+    solved = {each.task for each in tapes.TASKS if each.published["rl-ntm-lstm"].value}
+    assert solved == {"copy-tape", "duplicated-tape"}
+    for experiment in tapes.TASKS:
+        for contestant in experiment.contestants:
+            config = experiment.recipe(experiment.task, contestant, "fast")
+            task = build_task(config)
+            machine = build_machine(config, task)
+            assert isinstance(make_objective(machine, task), MoveChoices)
+            assert machine.memory == task.one_way
+            assert recipe(experiment.task, contestant) == config
+    assert recipe("reverse-tape", "rl-ntm").machine_options == {"controller": "direct"}
+    with pytest.raises(ValueError, match="setting must be fast for copy-tape, got 'paper'"):
+        recipe("copy-tape", "rl-ntm", "paper")
+
+
+def test_the_study_of_tapes_writes_its_result_and_figure(tmp_path):
+    options = {"seeds": (0, 1), "machines": ("rl-ntm-direct",), "workers": 2, "quiet": True}
+    options |= {"runs": tmp_path / "runs", "max_sequences": 128}
+    result = tapes.reproduce(tmp_path / "out", **options)
+    assert json.loads((tmp_path / "out" / "result.json").read_text()) == result
+    assert [cell["task"] for cell in result["cells"]] == [each.task for each in tapes.TASKS]
+    for cell in result["cells"]:
+        assert cell["sequences"] == [128, 128]
+        assert cell["solved"] == 0
+        assert cell["published"] == 1.0
+    assert (tmp_path / "out" / "figure.png").stat().st_size > 10_000
+    with pytest.raises(TapeheadError, match="already holds a run: --resume goes on with it"):
+        tapes.reproduce(tmp_path / "out", **options)
+    again = tapes.reproduce(tmp_path / "out", **options, resume=True)
+    assert again["cells"] == result["cells"]
+    with pytest.raises(TapeheadError, match="--machines must be one of rl-ntm-direct, rl-ntm-lstm"):
+        tapes.reproduce(tmp_path / "out", machines=("rl-ntm",))

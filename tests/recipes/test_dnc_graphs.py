@@ -78,7 +78,7 @@ def test_one_curriculum_from_training_to_the_table(tmp_path, monkeypatch):
 
 def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypatch):
     """With a stand-in for the evaluation that notes what it is asked."""
-    from tapehead import training
+    from tapehead import runs
     from tapehead.training import TrainConfig, train
 
     config = recipe("inference", "dnc")
@@ -96,7 +96,7 @@ def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypa
         asked[task] = machine.memory_size
         return {"solved": 0.25}
 
-    monkeypatch.setattr(training, "evaluate", look)
+    monkeypatch.setattr(runs, "evaluate", look)
     found = dnc_graphs.judge(tmp_path / "run", data=None, sequences=3)
     assert found["lesson"] == 3
     assert found["climb"] == [(32, 3)]

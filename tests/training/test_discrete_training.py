@@ -8,24 +8,26 @@ import torch
 from stand_ins import tiny
 from test_loop import StopAt, rows, same_weights, weights
 
-from tapehead.machines.discrete import DiscreteMachine
 from tapehead.runs.build import build_machine, build_task
+from tapehead.runs.checkpoint import load_checkpoint
 from tapehead.runs.evaluation import mean_scores
 from tapehead.runs.randomness import Stream
 from tapehead.tasks import TASKS
 from tapehead.tasks.copy import Copy
 from tapehead.training import Stopped, load_run, train
 from tapehead.training import rows as written
+from tapehead.training.objectives import RowChoices, Supervised, make_objective
 from tapehead.training.session import Session
 
 SIZES = {"memory_size": 5, "word_size": 3, "hidden_size": 6}
 
 
 def chooser(machine="discrete-ntm", **options):
-    options = SIZES | {"addressing": "discrete", "estimator": "rebar"} | options
+    addressing = options.pop("addressing", "discrete")
     return tiny(
         machine=machine,
-        machine_options=options,
+        machine_options=SIZES | {"addressing": addressing},
+        objective_options={} if addressing == "soft" else {"estimator": "rebar"} | options,
         task_options={"max_length": 2, "num_bits": 2},
         optimiser="adam",
         max_sequences=64,
@@ -39,14 +41,16 @@ def session(config):
     from lightning_fabric import Fabric
 
     task = build_task(config)
-    return Session(config, task, build_machine(config, task), Fabric(accelerator="cpu"))
+    machine = build_machine(config, task)
+    objective = make_objective(machine, task, **config.objective_options)
+    return Session(config, task, machine, objective, Fabric(accelerator="cpu"))
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "rmsprop", "graves-rmsprop"])
 @pytest.mark.parametrize("fresh", [True, False])
 def test_an_annealed_machine_begins_to_choose_with_a_fresh_optimiser(optimiser, fresh):
     """And with the weights that it has."""
-    options = {"addressing": "annealed", "soft_batches": 2, "annealing": 5}
+    options = {"soft_batches": 2, "annealing": 5}
     run = session(replace(chooser(**options), optimiser=optimiser, fresh_optimiser=fresh))
     batch = run.task.batch(torch.Generator().manual_seed(1), 4)
     empty = []
@@ -62,27 +66,31 @@ def test_an_annealed_machine_begins_to_choose_with_a_fresh_optimiser(optimiser, 
 
 def test_lessons_are_judged_softly_while_every_batch_is_soft(monkeypatch):
     """Validation and tests never are: what counts in the end are hard addresses."""
-    options = {"addressing": "annealed", "soft_batches": 2, "annealing": 1}
+    options = {"soft_batches": 2, "annealing": 1}
     run = session(chooser(**options))
-    twin = session(chooser(**options | {"addressing": "soft"}))
+    twin = session(chooser(addressing="soft"))
     twin.machine.load_state_dict(run.machine.state_dict())
     how = (run.task, 16, 8, 0, Stream.VALIDATION)
     soft, hard = mean_scores(twin.machine, *how), mean_scores(run.machine, *how)
     assert soft != hard
-    assert mean_scores(run.machine, *how, as_trained=True) == pytest.approx(soft)
-    run.machine.batches_seen += 3
-    assert mean_scores(run.machine, *how, as_trained=True) == hard
+    with run.objective.as_trained(run.machine):
+        assert mean_scores(run.machine, *how) == pytest.approx(soft)
+    run.objective.batches_seen += 3
+    with run.objective.as_trained(run.machine):
+        assert mean_scores(run.machine, *how) == hard
 
     asked = set()
 
-    def listening(*args, as_trained=False):
-        asked.add(("validation" if args[4] == written.VALIDATION_SEED else "lesson", as_trained))
-        return mean_scores(*args, as_trained=as_trained)
+    def listening(machine, *args):
+        lesson = args[3] != written.VALIDATION_SEED
+        asked.add(("lesson" if lesson else "validation", machine.addressing))
+        return mean_scores(machine, *args)
 
     monkeypatch.setattr(written, "mean_scores", listening)
     monkeypatch.setattr(Copy, "solved", lambda task, scores: True)
+    options["soft_batches"] = 99
     train(replace(chooser(**options), curriculum="naive", stop_when_solved=False))
-    assert asked == {("validation", False), ("lesson", True)}
+    assert asked == {("validation", "discrete"), ("lesson", "soft")}
 
 
 @pytest.mark.parametrize("name", ["copy", "associative-recall", "ngrams", "traversal"])
@@ -102,24 +110,24 @@ def test_step_costs_add_up_to_the_loss(name):
 
 @pytest.mark.parametrize("estimator", ["rebar", "straight-through"])
 def test_a_step_of_training_follows_the_estimate(estimator):
-    """The gradient that the optimiser sees is that of `training_loss` on the same draws."""
+    """The gradient that the optimiser sees is that of the objective's loss on the same draws."""
     run = session(chooser(estimator=estimator))
-    task, machine = run.task, run.machine
-    assert isinstance(machine, DiscreteMachine)
+    task, machine, objective = run.task, run.machine, run.objective
+    assert isinstance(objective, RowChoices)
+    both = [*machine.named_parameters(), *objective.named_parameters()]
     batch = task.batch(torch.Generator().manual_seed(1), 6)
     torch.manual_seed(2)
     _, outputs, loss = run.learner.differentiate(task, batch)
-    found = {name: p.grad.clone() for name, p in machine.named_parameters()}
+    found = {name: p.grad.clone() for name, p in both}
     run.learner.release()
     torch.manual_seed(2)
-    expected, said = machine.training_loss(
-        batch.inputs.x, partial(task.step_costs, batch=batch), lengths=batch.inputs.lengths
-    )
+    costs = partial(task.step_costs, batch=batch)
+    expected, said = objective.loss(machine, batch.inputs.x, costs, lengths=batch.inputs.lengths)
     expected.backward()
     torch.testing.assert_close(loss, expected.detach())
     torch.testing.assert_close(loss, task.loss(outputs, batch))
     assert torch.equal(outputs, said)
-    for name, parameter in machine.named_parameters():
+    for name, parameter in both:
         torch.testing.assert_close(found[name], parameter.grad, msg=name)
     # REBAR's own number is trained beside the machine; REINFORCE for the choices is there.
     assert (found["interface.weight"] != 0).any()
@@ -147,8 +155,8 @@ def test_outputs_of_several_samples_are_those_of_the_first(monkeypatch):
     ("machine", "options"),
     [
         ("discrete-ntm", {"estimator": "relax", "baseline": "moving-average"}),
-        ("dynamic-ntm", {"addressing": "annealed", "annealing": 10}),
-        ("discrete-ntm", {"addressing": "annealed", "annealing": 10, "soft_batches": 7}),
+        ("dynamic-ntm", {"annealing": 10}),
+        ("discrete-ntm", {"annealing": 10, "soft_batches": 7}),
         ("tardis", {"estimator": "reinforce"}),
     ],
 )
@@ -162,8 +170,12 @@ def test_resumed_is_uninterrupted(tmp_path, machine, options):
     assert rows(tmp_path / "whole") == rows(tmp_path / "pieces")
     ends = [weights(load_run(tmp_path / name, step="latest")[1]) for name in ("whole", "pieces")]
     assert same_weights(*ends)
-    if machine != "tardis":
-        assert ends[0]["batches_seen"] == config.max_sequences / config.batch_size
+    own = [
+        load_checkpoint(tmp_path / name / "checkpoint", 16).parts["objective"]
+        for name in ("whole", "pieces")
+    ]
+    assert same_weights(*own)
+    assert own[0]["batches_seen"] == config.max_sequences / config.batch_size
 
 
 def test_a_task_without_step_costs_is_refused_unless_addressing_is_soft():
@@ -172,5 +184,6 @@ def test_a_task_without_step_costs_is_refused_unless_addressing_is_soft():
     with pytest.raises(
         ValueError, match=r"addressing must be soft on shortest-path, .*got 'discrete'"
     ):
-        build_machine(config, task)
-    build_machine(chooser("dynamic-ntm", addressing="soft"), task)
+        make_objective(build_machine(config, task), task)
+    soft = chooser("dynamic-ntm", addressing="soft")
+    assert isinstance(make_objective(build_machine(soft, task), task), Supervised)

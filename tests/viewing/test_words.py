@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tapehead.tasks import make_task
-from tapehead.viewing.view import episode_of
+from tapehead.viewing.problems import episode_of
 from tapehead.viewing.words import word_figure
 
 TASK = make_task("traversal", min_nodes=4, max_nodes=5, max_degree=3, min_length=2, max_length=2)

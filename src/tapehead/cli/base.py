@@ -33,19 +33,29 @@ def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
             raise UsageError(f"TASK is missing: one of {', '.join(tasks)}")
         task = "copy"
     check_choice("TASK", task, tasks)
-    machine = given(argv, "--machine") or "ntm"
+    machine = given(argv, "--machine") or _usual_machine(task)
     check_choice("--machine", machine, machines)
     setting = given(argv, "--setting") or "fast"
     check_choice("--setting", setting, SETTINGS)
     contestant = machine
-    if machine == "ntm":
-        contestant = f"ntm-{given(argv, '--controller') or 'lstm'}"
+    usual = {"ntm": "lstm", "rl-ntm": "direct"}
+    if machine in usual:
+        contestant = f"{machine}-{given(argv, '--controller') or usual[machine]}"
     try:
         return recipe(task, contestant, setting), True
     except ValueError as error:
         if setting != "fast":
             raise UsageError(str(error)) from None
         return TrainConfig(task=task, machine=machine, test_sequences=512), True
+
+
+def _usual_machine(task: str) -> str:
+    """The NTM, or the first machine that can read what the task tells."""
+    from tapehead.machines import MACHINES
+    from tapehead.tasks import TASKS
+
+    fitting = (name for name, kind in MACHINES.items() if kind.reads is TASKS[task].tells)
+    return "ntm" if MACHINES["ntm"].reads is TASKS[task].tells else next(fitting)
 
 
 def _earlier(argv: Sequence[str]) -> TrainConfig | None:

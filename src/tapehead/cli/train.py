@@ -56,11 +56,13 @@ class Train:
 
 def run(argv: Sequence[str]) -> int:
     base, task_given = settings_before(argv)
-    common, training, machine, task = _options(base, task_given)
+    common, training, machine, objective, task = _options(base, task_given)
     if wants_help(argv) or "--help-all" in argv:
-        raise HelpRequest(_help(base, common, training, machine, task, "--help-all" in argv))
+        raise HelpRequest(
+            _help(base, common, training, machine, objective, task, "--help-all" in argv)
+        )
     values: dict[str, Any] = {"task": base.task} | parse(
-        [*common, *training, *machine, *task], argv, PROG
+        [*common, *training, *machine, *objective, *task], argv, PROG
     )
     command = Train(**{field.name: values[field.name] for field in dataclasses.fields(Train)})
     seeds = chosen_seeds(command.seeds, command.num_seeds)
@@ -73,6 +75,7 @@ def run(argv: Sequence[str]) -> int:
             **{option.name: values[option.name] for option in training},
             seed=values["seed"],
             machine_options=changed(base.machine_options, machine, values),
+            objective_options=changed(base.objective_options, objective, values),
             task_options=changed(base.task_options, task, values),
         )
         _checked(command, config)
@@ -83,11 +86,13 @@ def run(argv: Sequence[str]) -> int:
 
 def _options(
     base: TrainConfig, task_given: bool
-) -> tuple[list[Option], list[Option], list[Option], list[Option]]:
-    """Options of the command, of training, of the machine and of the task."""
+) -> tuple[list[Option], list[Option], list[Option], list[Option], list[Option]]:
+    """Options of the command, of training, of the machine, its objective and the task."""
     from tapehead.machines import MACHINES
     from tapehead.tasks import TASKS
+    from tapehead.training.objectives import OBJECTIVES
 
+    kind = MACHINES[base.machine]
     choices = {
         "task": [entry.name for entry in catalogue.tasks()],
         "machine": [entry.name for entry in catalogue.machines()],
@@ -101,7 +106,7 @@ def _options(
     training = [
         option
         for option in options_of(TrainConfig, **base.to_dict())
-        if option.name not in ("task", "machine", "task_options", "machine_options")
+        if option.name not in ("task", "machine") and not option.name.endswith("_options")
     ]
     # The seed belongs to what one looks for first.
     seed = next(option for option in training if option.name == "seed")
@@ -110,7 +115,8 @@ def _options(
     return (
         common,
         training,
-        constructor_options(MACHINES[base.machine], **base.machine_options),
+        constructor_options(kind, **base.machine_options),
+        constructor_options(OBJECTIVES[kind.trained_by], **base.objective_options),
         options_of(TASKS[base.task], **base.task_options),
     )
 
@@ -120,6 +126,7 @@ def _help(
     common: Sequence[Option],
     training: Sequence[Option],
     machine: Sequence[Option],
+    objective: Sequence[Option],
     task: Sequence[Option],
     everything: bool,
 ) -> str:
@@ -136,6 +143,7 @@ def _help(
         [
             ("Training", training),
             (f"Machine: {base.machine}", machine),
+            ("Objective: how it is trained", objective),
             (f"Task: {base.task}", task),
         ],
         footer,
@@ -148,6 +156,7 @@ def _checked(command: Train, config: TrainConfig) -> None:
     from tapehead.runs.build import build_machine, build_task, check_memory
     from tapehead.runs.devices import usable_device
     from tapehead.training.curriculum import CurriculumSchedule
+    from tapehead.training.objectives import make_objective
 
     check_one_of(quiet=command.quiet, json=command.json)
     if command.workers is not None and not command.seeds:
@@ -159,7 +168,9 @@ def _checked(command: Train, config: TrainConfig) -> None:
     usable_device(config.device)
     task = build_task(config)
     CurriculumSchedule(config, task)
-    check_memory(config, task, build_machine(config, task))
+    machine = build_machine(config, task)
+    make_objective(machine, task, **config.objective_options)
+    check_memory(config, task, machine)
 
 
 def _train(command: Train, config: TrainConfig) -> int:

@@ -16,10 +16,10 @@ MACHINES: dict[str, type[Machine]] = {
     "dynamic-ntm": DynamicNTM,
     "lstm": LSTM,
     "ntm": NTM,
+    "rl-ntm": RLNTM,
     "tardis": TARDIS,
 }
-"""Every machine by its name on the command line. `RLNTM` is none of them: it reads and writes tapes
-of symbols at a pace of its own, where a `Machine` maps one vector to one vector in each step."""
+"""Every machine by its name on the command line."""
 
 __all__ = [
     "DNC",

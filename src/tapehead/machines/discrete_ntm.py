@@ -7,21 +7,17 @@ from torch import Tensor
 
 from tapehead.checks import (
     Count,
-    Finite,
     Layers,
-    NotNegative,
-    Positive,
     Size,
     choice,
     choice_or_function,
 )
-from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
 from tapehead.machines.cells import MAKER, MakeController
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
 from tapehead.machines.ntm import CONTROLLERS, HEAD_INITS, MEMORY_INITS, NTM
 from tapehead.machines.options import configured
 from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent
-from tapehead.machines.sizes import discrete_ntm_numbers
+from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.ntm import NTMState
@@ -58,21 +54,10 @@ class DiscreteNTM(DiscreteMachine, NTM):
         head_init: where the heads point before training: "focused" or "random"; see `NTM`.
         backend: of soft addresses: "auto", "reference" or "cpu"; see `NTM`. Choices, and traces of
             either, have the reference alone.
-        addressing: "discrete", "soft", or "annealed" from soft to discrete.
-        annealing: training batches that "annealed" takes from soft to discrete.
-        soft_batches: training batches of "annealed" before that, all of them soft.
-        soft_entropy_cost: of a nat of entropy of each address in the soft batches of "annealed",
-            which makes addresses sharp enough to be chosen by; it rises from 0 over `soft_batches`.
-        estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
-            "straight-through" or "straight-through-gumbel".
-        baseline: of the unbiased estimators: "none", "moving-average", "learned" or
-            "leave-one-out".
-        samples: runs of each sequence in training; at least 2 for leave-one-out.
-        temperature: of the relaxed choices of all but "reinforce" and "straight-through".
-        entropy: reward for a nat of entropy of each address.
+        addressing: "discrete", one row at a time, or "soft", all rows at once.
     """
 
-    @configured(discrete_ntm_numbers)
+    @configured(ntm_numbers)
     def __init__(
         self,
         input_size: Size,
@@ -97,14 +82,6 @@ class DiscreteNTM(DiscreteMachine, NTM):
         head_init: Annotated[str, choice(HEAD_INITS)] = "focused",
         backend: Annotated[str, choice(BACKENDS)] = "auto",
         addressing: Annotated[str, choice(ADDRESSINGS)] = "discrete",
-        annealing: Size = 10_000,
-        soft_batches: Count = 0,
-        soft_entropy_cost: NotNegative = 0.0,
-        estimator: Annotated[str, choice(ESTIMATORS)] = "straight-through-gumbel",
-        baseline: Annotated[str, choice(BASELINES)] = "learned",
-        samples: Size = 1,
-        temperature: Positive = 1.0,
-        entropy: Finite = 0.0,
     ):
         super().__init__(
             input_size,
@@ -125,21 +102,10 @@ class DiscreteNTM(DiscreteMachine, NTM):
             backend=backend,
         )
         self.choices, self.rows = num_reads + num_writes, memory_size
-        self.set_addressing(
-            addressing,
-            annealing=annealing,
-            soft_batches=soft_batches,
-            soft_entropy_cost=soft_entropy_cost,
-            context_size=hidden_size,
-            estimator=estimator,
-            baseline=baseline,
-            samples=samples,
-            temperature=temperature,
-            entropy=entropy,
-        )
+        self.addressing, self.context_size = addressing, hidden_size
 
     def backend_choice(self) -> Choice:
-        if self.chooses:
+        if self.addressing == "discrete":
             return Choice("reference", "cpu: it does not know choices")
         return super().backend_choice()
 

@@ -20,15 +20,10 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from tapehead.checks import (
-    Count,
-    Finite,
-    NotNegative,
-    Positive,
     Size,
     choice,
     choice_or_function,
 )
-from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
 from tapehead.machines.cells import CELLS, MAKER, Cell, MakeController
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
 from tapehead.machines.machine import glorot_
@@ -84,18 +79,7 @@ class DynamicNTM(DiscreteMachine):
         hidden_size: units of the controller.
         no_operation: have a row that keeps nothing: to read or write it is to do neither.
         least_recently_used: let each head subtract its recent logits from its present ones.
-        addressing: "discrete", "soft", or "annealed" from soft to discrete.
-        annealing: training batches that "annealed" takes from soft to discrete.
-        soft_batches: training batches of "annealed" before that, all of them soft.
-        soft_entropy_cost: of a nat of entropy of each address in the soft batches of "annealed",
-            which makes addresses sharp enough to be chosen by; it rises from 0 over `soft_batches`.
-        estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
-            "straight-through" or "straight-through-gumbel".
-        baseline: of the unbiased estimators: "none", "moving-average", "learned" or
-            "leave-one-out".
-        samples: runs of each sequence in training; at least 2 for leave-one-out.
-        temperature: of the relaxed choices of all but "reinforce" and "straight-through".
-        entropy: reward for a nat of entropy of each address.
+        addressing: "discrete", one row at a time, or "soft", all rows at once.
     """
 
     changeable = ("least_recently_used",)
@@ -117,14 +101,6 @@ class DynamicNTM(DiscreteMachine):
         no_operation: bool = True,
         least_recently_used: bool = True,
         addressing: Annotated[str, choice(ADDRESSINGS)] = "soft",
-        annealing: Size = 10_000,
-        soft_batches: Count = 0,
-        soft_entropy_cost: NotNegative = 0.0,
-        estimator: Annotated[str, choice(ESTIMATORS)] = "straight-through-gumbel",
-        baseline: Annotated[str, choice(BASELINES)] = "learned",
-        samples: Size = 1,
-        temperature: Positive = 1.0,
-        entropy: Finite = 0.0,
     ):
         super().__init__()
         self.input_size, self.output_size = input_size, output_size
@@ -149,18 +125,7 @@ class DynamicNTM(DiscreteMachine):
         self.address = nn.Parameter(torch.empty(self.rows, address_size))
         self.initial_hidden = nn.Parameter(torch.zeros(hidden_size))
         self.reset_parameters()
-        self.set_addressing(
-            addressing,
-            annealing=annealing,
-            soft_batches=soft_batches,
-            soft_entropy_cost=soft_entropy_cost,
-            context_size=context,
-            estimator=estimator,
-            baseline=baseline,
-            samples=samples,
-            temperature=temperature,
-            entropy=entropy,
-        )
+        self.addressing, self.context_size = addressing, context
 
     def reset_parameters(self) -> None:
         """Draw the weights afresh, but for the controller's."""

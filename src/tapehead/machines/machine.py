@@ -47,6 +47,8 @@ class Machine(Configured, ABC):
 
     reads: ClassVar[type]
     """The form that it reads (`tapehead.forms`), whose fields its `forward` takes by name."""
+    trained_by: ClassVar[str] = "supervised"
+    """How it is trained: the name of an objective (`tapehead.training.objectives`)."""
 
     @abstractmethod
     def forward(self, *args: Any, **kwargs: Any) -> tuple[Float[Tensor, "batch time output"], Any]:
@@ -63,6 +65,16 @@ class Machine(Configured, ABC):
             RuntimeError: a backend was forced that cannot run.
         """
         return Choice("reference", "this machine has no kernel")
+
+    @property
+    def objective(self) -> str:
+        """As `trained_by`, of this machine as it is."""
+        return self.trained_by
+
+    @property
+    def objective_sizes(self) -> Mapping[str, int]:
+        """What of the objective this machine decides: arguments of its constructor."""
+        return {}
 
     @property
     def state_numbers(self) -> int:

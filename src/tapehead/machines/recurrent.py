@@ -65,7 +65,7 @@ class Recurrent(Machine):
         Raises:
             TypeError, ValueError: an argument is none that the machine can take; one line names it.
         """
-        return self._admitted(self._forward, x, state, lengths)
+        return self.admitted(self._forward, x, state, lengths)
 
     def trace(
         self,
@@ -79,7 +79,7 @@ class Recurrent(Machine):
         Gradients flow through all of them: where one may be asked for, it is the reference that
         runs, whatever the backend.
         """
-        return self._admitted(self._trace, x, state, lengths)
+        return self.admitted(self._trace, x, state, lengths)
 
     def _forward(self, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
         """`forward` of what has passed the gate: a state there is, zeros past the lengths, and
@@ -108,8 +108,8 @@ class Recurrent(Machine):
         y, state = self(x_t[:, None], state)
         return y[:, 0], state
 
-    def _admitted(self, run: Callable, x: Any, state: Any, lengths: Any) -> Any:
-        """Run on arguments that have passed the gate."""
+    def admitted(self, run: Callable, x: Any, state: Any, lengths: Any) -> Any:
+        """`run(x, state, lengths)` of arguments that have passed the gate, as `_forward`'s have."""
         if torch.compiler.is_compiling():
             return self._gated(run, x, state, lengths)
         try:

@@ -1,21 +1,21 @@
 """The Reinforcement-Learning NTM (Zaremba & Sutskever, arXiv 1505.00521): heads on tapes, moved
 one place at a time by choices that REINFORCE trains."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from tapehead.checks import Count, Size, choice
+from tapehead.forms import Tape
 from tapehead.machines.cells import Cell
-from tapehead.machines.machine import check_range
-from tapehead.machines.options import Configured, configured
+from tapehead.machines.machine import Machine, Trace, check_range
+from tapehead.machines.options import configured
 from tapehead.machines.sizes import rl_ntm_numbers
 from tapehead.ops import gate
 from tapehead.ops.estimators import CATEGORICAL
-from tapehead.ops.estimators.addresses import to_go
 
 CONTROLLERS = ("direct", "lstm")
 INPUT_ENDS = ("stop", "wrap")
@@ -29,21 +29,19 @@ PASSED_ON = 8.0
 class Rollout(NamedTuple):
     """What happened on a batch of tapes, (batch, time, ...); past a sequence's end all is zero.
 
-    `costs`: -log p of the symbol that was due, at the steps that wrote one. `log_probs`: of all
-    choices of a step. `wrote`: whether a symbol was written. `written`: what the machine held
-    most likely at each place of the output tape. `correct`: whether that was the whole answer.
+    `log_probs`, `entropies`: of all choices of a step. `context`: what the machine knew as it
+    chose, with the steps and symbols left. `wrote`: whether a symbol was written; `due`: which one
+    of the answer it then was. `input_heads`, `memory_heads`: places, from the start.
     """
 
-    costs: Float[Tensor, "batch time"]
     log_probs: Float[Tensor, "batch time"]
     entropies: Float[Tensor, "batch time"]
     context: Float[Tensor, "batch time context"]
     active: Bool[Tensor, "batch time"]
     wrote: Bool[Tensor, "batch time"]
+    due: Int64[Tensor, "batch time"]
     input_heads: Int64[Tensor, "batch time"]
     memory_heads: Int64[Tensor, "batch time"]
-    written: Int64[Tensor, "batch answers"]
-    correct: Bool[Tensor, " batch"]
 
 
 def _lengths(tape: Int64[Tensor, "batch places"]) -> Int64[Tensor, " batch"]:
@@ -52,16 +50,21 @@ def _lengths(tape: Int64[Tensor, "batch places"]) -> Int64[Tensor, " batch"]:
     return (places * (tape != 0)).amax(1).clamp(min=1)
 
 
-class RLNTM(Configured):
-    """A controller with an input tape, a memory tape and an output tape.
+class RLNTM(Machine):
+    """A controller with an input tape, a memory tape and an output tape; it reads a `Tape`.
 
     In each step it sees the symbols around its input head, the cells around its memory head and its
     last choices; it rewrites the cell under its memory head, says how likely each symbol is to come
     next, and chooses: where the input head goes, where the memory head goes, and whether to write,
-    which means that the next symbol of the answer is compared with what it said. When the steps
-    left are only just enough for the symbols left, it must write.
+    which means that what it said is the next symbol of the answer. When the steps left are only
+    just enough for the symbols left, it must write.
 
-    It runs on tapes and not on sequences of vectors, so it is not a `Machine`.
+    By itself it takes the likeliest of each choice; to be trained, its choices are drawn by an
+    objective (`tapehead.training.objectives.MoveChoices`).
+
+    Trace names, all (batch, time): `input_head` and `memory_head`, the places of the heads;
+    `wrote`, 1 where a symbol was written; `due`, which one of the answer it then was; `active`, 1
+    until the answer is written.
 
     Args:
         symbols: symbols there are.
@@ -77,8 +80,10 @@ class RLNTM(Configured):
             outside, or "wrap": the tape up to its last symbol is a ring, as in the authors' code.
         reach: places to either side that a head sees. With 0 a machine must be right about where
             its heads go before anything that it stored is of use.
-        baseline_size: hidden units of the network that predicts the cost still to come.
     """
+
+    reads = Tape
+    trained_by = "moves"
 
     @configured(rl_ntm_numbers)
     def __init__(
@@ -92,7 +97,6 @@ class RLNTM(Configured):
         forward_only: bool = False,
         input_ends: Annotated[str, choice(INPUT_ENDS)] = "stop",
         reach: Count = 2,
-        baseline_size: Size = 50,
     ):
         super().__init__()
         self.input_ends = input_ends
@@ -115,10 +119,6 @@ class RLNTM(Configured):
             self.pass_on = nn.Linear(hidden_size, self.window * (2 if memory else 1))
             if memory:
                 self._store_what_is_seen(store)
-        # It also hears how many steps and symbols are left.
-        self.baseline = nn.Sequential(
-            nn.Linear(hidden_size + 2, baseline_size), nn.Tanh(), nn.Linear(baseline_size, 1)
-        )
 
     def _store_what_is_seen(self, store: nn.Linear) -> None:
         """A machine that first has to learn how to remember a symbol cannot tell where to keep it
@@ -128,41 +128,47 @@ class RLNTM(Configured):
             under_head = store.weight[:, here : here + self.symbols]
             under_head += STORED * torch.eye(self.cell_size, self.symbols)
 
+    @property
+    def objective_sizes(self) -> Mapping[str, int]:
+        # It also hears how many steps and symbols are left.
+        return {"context_size": self.cell.hidden_size + 2}
+
+    @property
+    def state_numbers(self) -> int:
+        return 2 * self.cell.hidden_size + sum(self.choice_sizes)
+
     def forward(
         self,
-        tape: Int64[Tensor, "batch places"],
-        targets: Int64[Tensor, "batch answers"],
-        asked: Bool[Tensor, "batch answers"],
+        symbols: Int64[Tensor, "batch places"],
         limits: Int64[Tensor, " batch"],
+        answers: Int64[Tensor, " batch"],
         *,
-        sample: bool = True,
+        sample: bool = False,
         generator: torch.Generator | None = None,
-    ) -> Rollout:
+    ) -> tuple[Float[Tensor, "batch written symbols"], Rollout]:
         """Run on a batch of tapes.
 
         Args:
-            tape: input symbols; outside is symbol 0.
-            targets: the answer; `asked` marks the places that it has.
-            limits: steps that each sequence has, at least as many as places asked.
+            symbols, limits, answers: a `Tape`.
             sample: draw each choice; if false take the likeliest.
+            generator: of the draws; None: the global one.
 
         Inside `torch.autocast` it computes in the type of its weights.
+
+        Returns:
+            Logits of each symbol of the output tape, and what happened on the way.
 
         Raises:
             TypeError, ValueError: an argument is none that the machine can take; one line names it.
         """
-        if gate.autocasting(tape):
-            with torch.autocast(tape.device.type, enabled=False):
-                return self.forward(
-                    tape, targets, asked, limits, sample=sample, generator=generator
-                )
-        self._check_tapes(tape, targets, asked, limits)
+        if gate.autocasting(symbols):
+            with torch.autocast(symbols.device.type, enabled=False):
+                return self.forward(symbols, limits, answers, sample=sample, generator=generator)
+        self._check_tapes(symbols, limits, answers)
+        tape = symbols
         batch, places = tape.shape
         around = _lengths(tape) if self.input_ends == "wrap" else None
         rows = torch.arange(batch, device=tape.device)
-        answers = asked.sum(1)
-        if (limits < answers).any():
-            raise ValueError("limits must leave a step for every symbol asked")
         steps = int(limits.max())
         weight = next(self.parameters())
         new = weight.new_zeros
@@ -223,71 +229,46 @@ class RLNTM(Configured):
         said = self.say(source)
         if self.controller == "direct":
             said = said + self._passed_on(source, hidden)
-        places_due = due.clamp(max=targets.shape[1] - 1)
-        costs = cross_entropy(said.transpose(1, 2), targets.gather(1, places_due), reduction="none")
         log_probs, entropies = self._judge(logits, picked, active, forced)
-        written = torch.full_like(targets, -1)
         which, when = wrote.nonzero(as_tuple=True)
-        written[which, due[which, when]] = said.argmax(-1)[which, when]
-        return Rollout(
-            costs=torch.where(wrote, costs, 0.0),
+        outputs = said.new_zeros(batch, int(answers.max()), self.symbols)
+        outputs = outputs.index_put((which, due[which, when]), said[which, when])
+        return outputs, Rollout(
             log_probs=log_probs,
             entropies=entropies,
             context=torch.cat([hidden, left.to(hidden.dtype) / 10], -1),
             active=active,
             wrote=wrote,
+            due=due,
             input_heads=heads,
             memory_heads=memory_heads,
-            written=written,
-            correct=((written == targets) | ~asked).all(1),
         )
 
-    def _check_tapes(self, tape: Any, targets: Any, asked: Any, limits: Any) -> None:
+    def trace(
+        self,
+        symbols: Int64[Tensor, "batch places"],
+        limits: Int64[Tensor, " batch"],
+        answers: Int64[Tensor, " batch"],
+    ) -> Trace:
+        outputs, run = self(symbols, limits, answers)
+        tensors = {"input_head": run.input_heads, "memory_head": run.memory_heads}
+        tensors |= {name: getattr(run, name) for name in ("wrote", "due", "active")}
+        return Trace(outputs, (), {name: part.to(outputs.dtype) for name, part in tensors.items()})
+
+    def _check_tapes(self, symbols: Any, limits: Any, answers: Any) -> None:
         """Raise unless a batch of tapes is one."""
         device = self.say.weight.device
-        gate.check_rank("tape", tape, "batch", "places")
-        gate.check_rank("targets", targets, tape.shape[0], "answers")
-        gate.check_rank("asked", asked, *targets.shape)
-        gate.check_rank("limits", limits, tape.shape[0])
-        whole, switch = torch.int64, torch.bool
-        for name, given, dtype in (
-            ("tape", tape, whole),
-            ("targets", targets, whole),
-            ("asked", asked, switch),
-            ("limits", limits, whole),
-        ):
-            gate.check_type(name, given, dtype, device, "where the machine is")
-        for name, given in (("tape", tape), ("targets", targets)):
-            check_range(name, given, 0, self.symbols - 1)
-
-    def training_loss(
-        self,
-        tape: Int64[Tensor, "batch places"],
-        targets: Int64[Tensor, "batch answers"],
-        asked: Bool[Tensor, "batch answers"],
-        limits: Int64[Tensor, " batch"],
-        *,
-        entropy: float = 0.0,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Float[Tensor, ""], Rollout]:
-        """A loss to call `backward` on, and the run it comes from.
-
-        Its gradient is the ordinary one through what was said and stored, REINFORCE with the cost
-        still to come less the baseline for the choices, and the squared error of the
-        baseline, which reaches nothing else.
-
-        Args:
-            entropy: reward for a nat of entropy of each step's choices.
-        """
-        run = self(tape, targets, asked, limits, generator=generator)
-        ahead = to_go(run.costs.detach())
-        expected = torch.where(run.active, self.baseline(run.context.detach())[..., 0], 0.0)
-        advantage = ahead - expected.detach()
-        pull = run.costs + advantage * run.log_probs - entropy * run.entropies
-        error = (expected - ahead).square().sum() / run.active.sum()
-        # In units of its own size: where a joint gradient is clipped, how much is cut from the
-        # machine's part must not hang on how well the baseline predicts.
-        return pull.sum(1).mean() + error / error.detach().clamp(min=1.0), run
+        gate.check_rank("symbols", symbols, "batch", "places")
+        given = {"symbols": symbols, "limits": limits, "answers": answers}
+        for name in ("limits", "answers"):
+            gate.check_rank(name, given[name], symbols.shape[0])
+        for name, each in given.items():
+            gate.check_type(name, each, torch.int64, device, "where the machine is")
+        check_range("symbols", symbols, 0, self.symbols - 1)
+        if (answers < 1).any():
+            raise ValueError(f"answers must be at least 1, got {int(answers.min())}")
+        if (limits < answers).any():
+            raise ValueError("limits must leave a step for every symbol of the answer")
 
     def _judge(
         self, logits: Tensor, picked: Tensor, active: Tensor, forced: Tensor

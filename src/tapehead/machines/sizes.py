@@ -98,11 +98,10 @@ def dynamic_ntm_numbers(
     address_size: int,
     num_reads: int,
     num_writes: int,
-    reading_steps: int,
     controller: Any,
     hidden_size: int,
     no_operation: bool,
-    **options: Any,
+    **_: Any,
 ) -> int:
     rows, width = memory_size + no_operation, address_size + word_size
     context, read = input_size + hidden_size, num_reads * width
@@ -113,8 +112,6 @@ def dynamic_ntm_numbers(
     weights += linear(hidden_size, num_writes * (width + 2) + 2 * num_writes * word_size)
     weights += input_size * num_writes * word_size + linear(context, num_writes)
     weights += linear(hidden_size + read, output_size) + rows * address_size + hidden_size
-    choices = num_reads * reading_steps + num_writes
-    weights += _addressing(choices, rows, context, **options)
     heads = num_reads + num_writes
     return weights + rows * (word_size + heads) + read + 2 * hidden_size
 
@@ -130,7 +127,7 @@ def tardis_numbers(
     attention_size: int,
     scoring: str,
     peepholes: bool,
-    **options: Any,
+    **_: Any,
 ) -> int:
     width, context = address_size + word_size, input_size + hidden_size
     if scoring == "tanh":
@@ -141,16 +138,8 @@ def tardis_numbers(
     weights += linear(context + width, 3 * hidden_size + 2)
     weights += hidden_size * (hidden_size + width) + linear(input_size, hidden_size)
     weights += linear(hidden_size, word_size) + linear(hidden_size + width, output_size)
-    weights += memory_size * address_size + _addressing(1, memory_size, context, **options)
+    weights += memory_size * address_size
     return weights + memory_size * (word_size + 1) + 1 + 2 * hidden_size
-
-
-def discrete_ntm_numbers(
-    *, memory_size: int, hidden_size: int, num_reads: int, num_writes: int, **options: Any
-) -> int:
-    sizes = {"num_reads": num_reads, "num_writes": num_writes, "hidden_size": hidden_size}
-    plain = ntm_numbers(memory_size=memory_size, **sizes, **options)
-    return plain + _addressing(num_reads + num_writes, memory_size, hidden_size, **options)
 
 
 def rl_ntm_numbers(
@@ -162,7 +151,6 @@ def rl_ntm_numbers(
     memory: bool,
     forward_only: bool,
     reach: int,
-    baseline_size: int,
     **_: Any,
 ) -> int:
     window = 2 * reach + 1
@@ -171,8 +159,7 @@ def rl_ntm_numbers(
     source = seen if controller == "direct" else hidden_size
     weights = cell_numbers(controller="lstm", input_size=seen + choices, hidden_size=hidden_size)
     weights += linear(hidden_size, choices) + linear(source, symbols + cell_size)
-    weights += linear(hidden_size, 1) + linear(hidden_size + 2, baseline_size)
-    weights += linear(baseline_size, 1)
+    weights += linear(hidden_size, 1)
     return weights + (controller == "direct") * linear(hidden_size, window * (1 + memory))
 
 
@@ -183,33 +170,6 @@ def cell_numbers(*, controller: Any, input_size: int, hidden_size: int) -> int:
     return (3 if controller == "gru" else 4) * hidden_size * (input_size + hidden_size + 2)
 
 
-def estimator_numbers(
-    *,
-    choices: int,
-    rows: int,
-    context_size: int,
-    name: str,
-    baseline: str,
-    control_size: int,
-    **_: Any,
-) -> int:
-    def network(inputs: int) -> int:
-        return linear(inputs, control_size) + linear(control_size, 1)
-
-    learned = baseline == "learned" and not name.startswith("straight-through")
-    weights = network(context_size) if learned else int(baseline == "moving-average")
-    weights += name in ("rebar", "relax")
-    return weights + (network(rows + context_size + choices) if name == "relax" else 0)
-
-
 def _layers(controller: Any, hidden_size: int, num_layers: int) -> tuple[int, int]:
     """Layers with a state of their own, and gates of each layer."""
     return (num_layers, 4 * hidden_size) if controller == "lstm" else (0, hidden_size)
-
-
-def _addressing(
-    choices: int, rows: int, context: int, *, estimator: str, baseline: str, **_: Any
-) -> int:
-    """The estimator of a machine with discrete addresses, and its count of batches."""
-    own = {"choices": choices, "rows": rows, "context_size": context, "control_size": 32}
-    return 1 + estimator_numbers(**own, name=estimator, baseline=baseline)

@@ -17,8 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from tapehead.checks import Count, Finite, NotNegative, Positive, Size, choice
-from tapehead.machines.address_estimator import BASELINES, ESTIMATORS
+from tapehead.checks import Size, choice
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
 from tapehead.machines.machine import check_range, glorot_
 from tapehead.machines.options import configured
@@ -102,18 +101,7 @@ class TARDIS(DiscreteMachine):
             score is linear in input, hidden state, usage and the products of all rows' content with
             the picture of the last hidden state.
         peepholes: let the gates of the LSTM see its cell state. These four are departures.md's.
-        addressing: "discrete", "soft", or "annealed" from soft to discrete.
-        annealing: training batches that "annealed" takes from soft to discrete.
-        soft_batches: training batches of "annealed" before that, all of them soft.
-        soft_entropy_cost: of a nat of entropy of each address in the soft batches of "annealed",
-            which makes addresses sharp enough to be chosen by; it rises from 0 over `soft_batches`.
-        estimator: of the gradient through the choices: "reinforce", "rebar", "relax",
-            "straight-through" or "straight-through-gumbel".
-        baseline: of the unbiased estimators: "none", "moving-average", "learned" or
-            "leave-one-out".
-        samples: runs of each sequence in training; at least 2 for leave-one-out.
-        temperature: of the relaxed choices of all but "reinforce" and "straight-through".
-        entropy: reward for a nat of entropy of each address.
+        addressing: "discrete", one row at a time, or "soft", all rows at once.
     """
 
     choices = 1
@@ -134,14 +122,6 @@ class TARDIS(DiscreteMachine):
         scoring: Annotated[str, choice(SCORINGS)] = "tanh",
         peepholes: bool = False,
         addressing: Annotated[str, choice(ADDRESSINGS)] = "discrete",
-        annealing: Size = 10_000,
-        soft_batches: Count = 0,
-        soft_entropy_cost: NotNegative = 0.0,
-        estimator: Annotated[str, choice(ESTIMATORS)] = "straight-through-gumbel",
-        baseline: Annotated[str, choice(BASELINES)] = "learned",
-        samples: Size = 1,
-        temperature: Positive = 1.0,
-        entropy: Finite = 0.0,
     ):
         super().__init__()
         self.scalar_gate, self.usage_norm = scalar_gate, usage_norm
@@ -171,18 +151,7 @@ class TARDIS(DiscreteMachine):
         self.output = nn.Linear(hidden_size + width, output_size)
         self.address = nn.Parameter(torch.empty(memory_size, address_size))
         self.reset_parameters()
-        self.set_addressing(
-            addressing,
-            annealing=annealing,
-            soft_batches=soft_batches,
-            soft_entropy_cost=soft_entropy_cost,
-            context_size=context,
-            estimator=estimator,
-            baseline=baseline,
-            samples=samples,
-            temperature=temperature,
-            entropy=entropy,
-        )
+        self.addressing, self.context_size = addressing, context
 
     def reset_parameters(self) -> None:
         """Draw all weights afresh."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tapehead.recipes import dnc, dnc_graphs, ntm
+from tapehead.recipes import dnc, dnc_graphs, ntm, tapes
 from tapehead.recipes.experiment import SETTINGS, Experiment, Published, Study
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ STUDIES: dict[str, Study] = {
         name="discrete/rl-ntm",
         source="Zaremba & Sutskever 2015, Table 4",
         module="tapehead.recipes.tapes",
-        options=("machines", "workers", "quiet", "json"),
+        options=("machines", "runs", "resume", "workers", "max_sequences", "quiet", "json"),
     ),
     "discrete/tardis": Study(
         name="discrete/tardis",
@@ -67,10 +67,10 @@ def recipe(task: str, machine: str, setting: str = "fast") -> "tapehead.runs.con
     Raises:
         ValueError: there is no such recipe; says which there are.
     """
-    contestant = "ntm-lstm" if machine == "ntm" else machine
+    contestant = {"ntm": "ntm-lstm", "rl-ntm": "rl-ntm-direct"}.get(machine, machine)
     if setting not in SETTINGS:
         raise ValueError(f"setting must be one of {', '.join(SETTINGS)}, got {setting!r}")
-    every = [*EXPERIMENTS.values(), *dnc_graphs.TASKS]
+    every = [*EXPERIMENTS.values(), *dnc_graphs.TASKS, *tapes.TASKS]
     experiments = [other for other in every if other.task == task]
     if not experiments:
         known = dict.fromkeys(experiment.task for experiment in every)

@@ -13,14 +13,13 @@ from time import process_time
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tapehead.machines import MACHINES
-from tapehead.machines.discrete import DiscreteMachine
 from tapehead.machines.machine import Machine
 from tapehead.recipes.trials import Outcome, Trial, run_trials
-from tapehead.runs.evaluation import evaluating
-from tapehead.tasks import Batch, Task, make_task
+from tapehead.runs.config import TrainConfig
+from tapehead.tasks import Task, make_task
+from tapehead.training.objectives import Objective, RowChoices, make_objective
 
 NAME = "discrete/copy"
 PAPER = "not published: estimators of Williams 1992, Tucker et al. 2017, Grathwohl et al. 2018"
@@ -108,36 +107,30 @@ DYNAMIC_SCHEDULE = Schedule(
 )
 
 
-def loss_of(machine: Machine, task: Task, batch: Batch) -> Tensor:
-    """What a batch's `backward` is called on, for machines with and without choices."""
-    if isinstance(machine, DiscreteMachine):
-        costs = partial(task.step_costs, batch=batch)
-        return machine.training_loss(batch.inputs.x, costs, lengths=batch.inputs.lengths)[0]
-    return task.loss(machine(batch.inputs.x, lengths=batch.inputs.lengths)[0], batch)
-
-
-def errors_of(
-    machine: Machine, task: Task, sequences: int, seed: int, *, as_trained: bool = False
-) -> float:
-    """The score of the pass mark on fresh sequences; `as_trained` as in `evaluating`."""
-    evaluating(machine, as_trained=as_trained)
+def errors_of(machine: Machine, task: Task, sequences: int, seed: int) -> float:
+    """The score of the pass mark on fresh sequences."""
+    machine.eval()
     with torch.no_grad():
         batch = task.batch(torch.Generator().manual_seed(seed), sequences)
-        outputs, _ = machine(batch.inputs.x, lengths=batch.inputs.lengths)
+        outputs, batch = task.run(machine, batch)
     machine.train()
     return float(task.scores(outputs, batch)[task.pass_mark.metric.name].mean())
 
 
-def log_variance(machine: Machine, task: Task, *, samples: int, seed: int = 0) -> float | None:
+def log_variance(
+    machine: Machine, objective: Objective, task: Task, *, samples: int, seed: int = 0
+) -> float | None:
     """log of the variance of the gradient at an addressing logit, averaged over the logits of one
     longest sequence; None for a machine without choices."""
-    if not isinstance(machine, DiscreteMachine) or not machine.chooses:
+    if not isinstance(objective, RowChoices):
         return None
     one = task.batch(torch.Generator().manual_seed(seed), 32)
     longest = int(one.inputs.lengths.argmax())
     batch = one.map(lambda part: part[longest : longest + 1].expand(samples, *part.shape[1:]))
-    machine.eval()  # it only watches: no average may move
-    estimate = machine.estimate(
+    machine.eval()
+    objective.eval()  # it only watches: no average may move
+    estimate = objective.estimate(
+        machine,
         batch.inputs.x,
         partial(task.step_costs, batch=batch),
         lengths=batch.inputs.lengths,
@@ -145,6 +138,7 @@ def log_variance(machine: Machine, task: Task, *, samples: int, seed: int = 0) -
         want_gradient=True,
     )
     machine.train()
+    objective.train()
     assert estimate.gradient is not None
     return float(estimate.gradient.var(0).mean().clamp(min=1e-30).log())
 
@@ -160,10 +154,12 @@ def train(
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    machine = MACHINES[kind](**task.sizes, **options)
-    optimiser = torch.optim.Adam(machine.parameters(), lr=schedule.learning_rate)
-    chooser = machine if isinstance(machine, DiscreteMachine) else None
-    renew = schedule.fresh_optimiser
+    both = TrainConfig.from_dict({"machine": kind, "machine_options": dict(options)})
+    machine = MACHINES[kind](**task.sizes, **both.machine_options)
+    objective = make_objective(machine, task, **both.objective_options)
+    weights = [*machine.parameters(), *objective.parameters()]
+    optimiser = torch.optim.Adam(weights, lr=schedule.learning_rate)
+    renew = schedule.fresh_optimiser and objective.still_soft
     metric = task.pass_mark.metric.name
     level = 1 if schedule.lessons else task.max_difficulty
     sequences, seconds, errors = 0, 0.0, float("inf")
@@ -173,20 +169,20 @@ def train(
         begun = process_time()
         for _ in range(schedule.check_every):
             batch = lesson.batch(generator, schedule.batch_size)
-            if renew and chooser and not chooser.still_soft:
+            if renew and not objective.still_soft:
                 optimiser = torch.optim.Adam(
-                    machine.parameters(), lr=schedule.learning_rate, eps=schedule.choosing_epsilon
+                    weights, lr=schedule.learning_rate, eps=schedule.choosing_epsilon
                 )
                 renew = False
             optimiser.zero_grad()
-            loss_of(machine, task, batch).backward()
-            torch.nn.utils.clip_grad_norm_(machine.parameters(), schedule.clip_norm)
+            objective(machine, task, batch).loss.backward()
+            torch.nn.utils.clip_grad_norm_(weights, schedule.clip_norm)
             optimiser.step()
             sequences += schedule.batch_size
         seconds += process_time() - begun
         fresh, count = 2**20 + sequences, schedule.check_sequences
         errors = errors_of(machine, task, count, fresh)
-        variance = log_variance(machine, task, samples=schedule.samples)
+        variance = log_variance(machine, objective, task, samples=schedule.samples)
         rows.append(
             {
                 "sequences": sequences,
@@ -196,13 +192,13 @@ def train(
                 "log_variance": variance,
             }
         )
-        finished = chooser is None or chooser.annealed
-        solved = finished and task.solved({metric: errors})
+        solved = objective.in_earnest and task.solved({metric: errors})
         # On to the first level that it cannot do yet: what carries over need not be learned again.
         # A soft machine does not do with hard addresses what it was never trained to do.
         while level < task.max_difficulty:
             lesson = task.with_difficulty(level)
-            now = errors_of(machine, lesson, count, fresh, as_trained=True)
+            with objective.as_trained(machine):
+                now = errors_of(machine, lesson, count, fresh)
             if now >= schedule.lesson_mark:
                 break
             level += 1

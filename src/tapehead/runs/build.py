@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from tapehead.machines import MACHINES
-from tapehead.machines.discrete import DiscreteMachine
 from tapehead.machines.machine import Machine
 from tapehead.room import check_room
 from tapehead.runs.config import TrainConfig
@@ -47,13 +46,7 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
                 f"{config.machine} has no option {option!r}; its options: {', '.join(known)}"
             )
     seed_globals(config.seed)
-    machine = kind(**task.sizes, **config.machine_options)
-    if isinstance(machine, DiscreteMachine) and machine.chooses and task.interactive:
-        raise ValueError(
-            f"addressing must be soft on {task.name}, whose inputs depend on the outputs, "
-            f"got {machine.addressing!r}"
-        )
-    return machine
+    return kind(**task.sizes, **config.machine_options)
 
 
 def check_memory(config: TrainConfig, task: Task, machine: Machine) -> None:

@@ -144,11 +144,27 @@ def load_checkpoint(folder: Path, step: int, run: str | None = None) -> Checkpoi
             ) from error
     return Checkpoint(
         step=step,
-        parts=parts,
+        parts=_of_today(parts),
         progress=header["progress"],
         run=header.get("run"),
         settings=header.get("settings", {}),
     )
+
+
+def _of_today(parts: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """Parts as they are called today: until tapehead 0.1.0 machines held what is now learned by
+    their objectives."""
+    old = ("address_estimator.", "batches_seen")
+    weights = parts.get("weights", {})
+    moved = {name: tensor for name, tensor in weights.items() if name.startswith(old)}
+    if not moved:
+        return parts
+    kept = {name: tensor for name, tensor in weights.items() if name not in moved}
+    optimiser = {
+        name.replace("/address_estimator.", "/objective.address_estimator."): tensor
+        for name, tensor in parts.get("optimiser", {}).items()
+    }
+    return {**parts, "weights": kept, "optimiser": optimiser, "objective": moved}
 
 
 def load_latest(

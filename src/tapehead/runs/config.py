@@ -49,6 +49,8 @@ class TrainConfig:
     """Name of the machine, as `tapehead list` prints it."""
     machine_options: dict[str, Option] = field(default_factory=dict)
     """Options of the machine that differ from its defaults."""
+    objective_options: dict[str, Option] = field(default_factory=dict)
+    """Options of the machine's objective that differ from its defaults."""
 
     optimiser: Optimiser = "rmsprop"
     """rmsprop as in PyTorch, Graves' centred variant of 2013, or adam."""
@@ -86,6 +88,9 @@ class TrainConfig:
     curriculum_sequences: Size | None = None
     """Sequences until the linear curriculum is at full difficulty; left out: half of all."""
 
+    lesson_mark: Positive | None = None
+    """Errors a sequence under which a lesson is passed; left out: the task's pass mark."""
+
     report_every: Size = 1_000
     """Sequences averaged into one row of metrics."""
     score_every: Size = 4
@@ -112,7 +117,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("task_options", "machine_options"):
+        for name in ("task_options", "machine_options", "objective_options"):
             object.__setattr__(self, name, _OPTIONS(name, getattr(self, name)))
         known = self.device in ("auto", "cpu", "cuda") or (
             self.device.startswith("cuda:") and self.device[5:].isdecimal()
@@ -141,7 +146,40 @@ class TrainConfig:
         for name in settings:
             if name not in known:
                 raise TypeError(f"unknown option {name!r}; allowed: {', '.join(known)}")
-        return cls(**settings)
+        return cls(**_of_today(settings))
+
+
+_MOVED = (
+    "annealing",
+    "soft_batches",
+    "soft_entropy_cost",
+    "estimator",
+    "baseline",
+    "samples",
+    "temperature",
+    "entropy",
+)
+"""Options of machines until tapehead 0.1.0, and of their objectives since."""
+
+
+def _of_today(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they are called today."""
+    machine = settings.get("machine_options")
+    if "objective_options" in settings or not isinstance(machine, dict):
+        return dict(settings)
+    moved = {name: value for name, value in machine.items() if name in _MOVED}
+    kept = {name: value for name, value in machine.items() if name not in _MOVED}
+    if kept.get("addressing") == "annealed":
+        kept["addressing"] = "discrete"
+        moved.setdefault("annealing", 10_000)
+    elif (
+        kept.get("addressing", "soft" if settings.get("machine") == "dynamic-ntm" else "") == "soft"
+    ):
+        moved = {}
+    else:
+        for name in ("annealing", "soft_batches", "soft_entropy_cost"):
+            moved.pop(name, None)
+    return {**settings, "machine_options": kept, "objective_options": moved}
 
 
 def _table(value: object) -> dict[str, Option]:

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 
 from tapehead.checks import whole
-from tapehead.machines.discrete import DiscreteMachine
 from tapehead.runs.devices import batch_to, place
 from tapehead.runs.randomness import (
     Stream,
@@ -52,17 +51,11 @@ def mean_scores(
     batch_size: int,
     seed: int,
     stream: Stream,
-    *,
-    as_trained: bool = False,
 ) -> dict[str, float]:
-    """As `evaluate`, of the sequences of any stream; each batch has a generator of its own.
-
-    Args:
-        as_trained: see `evaluating`.
-    """
+    """As `evaluate`, of the sequences of any stream; each batch has a generator of its own."""
     device, dtype = place(machine)
     states, was_training = capture_globals(device), machine.training
-    evaluating(machine, as_trained=as_trained)
+    machine.eval()
     totals: dict[str, float] = {}
     try:
         for number, start in enumerate(range(0, sequences, batch_size)):
@@ -79,15 +72,6 @@ def mean_scores(
         restore_globals(states, device)
         machine.train(was_training)
     return {name: total / sequences for name, total in totals.items()}
-
-
-def evaluating(machine: nn.Module, *, as_trained: bool = False) -> None:
-    """Put a machine in the mode in which it is judged.
-
-    Args:
-        as_trained: take the addresses of an annealed machine soft while all its batches are.
-    """
-    machine.train(as_trained and isinstance(machine, DiscreteMachine) and machine.still_soft)
 
 
 def run_machine(

@@ -96,6 +96,10 @@ def load_weights(machine: nn.Module, checkpoint: Checkpoint) -> None:
     copy_tensors(machine.state_dict(), weights, "weights", checkpoint.step)
 
 
+OBJECTIVE = "objective"
+"""The part of a checkpoint that holds what an objective learned."""
+
+
 def copy_tensors(
     target: Mapping[str, Tensor], source: Mapping[str, Tensor], part: str, step: int
 ) -> None:

@@ -10,6 +10,13 @@ from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
 from tapehead.tasks.ngrams import NGrams
 from tapehead.tasks.priority_sort import PrioritySort
 from tapehead.tasks.repeat_copy import RepeatCopy
+from tapehead.tasks.tapes import (
+    CopyTape,
+    DuplicatedTape,
+    ForwardReverseTape,
+    RepeatCopyTape,
+    ReverseTape,
+)
 from tapehead.tasks.task import Batch, SequenceTask, Task
 
 TASKS: dict[str, type[Task]] = {
@@ -24,6 +31,11 @@ TASKS: dict[str, type[Task]] = {
         Traversal,
         ShortestPath,
         Inference,
+        CopyTape,
+        DuplicatedTape,
+        ReverseTape,
+        ForwardReverseTape,
+        RepeatCopyTape,
     )
 }
 
@@ -48,10 +60,15 @@ __all__ = [
     "Batch",
     "ChainedCopy",
     "Copy",
+    "CopyTape",
+    "DuplicatedTape",
+    "ForwardReverseTape",
     "Inference",
     "NGrams",
     "PrioritySort",
     "RepeatCopy",
+    "RepeatCopyTape",
+    "ReverseTape",
     "SequenceTask",
     "ShortestPath",
     "Task",

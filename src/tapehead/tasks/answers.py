@@ -9,7 +9,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,12 +28,17 @@ class Answer(ABC):
     names: one for each output channel.
     """
 
-    unit: ClassVar[str]
-    """What a figure counts right and wrong: "bits" or "steps"."""
-    part: ClassVar[str]
-    """What a part is called."""
-
     names: Sequence[str]
+
+    @property
+    @abstractmethod
+    def unit(self) -> str:
+        """What a figure counts right and wrong: "bits", "steps" or "symbols"."""
+
+    @property
+    @abstractmethod
+    def part(self) -> str:
+        """What a part is called."""
 
     @property
     def size(self) -> int:
@@ -121,8 +125,13 @@ class Answer(ABC):
 class Bits(Answer):
     """Independent bits, each output a logit."""
 
-    unit: ClassVar[str] = "bits"
-    part: ClassVar[str] = "bit"
+    @property
+    def unit(self) -> str:
+        return "bits"
+
+    @property
+    def part(self) -> str:
+        return "bit"
 
     @property
     def parts(self) -> int:
@@ -172,9 +181,6 @@ class Symbols(Answer):
     words: what the words of an answer step are called; as many symbols make up each.
     """
 
-    unit: ClassVar[str] = "steps"
-    part: ClassVar[str] = "digit"
-
     softmaxes: int = 1
     words: tuple[str, ...] = ()
 
@@ -185,7 +191,15 @@ class Symbols(Answer):
     @property
     def metrics(self) -> tuple[Metric, ...]:
         part_errors = Metric(f"{self.part}_errors", f"wrong {self.part}s", "per sequence")
-        return (STEP_ERRORS, part_errors, SOLVED, BITS)
+        return (*([STEP_ERRORS] if self.softmaxes > 1 else []), part_errors, SOLVED, BITS)
+
+    @property
+    def unit(self) -> str:
+        return "steps" if self.softmaxes > 1 else "symbols"
+
+    @property
+    def part(self) -> str:
+        return "digit" if self.softmaxes > 1 else "symbol"
 
     def costs(
         self, outputs: Float[Tensor, "batch time size"], batch: Batch
@@ -206,15 +220,15 @@ class Symbols(Answer):
         return self._apart(outputs).softmax(-1).flatten(-2)
 
     def scores(self, outputs: Float[Tensor, "batch time size"], batch: Batch) -> dict[str, Tensor]:
-        """Wrong steps, in which some symbol is wrong; wrong symbols; `solved`, no such; `bits`."""
+        """Wrong steps, in which some symbol is wrong, where there are several; wrong symbols;
+        `solved`, no such; `bits`."""
         errors = self.errors(outputs, batch)
         wrong = errors.sum((1, 2)).float()
-        steps, parts, solved, bits = (metric.name for metric in self.metrics)
-        return {
-            steps: errors.any(-1).sum(1).float(),
-            parts: wrong,
-            solved: wrong == 0,
-            bits: self.bits(outputs, batch),
+        steps = {STEP_ERRORS.name: errors.any(-1).sum(1).float()} if self.softmaxes > 1 else {}
+        return steps | {
+            f"{self.part}_errors": wrong,
+            SOLVED.name: wrong == 0,
+            BITS.name: self.bits(outputs, batch),
         }
 
     @property

@@ -1,133 +1,248 @@
-"""The five tasks of the RL-NTM: symbols on a tape, to be written in another order.
+"""The five tasks of the RL-NTM: symbols on a tape, to be written in another order."""
 
-Their data are symbols, not vectors over time: the machine decides itself when to read and write,
-so these are no `Task`s of `(batch, time)` inputs.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from tapehead.checks import Count, Size, check_fields, choice
+from tapehead.checks import Count, Size, whole
+from tapehead.forms import Tape
+from tapehead.tasks.answers import Answer, Symbols
+from tapehead.tasks.metrics import SOLVED, PassMark
+from tapehead.tasks.task import CERTAIN_LOGIT, Batch, Task
 
 BLANK = 0
 """What is on the tape outside the data, and what ends every answer."""
 MARKER = 1
 """The end of the data."""
-
-
-class TapeBatch(NamedTuple):
-    """Input tapes and what must be written.
-
-    tape: symbols; BLANK past each tape's end. targets: symbols, the closing BLANK among them;
-    `asked` marks them. limits: time steps that each sequence has.
-    """
-
-    tape: Int64[Tensor, "batch places"]
-    targets: Int64[Tensor, "batch answers"]
-    asked: Bool[Tensor, "batch answers"]
-    limits: Int64[Tensor, " batch"]
-
-
-class Kind(NamedTuple):
-    """One of the five: (data, repeats) -> tape and answer, and the steps that a good program
-    takes for that many symbols and repeats."""
-
-    title: str
-    tape: Callable[[list[int], int], list[int]]
-    answer: Callable[[list[int], int], list[int]]
-    needed: Callable[[int, int], int]
-    forward_only: bool = False
-
-
-KINDS = {
-    "copy": Kind("Copy", lambda s, m: s, lambda s, m: s, lambda n, m: n + 1),
-    "duplicated-input": Kind(
-        "Duplicated input",
-        lambda s, m: [a for a in s for _ in range(3)],
-        lambda s, m: s,
-        lambda n, m: 3 * n + 1,
-    ),
-    "reverse": Kind("Reverse", lambda s, m: s, lambda s, m: s[::-1], lambda n, m: 2 * n + 2),
-    "forward-reverse": Kind(
-        "Forward reverse",
-        lambda s, m: s,
-        lambda s, m: s[::-1],
-        lambda n, m: 2 * n + 2,
-        forward_only=True,
-    ),
-    # The repeats stand before the data, as a symbol of their own.
-    "repeat-copy": Kind(
-        "Repeat copy",
-        lambda s, m: [m, *s],
-        lambda s, m: s * m,
-        lambda n, m: (2 * m - 1) * n + 2 * m,
-    ),
-}
-"""By name; `forward_only`: the input head may not go back, which only memory makes up for."""
+SPECIAL = 4
+"""Symbols before those of the data: the two above, and the repeats 2 and 3 as themselves."""
+REPEATS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class TapeTask:
+class TapeTask(Task):
     """Write the symbols of the input tape as the task says, then a blank.
 
-    Source: Zaremba & Sutskever 2015 (arXiv 1505.00521); their complexity C is the
-    number of symbols. Symbols: BLANK, MARKER, the repeats 2 and 3 (as themselves), then the data.
-
-    kind: "copy", "duplicated-input" (every symbol stands on the tape three times), "reverse",
-        "forward-reverse" or "repeat-copy" (2 or 3 times).
     num_symbols: symbols of data.
-    max_complexity: most symbols of a sequence.
+    min_complexity, max_complexity: symbols of data on a tape, the paper's C.
     slack: steps beyond those that a good program needs, as many again as symbols not counted.
+    lesson: 0 draws each complexity evenly. Otherwise 65 % of the tapes have about this complexity,
+        25 % one from 1 to about that, and 10 % any: the paper's curriculum (its appendix), a
+        lesson of which is a level of difficulty here.
     """
 
-    kind: Annotated[str, choice(KINDS)] = "copy"
-    num_symbols: Size = 30
+    tells = Tape
+    source: ClassVar[str] = "Zaremba & Sutskever (2015), section 5"
+    one_way: ClassVar[bool] = False
+    """Whether the input head may not go back, which only memory makes up for."""
+
+    num_symbols: Annotated[int, whole(1, 2**16)] = 30
+    min_complexity: Size = 1
     max_complexity: Size = 10
     slack: Count = 5
+    lesson: Count = 0
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        super().__post_init__()
+        whole(self.min_complexity)("max_complexity", self.max_complexity)
+        whole(0, self.max_complexity)("lesson", self.lesson)
+
+    @staticmethod
+    @abstractmethod
+    def on_tape(data: list[int], repeats: int) -> list[int]:
+        """The tape up to the marker."""
+
+    @staticmethod
+    @abstractmethod
+    def in_answer(data: list[int], repeats: int) -> list[int]:
+        """The answer up to the closing blank."""
+
+    @staticmethod
+    @abstractmethod
+    def read(tape: list[int]) -> tuple[list[int], int]:
+        """The reverse of `on_tape`: data and repeats."""
+
+    @staticmethod
+    @abstractmethod
+    def needed(count: int, repeats: int) -> int:
+        """Steps that a good program takes for so many symbols and repeats."""
 
     @property
     def symbols(self) -> int:
         """Symbols there are, the special ones included."""
-        return 4 + self.num_symbols
+        return SPECIAL + self.num_symbols
 
     @property
-    def forward_only(self) -> bool:
-        return KINDS[self.kind].forward_only
+    def sizes(self) -> Mapping[str, Any]:
+        return {"symbols": self.symbols, "forward_only": self.one_way}
 
-    def batch(self, generator: torch.Generator, complexities: Int64[Tensor, " batch"]) -> TapeBatch:
-        """One sequence for each complexity, on the CPU.
+    @property
+    def answer(self) -> Answer:
+        names = ["blank", "marker", "2", "3"]
+        names += [f"s{number}" for number in range(1, self.num_symbols + 1)]
+        return Symbols(names, words=("symbol",))
 
-        Raises:
-            ValueError: a complexity outside 1 .. max_complexity.
-        """
-        if complexities.min() < 1 or complexities.max() > self.max_complexity:
-            raise ValueError(
-                f"complexities must be 1 to {self.max_complexity}, got "
-                f"{int(complexities.min())} to {int(complexities.max())}"
-            )
-        shape = (len(complexities), int(complexities.max()))
-        data = torch.randint(4, self.symbols, shape, generator=generator, device="cpu").tolist()
-        repeats = torch.randint(2, 4, shape[:1], generator=generator, device="cpu").tolist()
-        kind = KINDS[self.kind]
+    @property
+    def pass_mark(self) -> PassMark:
+        return PassMark(SOLVED, 0.95)
+
+    @property
+    def max_difficulty(self) -> int:
+        return self.max_complexity
+
+    def _at_level(self, level: int) -> "TapeTask":
+        return self if level == self.max_difficulty else replace(self, lesson=level)
+
+    def test_settings(self) -> dict[str, Task]:
+        sizes = sorted({self.max_complexity, 2 * self.max_complexity})
+        return {
+            f"{size}": replace(self, min_complexity=size, max_complexity=size, lesson=0)
+            for size in sizes
+        }
+
+    @property
+    def max_steps(self) -> int:
+        return REPEATS * self.max_complexity + 1
+
+    def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
+        device = generator.device
+        counts = self._complexities(generator, batch_size).tolist()
+        shape = (batch_size, max(counts))
+        draw = {"generator": generator, "device": device}
+        data = torch.randint(SPECIAL, self.symbols, shape, **draw).tolist()
+        repeats = torch.randint(2, REPEATS + 1, shape[:1], **draw).tolist()
         tapes, answers, limits = [], [], []
-        for row, count, repeat in zip(data, complexities.tolist(), repeats, strict=True):
-            tapes.append([*kind.tape(row[:count], repeat), MARKER])
-            answers.append([*kind.answer(row[:count], repeat), BLANK])
-            limits.append(kind.needed(count, repeat) + count + self.slack)
-        targets = _padded(answers)
-        lengths = torch.tensor([len(answer) for answer in answers], device="cpu")
-        asked = torch.arange(targets.shape[1], device="cpu") < lengths[:, None]
-        return TapeBatch(_padded(tapes), targets, asked, torch.tensor(limits, device="cpu"))
+        for row, count, repeat in zip(data, counts, repeats, strict=True):
+            tapes.append([*self.on_tape(row[:count], repeat), MARKER])
+            answers.append([*self.in_answer(row[:count], repeat), BLANK])
+            limits.append(self.needed(count, repeat) + count + self.slack)
+        asked = torch.tensor([len(answer) for answer in answers], device=device)
+        targets = one_hot(_padded(answers, device), self.symbols).float()
+        mask = torch.arange(targets.shape[1], device=device) < asked[:, None]
+        inputs = Tape(_padded(tapes, device), torch.tensor(limits, device=device), asked)
+        return Batch(inputs, targets * mask[..., None], mask)
+
+    def _complexities(self, generator: torch.Generator, batch_size: int) -> Int64[Tensor, " batch"]:
+        least, most, device = self.min_complexity, self.max_complexity, generator.device
+        draw = {"generator": generator, "device": device, "dtype": torch.float32}
+        if not self.lesson:
+            return torch.randint(least, most + 1, (batch_size,), generator=generator, device=device)
+        # e is geometric(1/2), from 0.
+        beyond = torch.empty(batch_size, device=device, dtype=torch.float32)
+        beyond = beyond.geometric_(0.5, generator=generator).long() - 1
+        which, where = torch.rand(2, batch_size, **draw)
+        anything = (where * most).long() + 1
+        below = (where * (self.lesson + beyond)).long() + 1
+        near = self.lesson + beyond
+        chosen = torch.where(which < 0.1, anything, torch.where(which < 0.35, below, near))
+        return chosen.clamp(least, most)
+
+    def oracle(self, batch: Batch) -> Float[Tensor, "batch time symbols"]:
+        answers = []
+        for tape in batch.inputs.symbols.tolist():
+            data, repeats = self.read(tape[: tape.index(MARKER)])
+            answers.append([*self.in_answer(data, repeats), BLANK])
+        written = _padded(answers, batch.inputs.symbols.device)
+        return one_hot(written, self.symbols).float() * CERTAIN_LOGIT
 
 
-def _padded(rows: list[list[int]]) -> Tensor:
+class CopyTape(TapeTask):
+    """Write what is on the tape."""
+
+    name = "copy-tape"
+    title = "Copy a tape"
+
+    @staticmethod
+    def on_tape(data: list[int], repeats: int) -> list[int]:
+        return data
+
+    @staticmethod
+    def in_answer(data: list[int], repeats: int) -> list[int]:
+        return data
+
+    @staticmethod
+    def read(tape: list[int]) -> tuple[list[int], int]:
+        return tape, 1
+
+    @staticmethod
+    def needed(count: int, repeats: int) -> int:
+        return count + 1
+
+
+class DuplicatedTape(CopyTape):
+    """Every symbol stands on the tape three times; write each once."""
+
+    name = "duplicated-tape"
+    title = "Duplicated input"
+
+    @staticmethod
+    def on_tape(data: list[int], repeats: int) -> list[int]:
+        return [symbol for symbol in data for _ in range(3)]
+
+    @staticmethod
+    def read(tape: list[int]) -> tuple[list[int], int]:
+        return tape[::3], 1
+
+    @staticmethod
+    def needed(count: int, repeats: int) -> int:
+        return 3 * count + 1
+
+
+class ReverseTape(CopyTape):
+    """Write what is on the tape from its end to its beginning."""
+
+    name = "reverse-tape"
+    title = "Reverse a tape"
+
+    @staticmethod
+    def in_answer(data: list[int], repeats: int) -> list[int]:
+        return data[::-1]
+
+    @staticmethod
+    def needed(count: int, repeats: int) -> int:
+        return 2 * count + 2
+
+
+class ForwardReverseTape(ReverseTape):
+    """Reverse a tape on which the head never goes back: only with memory."""
+
+    name = "forward-reverse-tape"
+    title = "Forward reverse"
+    one_way = True
+
+
+class RepeatCopyTape(CopyTape):
+    """Write what is on the tape two or three times, as its first symbol says."""
+
+    name = "repeat-copy-tape"
+    title = "Repeat copy of a tape"
+
+    @staticmethod
+    def on_tape(data: list[int], repeats: int) -> list[int]:
+        return [repeats, *data]
+
+    @staticmethod
+    def in_answer(data: list[int], repeats: int) -> list[int]:
+        return data * repeats
+
+    @staticmethod
+    def read(tape: list[int]) -> tuple[list[int], int]:
+        return tape[1:], tape[0]
+
+    @staticmethod
+    def needed(count: int, repeats: int) -> int:
+        return (2 * repeats - 1) * count + 2 * repeats
+
+
+TAPE_TASKS = (CopyTape, DuplicatedTape, ReverseTape, ForwardReverseTape, RepeatCopyTape)
+
+
+def _padded(rows: list[list[int]], device: torch.device) -> Tensor:
     longest = max(map(len, rows))
-    return torch.tensor([row + [BLANK] * (longest - len(row)) for row in rows], device="cpu")
+    return torch.tensor([row + [BLANK] * (longest - len(row)) for row in rows], device=device)

@@ -16,9 +16,9 @@ class CurriculumSchedule:
 
     - none: the task as it is.
     - linear: from `curriculum_start` to the full difficulty, evenly over `curriculum_sequences`.
-    - naive: one level up whenever the level meets the task's pass mark: in the scores of a report,
-      and then on fresh sequences of that level, which nothing easier is mixed into and which a
-      machine answers as in earnest.
+    - naive: one level up whenever the level meets the task's pass mark, or has fewer errors than
+      `lesson_mark`: in the scores of a report, and then on fresh sequences of that level, which
+      nothing easier is mixed into and which a machine answers as in earnest.
     - look-back: as naive, but a tenth of the batches comes from an earlier level, drawn evenly,
       so that what was learned is kept (after Zaremba & Sutskever 2014, section 4).
 
@@ -30,6 +30,7 @@ class CurriculumSchedule:
 
     def __init__(self, config: TrainConfig, task: Task):
         self._kind, self._seed = config.curriculum, config.seed
+        self._mark = config.lesson_mark
         self._first, self._last = config.curriculum_start, task.max_difficulty
         self._length = config.curriculum_sequences or max(config.max_sequences // 2, 1)
         if self._kind == "none":
@@ -63,8 +64,13 @@ class CurriculumSchedule:
         """Take note of the mean scores of a report; `fresh` gives those of new sequences."""
         if self._kind not in ("naive", "look-back") or self.finished:
             return
-        if self._task.solved(means) and self._task.solved(fresh(self._at(self.level))):
+        if self._passed(means) and self._passed(fresh(self._at(self.level))):
             self.level += 1
+
+    def _passed(self, means: Mapping[str, float]) -> bool:
+        if self._mark is None:
+            return self._task.solved(means)
+        return means[self._task.metrics[0].name] < self._mark
 
     def _level_of(self, step: int) -> int:
         if self._kind == "look-back" and self.level > self._first:

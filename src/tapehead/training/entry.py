@@ -12,6 +12,7 @@ from tapehead.training.display.reporter import Reporter
 from tapehead.training.display.showing import Shielded, Showing
 from tapehead.training.failures import NonFiniteError
 from tapehead.training.loop import Loop
+from tapehead.training.objectives import make_objective
 from tapehead.training.processes import launch_fabric, process_settings
 from tapehead.training.resuming import open_run, restore_latest
 from tapehead.training.session import Session
@@ -52,10 +53,11 @@ def train(
         stack.enter_context(process_settings(config))
         stack.enter_context(_interrupted(out))
         machine = build_machine(config, task)
+        objective = make_objective(machine, task, **config.objective_options)
         check_memory(config, task, machine)
         fabric = launch_fabric(config)
         reporter = Shielded(reporter if fabric.is_global_zero else Reporter(), Showing(stop))
-        session = Session(config, task, machine, fabric)
+        session = Session(config, task, machine, objective, fabric)
         stack.callback(session.learner.release)
         run = None
         if out is not None and fabric.is_global_zero:

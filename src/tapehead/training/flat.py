@@ -19,17 +19,24 @@ class FlatParameters:
     `parameter` is the vector of all weights, itself a `torch.nn.Parameter` whose `.grad` is the
     vector of all gradients, for an optimiser to work on. `release` undoes the move.
 
+    Args:
+        beside: modules whose parameters are trained with the machine's, named `objective.scale`
+            for one called `objective`.
+
     Use as a context manager, or call `release` when training ends.
 
     Raises:
         ValueError: there is nothing to train, or dtypes or devices are mixed.
     """
 
-    def __init__(self, machine: nn.Module):
+    def __init__(self, machine: nn.Module, **beside: nn.Module):
         self._names, self._parameters, self._places = [], [], []
         start = 0
         # named_parameters lists a tied parameter once.
-        for name, parameter in machine.named_parameters():
+        named = list(machine.named_parameters())
+        for prefix, module in beside.items():
+            named += module.named_parameters(prefix)
+        for name, parameter in named:
             if parameter.requires_grad:
                 stop = start + parameter.numel()
                 self._names.append(name)

@@ -2,20 +2,18 @@
 
 import math
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from tapehead.machines.discrete import DiscreteMachine
 from tapehead.machines.machine import Machine
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.devices import batch_to, place
-from tapehead.runs.evaluation import run_machine
 from tapehead.tasks import Batch, Task
 from tapehead.training.failures import non_finite, overgrown
 from tapehead.training.flat import FlatParameters
+from tapehead.training.objectives import Objective
 from tapehead.training.optimisers import clip_gradient, make_optimiser
 
 if TYPE_CHECKING:
@@ -44,10 +42,12 @@ class Learner:
     the one before, and at the weights it began with, and `settle` at the last.
     """
 
-    def __init__(self, config: TrainConfig, machine: Machine, fabric: "Fabric"):
-        self.machine = machine.train()
+    def __init__(
+        self, config: TrainConfig, machine: Machine, objective: Objective, fabric: "Fabric"
+    ):
+        self.machine, self.objective = machine.train(), objective.train()
         self.device, self.dtype = place(machine)
-        self.flat = FlatParameters(machine)
+        self.flat = FlatParameters(machine, objective=objective)
         self.optimiser = make_optimiser(config, self.flat.parameter)
         self.optimiser.prepare()
         self._group = self.optimiser.param_groups[0]
@@ -61,8 +61,7 @@ class Learner:
         self._autocast = fabric.autocast if config.precision == "bf16-mixed" else nullcontext
         self._reduce = fabric.all_reduce if fabric.world_size > 1 else None
         self._watch = None if self.device.type == "cpu" else _Watch(self.flat)
-        anneals = isinstance(machine, DiscreteMachine) and machine.addressing == "annealed"
-        self._annealed = machine if anneals and config.fresh_optimiser else None
+        self._fresh_optimiser = config.fresh_optimiser
 
     def step(self, task: Task, batch: Batch, number: int, learning_rate: float) -> Step:
         """Step number `number`, on a batch drawn on the CPU.
@@ -71,7 +70,7 @@ class Learner:
             NonFiniteError: the loss or a gradient of this step, or of the one before, is not
                 finite, or the weights are not or grew beyond all measure.
         """
-        soft = self._annealed is not None and self._annealed.still_soft
+        soft = self._fresh_optimiser and self.objective.still_soft
         batch, outputs, loss = self.differentiate(task, batch)
         gradient = self.flat.gradient
         if self._reduce is not None:
@@ -95,7 +94,7 @@ class Learner:
             torch.linalg.vector_norm(self._weights).item()
         ):
             raise overgrown(number, step.batch, self.flat.named_views(self._weights))
-        if soft and self._annealed is not None and not self._annealed.still_soft:
+        if soft and not self.objective.still_soft:
             # What it remembers of a soft machine's small gradients would make its first steps
             # with chosen rows far too long.
             self.optimiser.prepare()
@@ -105,16 +104,10 @@ class Learner:
         """The batch on the machine's device, its outputs and loss; fills the gradient vector."""
         self.flat.zero_gradient()
         with self._autocast():
-            if isinstance(self.machine, DiscreteMachine) and self.machine.chooses:
-                batch = batch_to(batch, self.device, self.dtype)
-                costs = partial(task.step_costs, batch=batch)
-                x, lengths = batch.inputs
-                loss, outputs = self.machine.training_loss(x, costs, lengths=lengths)
-            else:
-                outputs, batch = run_machine(task, self.machine, batch, self.device, self.dtype)
-                loss = task.loss(outputs, batch)
-        loss.backward()
-        return batch, outputs.detach(), loss.detach()
+            batch = batch_to(batch, self.device, self.dtype)
+            judged = self.objective(self.machine, task, batch)
+        judged.loss.backward()
+        return judged.batch, judged.outputs, judged.loss.detach()
 
     def settle(self) -> None:
         """Check the last step too; call before its weights are used or saved."""

@@ -66,16 +66,16 @@ class Rows:
     def _fresh_scores(self, task: Task) -> dict[str, float]:
         """Mean scores on sequences that no training and no other report has drawn."""
         session, config = self._session, self._session.config
-        scores = mean_scores(
-            session.machine,
-            task,
-            config.validation_sequences,
-            VALIDATION_BATCH,
-            derived_seed(config.seed, Stream.CURRICULUM, session.progress.step),
-            Stream.VALIDATION,
-            # Hard addresses, of which a soft machine has learned nothing yet, would hold it back.
-            as_trained=True,
-        )
+        # Hard addresses, of which a soft machine has learned nothing yet, would hold it back.
+        with session.objective.as_trained(session.machine):
+            scores = mean_scores(
+                session.machine,
+                task,
+                config.validation_sequences,
+                VALIDATION_BATCH,
+                derived_seed(config.seed, Stream.CURRICULUM, session.progress.step),
+                Stream.VALIDATION,
+            )
         return session.fabric.broadcast(scores) if session.fabric.world_size > 1 else scores
 
     def validate(self) -> bool:

@@ -11,7 +11,7 @@ from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
 from tapehead.runs.checkpoint import Checkpoint
 from tapehead.runs.config import TrainConfig
-from tapehead.runs.loading import copy_tensors, load_weights
+from tapehead.runs.loading import OBJECTIVE, copy_tensors, load_weights
 from tapehead.runs.randomness import (
     Stream,
     capture_globals,
@@ -22,6 +22,7 @@ from tapehead.runs.randomness import (
 from tapehead.tasks import Task
 from tapehead.training.curriculum import CurriculumSchedule
 from tapehead.training.learner import Learner
+from tapehead.training.objectives import Objective
 from tapehead.training.tally import Tally
 
 if TYPE_CHECKING:
@@ -57,26 +58,36 @@ class Progress:
 class Session:
     """A machine in training: its learner, generators, tally, curriculum and progress."""
 
-    def __init__(self, config: TrainConfig, task: Task, machine: Machine, fabric: "Fabric"):
-        self.config, self.task, self.machine, self.fabric = config, task, machine, fabric
+    def __init__(
+        self,
+        config: TrainConfig,
+        task: Task,
+        machine: Machine,
+        objective: Objective,
+        fabric: "Fabric",
+    ):
+        self.config, self.task, self.fabric = config, task, fabric
+        self.machine, self.objective = machine, objective
         self.curriculum = CurriculumSchedule(config, task)
         self.progress = Progress(level=self.curriculum.level)
         self.tally = Tally()
         # Each process draws its own sequences, always on the CPU: see `batch_to`.
         self.generator = generator_for(config.seed, Stream.TRAINING, fabric.global_rank)
         seed_globals(config.seed, 1 + fabric.global_rank)
-        if config.precision == "64":
-            machine.double()
-        machine.to(fabric.device)
-        if fabric.world_size > 1:
-            for tensor in machine.state_dict().values():
-                tensor.copy_(fabric.broadcast(tensor))
-        self.learner = Learner(config, machine, fabric)
+        for module in (machine, objective):
+            if config.precision == "64":
+                module.double()
+            module.to(fabric.device)
+            if fabric.world_size > 1:
+                for tensor in module.state_dict().values():
+                    tensor.copy_(fabric.broadcast(tensor))
+        self.learner = Learner(config, machine, objective, fabric)
 
     def snapshot(self) -> Checkpoint:
         """The whole session; every process must call this at the same step."""
         self.progress.level = self.curriculum.level
         states = capture_globals(self.fabric.device) | {"training": self.generator.get_state()}
+        own = self.objective.state_dict()
         return Checkpoint(
             step=self.progress.step,
             parts={
@@ -84,7 +95,8 @@ class Session:
                 "optimiser": self.learner.optimiser_tensors(),
                 "random": self._gather(states),
                 "scores": self._gather(self.tally.tensors()),
-            },
+            }
+            | ({OBJECTIVE: own} if own else {}),
             progress=asdict(self.progress) | {"processes": self.fabric.world_size},
         )
 
@@ -112,6 +124,8 @@ class Session:
                 f"many, not by {self.fabric.world_size}"
             )
         load_weights(self.machine, checkpoint)
+        own = checkpoint.parts.get(OBJECTIVE, {})
+        copy_tensors(self.objective.state_dict(), own, OBJECTIVE, checkpoint.step)
         self.learner.flat.gather()
         optimiser = self.learner.optimiser_tensors()
         copy_tensors(optimiser, checkpoint.parts["optimiser"], "optimiser", checkpoint.step)
@@ -125,8 +139,9 @@ class Session:
     def warm_up(self) -> None:
         """One step without effect: whatever is compiled on first use is compiled now."""
         states = capture_globals(self.fabric.device)
-        # What a machine counts or averages over its batches.
-        buffers = [(buffer, buffer.clone()) for buffer in self.machine.buffers()]
+        # What machine and objective count or average over their batches.
+        buffers = [*self.machine.buffers(), *self.objective.buffers()]
+        buffers = [(buffer, buffer.clone()) for buffer in buffers]
         batch = self.task.batch(
             generator_for(self.config.seed, Stream.WARM_UP), self.sequences_per_process
         )

@@ -10,11 +10,12 @@ from tapehead.viewing.episode import Episode
 from tapehead.viewing.generalisation import generalisation
 from tapehead.viewing.heads import heads_figure
 from tapehead.viewing.memory import memory_figure
+from tapehead.viewing.problems import run_episode
 from tapehead.viewing.seeds import Seed, read_seed
 from tapehead.viewing.several import view_runs
 from tapehead.viewing.style import COLUMN, DOUBLE, save
 from tapehead.viewing.summary import compare, summary_figure
-from tapehead.viewing.view import run_episode, view_run
+from tapehead.viewing.view import view_run
 from tapehead.viewing.words import word_figure
 
 __all__ = [

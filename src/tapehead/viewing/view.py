@@ -1,30 +1,20 @@
 """A run directory as pictures: the trained machine at work, and how it came there."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
-from tapehead.machines.machine import Machine, Trace
-from tapehead.runs import TrainConfig, devices, load_run, randomness, read_result
-from tapehead.runs.evaluation import run_machine
+from tapehead.forms import Tape
+from tapehead.runs import TrainConfig, load_run, read_result
 from tapehead.runs.files import clear_errors
-from tapehead.tasks import Batch, Task
+from tapehead.tasks import Task
 from tapehead.tasks.metrics import Metric
-from tapehead.viewing.bits import bit_figure, length_figure
 from tapehead.viewing.curves import learning_curves
-from tapehead.viewing.episode import Episode
 from tapehead.viewing.generalisation import generalisation
-from tapehead.viewing.heads import heads_figure
-from tapehead.viewing.memory import has_tensors, memory_figure
+from tapehead.viewing.problems import sequence_figures, tape_figures
 from tapehead.viewing.seeds import points_of, read_seed
 from tapehead.viewing.style import machine_styles, save
-from tapehead.viewing.summary import summary_figure
-from tapehead.viewing.words import word_figure
 
 AS_TRAINED = "as trained"
 """The label of a task at its own size, where none of its test settings is as small."""
@@ -73,25 +63,12 @@ def view_run(
     settings = choose_settings(task, lengths)
     with clear_errors(f"write figures to {out}"):
         out.mkdir(parents=True, exist_ok=True)
-    episodes, traces = {}, {}
-    for size, setting in settings.items():
-        episodes[size], traces[size] = run_episode(machine, setting, seed=seed, label=size)
     size = typical_size(settings, varied)
-    episode, trace = episodes[size], traces[size]
     subject = f"{label}: {task.title}"
     several = len(task.test_settings()) > 1 or len(settings) > 1
     title = f"{subject}, {describe_size(size, varied)}" if several else subject
-
-    answer_figure = word_figure if episode.words else bit_figure
-    figures = {"bits": answer_figure(episode, title=title)}
-    if len(episodes) > 1 and not episode.words:
-        figures["lengths"] = length_figure(episodes, title=subject)
-    has_memory = has_tensors(trace, "read_weights", "write_weights")
-    if has_memory:
-        values = has_tensors(trace, "add", "reads")
-        figures["memory"] = memory_figure(episode, trace, values=values, title=title)
-    if has_tensors(trace, "gate", "strength", "sharpening", "shift"):
-        figures["heads"] = heads_figure(trace, answer_starts=episode.answer_starts, title=title)
+    draw = tape_figures if task.tells is Tape else sequence_figures
+    figures, summarise = draw(machine, settings, size, seed=seed, subject=subject, title=title)
 
     history = read_seed(path)
     machines = {name: [history]}
@@ -108,9 +85,9 @@ def view_run(
         figures["generalisation"] = generalisation(
             errors, trained=trained, log=True, xlabel=xlabel, metric=error or "", title=subject
         )
-    if has_memory and drawable:
-        figures["summary"] = summary_figure(
-            episode, trace, machines, errors, trained=trained, log_errors=True, xlabel=xlabel,
+    if summarise is not None and drawable:
+        figures["summary"] = summarise(
+            machines, errors, trained=trained, log_errors=True, xlabel=xlabel,
             error_metric=error or "", title=title,
         )  # fmt: skip
     with clear_errors(f"write figures to {out}"):
@@ -194,48 +171,6 @@ def describe_size(size: str, varied: Varied | None) -> str:
     if varied is None:
         return size
     return f"{size} {varied.name}" if varied.name.endswith("s") else f"{varied.name} {size}"
-
-
-def run_episode(
-    machine: Machine, task: Task, *, seed: int = 0, label: str = ""
-) -> tuple[Episode, Trace]:
-    """Run a machine on one fresh sequence of a task, keeping everything it does inside.
-
-    Seed and label decide the sequence, so that one size is not a longer copy of another.
-    """
-    device, dtype = devices.place(machine)
-    path = (zlib.crc32(label.encode()),)
-    batch = task.batch(randomness.generator_for(seed, randomness.Stream.TEST, *path), 1)
-    states = randomness.capture_globals(device)
-    try:
-        with torch.no_grad():
-            randomness.seed_globals(seed, int(randomness.Stream.TEST))
-            outputs, batch = run_machine(task, machine, batch, device, dtype)
-            # Of what the machine was told in the end, with the same draws.
-            randomness.seed_globals(seed, int(randomness.Stream.TEST))
-            trace = machine.trace(batch.inputs.x)
-    finally:
-        randomness.restore_globals(states, device)
-    return episode_of(task, outputs, batch), trace
-
-
-def episode_of(task: Task, outputs: Tensor, batch: Batch) -> Episode:
-    """The first sequence of a batch and a machine's logits for it, as the task reads them."""
-    answer, asked = task.answer, batch.mask[0]
-    return Episode(
-        inputs=batch.inputs.x[0],
-        targets=batch.targets[0],
-        outputs=answer.probabilities(outputs[0].double()),
-        mask=asked,
-        input_names=task.channel_names,
-        output_names=task.output_names,
-        wrong=answer.wrong_channels(outputs, batch)[0],
-        unit=answer.unit,
-        part=answer.part,
-        words=answer.word_names,
-        asked=answer.spelled(batch.targets[0][asked]),
-        said=answer.spelled(answer.said(outputs, batch)[0][asked]),
-    )
 
 
 def error_metric(task: Task, evaluation: Mapping[str, Mapping[str, float]]) -> Metric | None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -43,7 +43,9 @@ class Walk(Symbols):
     share, and the cost is the cross-entropy of that choice against the first step of a shortest
     path. A step is right if it begins one."""
 
-    part: ClassVar[str] = "step"
+    @property
+    def part(self) -> str:
+        return "step"
 
     @property
     def parts(self) -> int:

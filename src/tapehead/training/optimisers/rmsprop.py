@@ -23,8 +23,8 @@ class _RMSprop(Optimiser):
             self._fused = rmsprop.implementation("cpu")
 
     def _update(self, parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
-        fused = self._fused is not None and gradient.is_contiguous()
-        update = self._fused if fused else rmsprop.reference.update
+        fused = self._fused if gradient.is_contiguous() else None
+        update = fused or rmsprop.reference.update
         update(parameter, gradient, state["square"], state["velocity"], state.get("mean"), group)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tapehead.machines.address_estimator import AddressEstimator
+from tapehead.training.objectives.estimator import AddressEstimator
 
 FIRST = torch.tensor([0.4, -0.3], dtype=torch.float64)
 SECOND = torch.tensor([[2.5, -1.5], [-2.0, 1.0]], dtype=torch.float64)

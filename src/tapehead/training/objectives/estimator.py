@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tapehead.checks import Finite, Positive, Size, choice, whole
 from tapehead.machines.options import Configured, configured
-from tapehead.machines.sizes import estimator_numbers
+from tapehead.machines.sizes import linear
 from tapehead.ops.estimators import (
     CATEGORICAL,
     UNBIASED,
@@ -22,8 +22,29 @@ from tapehead.ops.estimators.addresses import Chooser
 
 ESTIMATORS = tuple(UNBIASED)
 BASELINES = ("none", "moving-average", "learned", "leave-one-out")
+CONTROL_SIZE = 32
+"""Hidden units of a baseline and of a control variate."""
 DECAY = 0.95
 """Of the moving-average baseline, each batch."""
+
+
+def estimator_numbers(
+    *,
+    choices: int,
+    rows: int,
+    context_size: int,
+    name: str,
+    baseline: str,
+    control_size: int,
+    **_: Any,
+) -> int:
+    def network(inputs: int) -> int:
+        return linear(inputs, control_size) + linear(control_size, 1)
+
+    learned = baseline == "learned" and not name.startswith("straight-through")
+    weights = network(context_size) if learned else int(baseline == "moving-average")
+    weights += name in ("rebar", "relax")
+    return weights + (network(rows + context_size + choices) if name == "relax" else 0)
 
 
 class AddressEstimate(NamedTuple):
@@ -72,7 +93,7 @@ class AddressEstimator(Configured):
         samples: Size = 1,
         temperature: Positive = 1.0,
         entropy: Finite = 0.0,
-        control_size: Size = 32,
+        control_size: Size = CONTROL_SIZE,
     ):
         super().__init__()
         if baseline == "leave-one-out":

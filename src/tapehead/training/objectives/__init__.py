@@ -1,0 +1,54 @@
+"""How the loss of a machine is differentiated: chosen once, when a run is built.
+
+It is all that differs between training a machine by backpropagation and training one whose choices
+have no derivative. An objective owns what that takes: estimators, baselines, annealing.
+"""
+
+import inspect
+from typing import Any
+
+from tapehead.machines.machine import Machine
+from tapehead.tasks import Task
+from tapehead.training.objectives.moves import MoveChoices
+from tapehead.training.objectives.objective import Judged, Objective
+from tapehead.training.objectives.rows import RowChoices
+from tapehead.training.objectives.supervised import Supervised
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "supervised": Supervised,
+    "rows": RowChoices,
+    "moves": MoveChoices,
+}
+"""By the names that machines know them by."""
+
+
+def make_objective(machine: Machine, task: Task, **options: Any) -> Objective:
+    """The objective of a machine as it is.
+
+    Raises:
+        TypeError: it has no such option.
+        ValueError: an option has an impossible value, or the task cannot be trained on so.
+    """
+    kind = OBJECTIVES[machine.objective]
+    known = [n for n in inspect.signature(kind).parameters if n not in machine.objective_sizes]
+    for option in options:
+        if option not in known:
+            allowed = f"its options: {', '.join(known)}" if known else "it has none"
+            raise TypeError(f"the objective of this machine has no option {option!r}; {allowed}")
+    if task.interactive and machine.objective != "supervised":
+        raise ValueError(
+            f"addressing must be soft on {task.name}, whose inputs depend on the outputs, "
+            f"got {getattr(machine, 'addressing', machine.objective)!r}"
+        )
+    return kind(**machine.objective_sizes, **options)
+
+
+__all__ = [
+    "OBJECTIVES",
+    "Judged",
+    "MoveChoices",
+    "Objective",
+    "RowChoices",
+    "Supervised",
+    "make_objective",
+]
