@@ -24,6 +24,7 @@ from tapehead.ops import (
     similarity,
 )
 from tapehead.ops.verified import Verified
+from tapehead.training.optimisers import RMSprop
 
 HOMES = {"ntm": ntm, "dnc": dnc, "the optimiser": rmsprop}
 

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from tapehead.machines.recurrent import Recurrent
 from tapehead.ops.estimators import addresses
 from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.gate import steps
+from tapehead.ops.unrolling import unroll
 
 ADDRESSINGS = ("soft", "discrete")
 NEEDED = ("logits", "weights", "context")
@@ -105,27 +105,23 @@ class DiscreteMachine(Recurrent):
         keep: bool,
     ) -> Run:
         """`run`, for a machine that has `one_step`."""
-        outputs, history = [], []
-        for time in steps(x):
+
+        def step(time: int, state: Any) -> tuple[Tensor, Any, dict[str, Tensor]]:
             shift = None if offset is None else offset[:, time]
-            y, after, inner = self.one_step(x[:, time], state, choose, time, shift)
-            if lengths is not None:
-                active = time < lengths
-                after = type(after)(
-                    *(_where(active, new, old) for new, old in zip(after, state, strict=True))
-                )
-            state = after
-            outputs.append(y)
+            return self.one_step(x[:, time], state, choose, time, shift)
+
+        def shown(state: Any, inner: dict[str, Tensor]) -> dict[str, Tensor]:
             # Of a long sequence every memory would be a great deal.
-            history.append({name: inner[name] for name in (inner if keep else NEEDED)})
-        stacked = {name: torch.stack([step[name] for step in history], 1) for name in history[0]}
+            return {name: inner[name] for name in (inner if keep else NEEDED)}
+
+        y, state, kept = unroll(step, steps(x), state, lengths, keep=shown)
         return Run(
-            y=torch.stack(outputs, 1),
+            y=y,
             state=state,
-            logits=stacked["logits"],
-            weights=stacked["weights"],
-            context=stacked.pop("context"),
-            inner=stacked if keep else {},
+            logits=kept["logits"],
+            weights=kept["weights"],
+            context=kept.pop("context"),
+            inner=kept if keep else {},
         )
 
     def _forward(self, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
@@ -148,7 +144,3 @@ class DiscreteMachine(Recurrent):
         """Outputs and state with soft addresses; for a machine that has a faster way to them."""
         run = self.run(x, state, addresses.soft, lengths=lengths)
         return run.y, run.state
-
-
-def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    return torch.where(active.view(-1, *[1] * (new.dim() - 1)), new, old)

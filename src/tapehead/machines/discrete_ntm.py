@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -20,9 +21,18 @@ from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.estimators.addresses import Chooser
-from tapehead.ops.ntm import NTMState
-from tapehead.ops.ntm.discrete import ntm_choices
+from tapehead.ops.gate import steps
+from tapehead.ops.ntm import NTMSpec, NTMState
+from tapehead.ops.ntm.reference import ntm_step
 from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
+from tapehead.ops.unrolling import unroll
+
+FLOOR = 1e-6
+"""Added to each weight before its logarithm. A head that stood on one row and shifts by one gives
+all other rows no weight at all; this is the chance, to within sharpening, that it leaves them, and
+it bounds the slope of the logarithm."""
+NEEDED = ("logits", "weights", "hidden")
+"""What `Run` takes from the inner tensors of every step, even where they are not kept."""
 
 
 class DiscreteNTM(DiscreteMachine, NTM):
@@ -132,10 +142,20 @@ class DiscreteNTM(DiscreteMachine, NTM):
         keep: bool = False,
     ) -> Run:
         spec = self._spec()
+        weights = self._weights(spec)
         projected = self.input(x) if isinstance(self.controller, str) else x
-        features, state, inner = ntm_choices(
-            projected, self._weights(spec), state, spec, choose, lengths, offset, keep=keep
-        )
+
+        def step(time: int, state: NTMState) -> tuple[Tensor, NTMState, dict[str, Tensor]]:
+            shift = None if offset is None else offset[:, time]
+            choices = _Choices(choose, time, shift, spec)
+            features, after, inner = ntm_step(projected[:, time], weights, state, spec, choices)
+            return features, after, inner | choices.made()
+
+        def shown(state: NTMState, inner: dict[str, Tensor]) -> dict[str, Tensor]:
+            # Of a long sequence every memory would be a great deal.
+            return {name: inner[name] for name in (inner if keep else NEEDED)}
+
+        features, state, inner = unroll(step, steps(x), state, lengths, keep=shown)
         return Run(
             y=self.output(features),
             state=state,
@@ -144,3 +164,39 @@ class DiscreteNTM(DiscreteMachine, NTM):
             context=inner["hidden"],
             inner=inner if keep else {},
         )
+
+
+class _Choices:
+    """The end of addressing in one step: the distribution over rows goes to a chooser, and what
+    comes back is read, written and shifted from in its place.
+
+    With the chooser `soft` this is the plain machine, but for the floor of the logarithm.
+    """
+
+    def __init__(self, choose: Chooser, time: int, offset: Tensor | None, spec: NTMSpec):
+        self._choose, self._time, self._offset, self._spec = choose, time, offset, spec
+        self._asked: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, shifted: Tensor, sharpening: Tensor, chosen: slice) -> Tensor:
+        spec = self._spec
+        writes = chosen.start is not None
+        # Write heads act first, and so choose first, unless the machine reads first.
+        first = (
+            (spec.num_reads if spec.read_first else 0)
+            if writes
+            else (0 if spec.read_first else spec.num_writes)
+        )
+        logits = sharpening[..., None] * (shifted + FLOOR).log()
+        if self._offset is not None:
+            logits = logits + self._offset[:, first : first + logits.shape[1]]
+        weights = self._choose(logits, self._time, first)
+        self._asked[first] = (logits, weights)
+        return weights
+
+    def made(self) -> dict[str, Tensor]:
+        """Every address before and after its choice, in the order of choosing."""
+        in_order = [self._asked[first] for first in sorted(self._asked)]
+        return {
+            "logits": torch.cat([logits for logits, _ in in_order], 1),
+            "weights": torch.cat([weights for _, weights in in_order], 1),
+        }

@@ -54,6 +54,7 @@ from tapehead.ops.links import (
 from tapehead.ops.memory import add, erase, read
 from tapehead.ops.ntm.reference import lstm_cell
 from tapehead.ops.similarity import Similarity, scores
+from tapehead.ops.unrolling import unroll
 
 LAYER_NORM_EPSILON = 1e-5
 
@@ -298,26 +299,11 @@ def _unroll(projected, offset, weights, state, spec, lengths, *, keep):
     parts = [part for part in state if part is not state.link_columns]
     names = [name for name in state._fields if name != "link_columns"]
     admit(projected, offset, [*weights, *parts], names, spec)
-    outputs, history = [], []
-    for time in steps(projected):
-        features, after, inner = dnc_step(projected[:, time], offset[:, time], weights, state, spec)
-        if lengths is not None:
-            active = time < lengths
-            after = DNCState(
-                *(_where(active, new, old) for new, old in zip(after, state, strict=True))
-            )
-            features = _where(active, features, torch.zeros_like(features))
-        state = after
-        outputs.append(features)
-        if keep:
-            history.append({**inner, **traced_state(state, spec)})
-    trace = (
-        {name: torch.stack([step[name] for step in history], 1) for name in history[0]}
-        if keep
-        else {}
-    )
-    return torch.stack(outputs, 1), state, trace
 
+    def step(time: int, state: DNCState) -> tuple[Tensor, DNCState, dict[str, Tensor]]:
+        return dnc_step(projected[:, time], offset[:, time], weights, state, spec)
 
-def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    return torch.where(active.view(-1, *[1] * (new.dim() - 1)), new, old)
+    def shown(state: DNCState, inner: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {**inner, **traced_state(state, spec)}
+
+    return unroll(step, steps(projected), state, lengths, keep=shown if keep else None)

@@ -16,6 +16,8 @@ its own.
 | hidden, cell | h, c | batch, layers, hidden |
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -28,6 +30,7 @@ from tapehead.ops.memory import add, erase, read
 from tapehead.ops.ntm.admission import admit
 from tapehead.ops.ntm.parts import HeadParameters, NTMSpec, NTMState, NTMWeights
 from tapehead.ops.similarity import Similarity, scores
+from tapehead.ops.unrolling import unroll
 
 
 def head_parameters(interface: Float[Tensor, "batch interface"], spec: NTMSpec) -> HeadParameters:
@@ -48,19 +51,34 @@ def head_parameters(interface: Float[Tensor, "batch interface"], spec: NTMSpec) 
     )
 
 
+Sharpen = Callable[[Tensor, Tensor, slice], Tensor]
+"""The end of figure 2: from shifted weightings (batch, heads, rows), the sharpening (batch, heads)
+and which heads they are of, to the weightings that are read and written with."""
+
+
+def sharpened(
+    shifted: Float[Tensor, "batch heads rows"],
+    sharpening: Float[Tensor, "batch heads"],
+    chosen: slice,
+) -> Float[Tensor, "batch heads rows"]:
+    """Eq. 9, for all heads alike."""
+    return sharpen(shifted, sharpening)
+
+
 def address(
     memory: Float[Tensor, "batch rows word"],
     previous: Float[Tensor, "batch heads rows"],
     chosen: slice,
     heads: HeadParameters,
     similarity: str | Similarity,
+    ends: Sharpen = sharpened,
 ) -> tuple[Float[Tensor, "batch heads rows"], Float[Tensor, "batch heads rows"]]:
     """Figure 2 of the paper, for the `chosen` heads: their weightings and content weightings."""
     alike = scores(similarity, heads.key[:, chosen], memory)
     content = content_weighting(alike, heads.strength[:, chosen])
     gated = interpolate(content, previous, heads.gate[:, chosen])
     shifted = circular_shift(gated, heads.shift[:, chosen])
-    return sharpen(shifted, heads.sharpening[:, chosen]), content
+    return ends(shifted, heads.sharpening[:, chosen], chosen), content
 
 
 def lstm_cell(
@@ -142,9 +160,18 @@ def _cut(part: Tensor, bound: float) -> Tensor:
 
 
 def ntm_step(
-    projected: Float[Tensor, "batch numbers"], weights: NTMWeights, state: NTMState, spec: NTMSpec
+    projected: Float[Tensor, "batch numbers"],
+    weights: NTMWeights,
+    state: NTMState,
+    spec: NTMSpec,
+    ends: Sharpen = sharpened,
 ) -> tuple[Float[Tensor, "batch features"], NTMState, dict[str, Tensor]]:
-    """One step: features [h; r], the new state, and every inner tensor by name."""
+    """One step: features [h; r], the new state, and every inner tensor by name.
+
+    Args:
+        ends: what addressing ends with, for the write heads and then for the read heads; another
+            than eq. 9 makes another machine, such as one that chooses a row.
+    """
     if spec.gradient_clip:
         state = NTMState(*(_cut(part, spec.gradient_clip) for part in state))
     output, hidden, cell = controller_step(projected, weights, state, spec)
@@ -152,12 +179,12 @@ def ntm_step(
     reading, writing = slice(None, spec.num_reads), slice(spec.num_reads, None)
 
     write_weights, write_content = address(
-        state.memory, state.write_weights, writing, heads, spec.similarity
+        state.memory, state.write_weights, writing, heads, spec.similarity, ends
     )
     memory = add(erase(state.memory, write_weights, heads.erase), write_weights, heads.add)
     read_from = state.memory if spec.read_first else memory
     read_weights, read_content = address(
-        read_from, state.read_weights, reading, heads, spec.similarity
+        read_from, state.read_weights, reading, heads, spec.similarity, ends
     )
     reads = read(read_from, read_weights)
 
@@ -212,31 +239,19 @@ def ntm_trace(
 def _unroll(x, weights, state, spec, lengths, *, keep):
     admit(x, weights, state, spec)
     projected = project(x, weights, spec)
-    features, history = [], []
-    for time in steps(x):
-        feature, after, inner = ntm_step(projected[:, time], weights, state, spec)
-        if lengths is not None:
-            active = time < lengths
-            after = NTMState(
-                *(_where(active, new, old) for new, old in zip(after, state, strict=True))
-            )
-            inner |= {
-                name: getattr(after, name)
-                for name in ("memory", "reads", "read_weights", "write_weights")
-            }
-        state = after
-        features.append(feature)
-        if keep:
-            history.append(inner)
-    y = answer(torch.stack(features, 1), weights, spec)
+
+    def step(time: int, state: NTMState) -> tuple[Tensor, NTMState, dict[str, Tensor]]:
+        return ntm_step(projected[:, time], weights, state, spec)
+
+    features, state, trace = unroll(step, steps(x), state, lengths, keep=shown if keep else None)
+    y = answer(features, weights, spec)
     if lengths is not None:
         active = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
         y = torch.where(active[..., None], y, torch.zeros_like(y))
-    trace = {}
-    if keep:
-        trace = {name: torch.stack([step[name] for step in history], 1) for name in history[0]}
     return y, state, trace
 
 
-def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    return torch.where(active.view(-1, *[1] * (new.dim() - 1)), new, old)
+def shown(state: NTMState, inner: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a trace shows of a step: of a sequence that has ended, the state that it keeps."""
+    names = ("memory", "reads", "read_weights", "write_weights")
+    return inner | {name: getattr(state, name) for name in names}
