@@ -15,7 +15,7 @@ from tapehead.ops import gate, lending
 from tapehead.ops.dnc import reference as dnc_reference
 from tapehead.ops.dnc.cpu import calls as dnc_calls
 from tapehead.ops.dnc.cpu import dnc as dnc_kernel
-from tapehead.ops.ntm import discrete
+from tapehead.ops.ntm import reference
 from tapehead.ops.ntm import reference as ntm_reference
 from tapehead.ops.ntm.cpu import calls as ntm_calls
 from tapehead.ops.ntm.cpu import ntm as ntm_kernel
@@ -324,7 +324,7 @@ def test_only_one_buffer_is_kept_and_none_beyond_a_size(monkeypatch):
 
 @pytest.mark.parametrize(
     ("make", "module", "writer"),
-    [(DiscreteNTM, discrete, "add"), (DynamicNTM, dynamic_ntm, "write")],
+    [(DiscreteNTM, reference, "add"), (DynamicNTM, dynamic_ntm, "write")],
 )
 def test_a_machine_in_python_keeps_no_memories_it_does_not_need(make, module, writer, monkeypatch):
     """Of a long sequence they would be most of what there is."""
