@@ -23,6 +23,8 @@ from tapehead.training import TrainConfig, train
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+"""A file that a page wants to be written."""
 PLACEHOLDERS = {"RUN": "runs/copy", "FOLDER": "tables"}
 
 pytestmark = pytest.mark.skipif(not FILES[0].exists(), reason="an installed copy has no docs")
@@ -108,6 +110,8 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(small_run, tmp_path / "runs" / "copy")
     (tmp_path / "results").mkdir()
+    for name, text in NAMED.findall(path.read_text()):
+        (tmp_path / name).write_text(text)
     (tmp_path / "tables").mkdir()
 
     def stand_in(command, config):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tapehead.cli import catalogue
 from tapehead.machines import MACHINES
 from tapehead.recipes import EXPERIMENTS, STUDIES
 from tapehead.recipes import results as results_module
@@ -13,11 +12,16 @@ from tapehead.recipes.results import SUMMARY, summary
 from tapehead.tasks import TASKS
 
 
-def test_the_catalogue_read_from_source_is_the_real_one():
-    assert [entry.name for entry in catalogue.tasks()] == list(TASKS)
-    assert [entry.name for entry in catalogue.machines()] == list(MACHINES)
-    for entry in [*catalogue.tasks(), *catalogue.machines()]:
-        assert len(entry.summary) > 20
+def test_what_is_read_from_source_is_the_real_thing():
+    for registry in (TASKS, MACHINES):
+        for name in registry:
+            summary = registry.summary(name)
+            assert len(summary) > 20
+            docstring = " ".join((registry[name].__doc__ or "").split())
+            assert docstring.startswith(summary)
+            assert registry.name_of(registry[name]) == name
+    for name in TASKS:
+        assert TASKS[name].name == name
 
 
 def test_the_overview_names_everything(call):

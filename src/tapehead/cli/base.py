@@ -4,21 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tapehead.cli import catalogue
 from tapehead.cli.command import wants_help
 from tapehead.cli.options import Option, UsageError, check_choice
 from tapehead.errors import TapeheadError
 from tapehead.recipes import SETTINGS, recipe
+from tapehead.registry import MACHINES, TASKS
 from tapehead.runs.config import TrainConfig
 
 
 def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
     """The settings before the command line changes any: those of the run that is resumed, the
     recipe's, or else the defaults; and whether the task is given."""
-    tasks = [entry.name for entry in catalogue.tasks()]
-    machines = [entry.name for entry in catalogue.machines()]
     places = zip(["", *argv], argv, strict=False)
-    task = next((token for before, token in places if token in tasks and before != "--out"), None)
+    task = next((token for before, token in places if token in TASKS and before != "--out"), None)
     if argv and not argv[0].startswith("-"):
         task = argv[0]
     earlier = _earlier(argv)
@@ -30,11 +28,11 @@ def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
         return earlier, task is not None
     if task is None:
         if not wants_help(argv) and "--help-all" not in argv:
-            raise UsageError(f"TASK is missing: one of {', '.join(tasks)}")
+            raise UsageError(f"TASK is missing: one of {', '.join(TASKS)}")
         task = "copy"
-    check_choice("TASK", task, tasks)
+    check_choice("TASK", task, TASKS)
     machine = given(argv, "--machine") or _usual_machine(task)
-    check_choice("--machine", machine, machines)
+    check_choice("--machine", machine, MACHINES)
     setting = given(argv, "--setting") or "fast"
     check_choice("--setting", setting, SETTINGS)
     contestant = machine
@@ -51,9 +49,6 @@ def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
 
 def _usual_machine(task: str) -> str:
     """The NTM, or the first machine that can read what the task tells."""
-    from tapehead.machines import MACHINES
-    from tapehead.tasks import TASKS
-
     fitting = (name for name, kind in MACHINES.items() if kind.reads is TASKS[task].tells)
     return "ntm" if MACHINES["ntm"].reads is TASKS[task].tells else next(fitting)
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tapehead.cli import catalogue
 from tapehead.cli.command import print_json, read, table
 from tapehead.cli.help import packed, screen_width
 from tapehead.cli.options import UsageError, options_of
 from tapehead.recipes import EXPERIMENTS, STUDIES
 from tapehead.recipes.results import all_cells, middle, packaged_cells
+from tapehead.registry import MACHINES, TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,8 @@ def run(argv: Sequence[str]) -> int:
 
 def _overview() -> dict[str, dict[str, str]]:
     return {
-        "machines": {entry.name: entry.summary for entry in catalogue.machines()},
-        "tasks": {entry.name: entry.summary for entry in catalogue.tasks()},
+        "machines": {name: MACHINES.summary(name) for name in MACHINES},
+        "tasks": {name: TASKS.summary(name) for name in TASKS},
         "experiments": {
             name: other.source for name, other in [*EXPERIMENTS.items(), *STUDIES.items()]
         },
@@ -101,7 +101,7 @@ def _machines() -> list[dict[str, Any]]:
 
 def _show_machines(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["Machines"]
-    machines = catalogue.machines()
+    machines = [(name, MACHINES.summary(name)) for name in MACHINES]
     width = max(len(name) for name, _ in machines) + 2
     room = screen_width() - 2 - width
     lines += [f"  {name:<{width}}{_shortened(text, room)}" for name, text in machines]
@@ -137,8 +137,6 @@ def _show_machines(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _tasks() -> list[dict[str, Any]]:
-    from tapehead.tasks import TASKS
-
     return [
         {
             "name": name,
@@ -155,8 +153,6 @@ def _tasks() -> list[dict[str, Any]]:
 
 
 def _show_tasks(tasks: Sequence[dict[str, Any]]) -> str:
-    from tapehead.tasks import TASKS
-
     blocks = [
         "\n".join(
             [

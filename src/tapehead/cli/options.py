@@ -15,7 +15,7 @@ import operator
 import re
 import textwrap
 import types
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -35,7 +35,7 @@ class Option:
     type: Any
     default: Any = MISSING
     help: str = ""
-    choices: tuple[str, ...] = ()
+    choices: Collection[str] = ()
 
     @property
     def positional(self) -> bool:
@@ -231,14 +231,14 @@ def check_one_of(**switches: bool) -> None:
         raise UsageError(f"{' and '.join(given)} exclude each other")
 
 
-def check_choice(what: str, value: str, choices: Sequence[str]) -> None:
+def check_choice(what: str, value: str, choices: Collection[str]) -> None:
     """Raise a UsageError, with the nearest choice, unless the value is one of them."""
     if value not in choices:
         allowed, near = ", ".join(choices), did_you_mean(value, choices)
         raise UsageError(f"{what} must be one of {allowed}, got {value!r}{near}")
 
 
-def did_you_mean(value: str, choices: Sequence[str]) -> str:
+def did_you_mean(value: str, choices: Collection[str]) -> str:
     near = [choice for choice in choices if value and choice.startswith(value)]
     near += difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""

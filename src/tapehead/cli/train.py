@@ -1,12 +1,12 @@
 """`tapehead train`: one run, or one for each of several seeds."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tapehead.cli import catalogue
 from tapehead.cli.base import changed, given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
 from tapehead.cli.help import screen
@@ -20,6 +20,7 @@ from tapehead.cli.options import (
     parse,
 )
 from tapehead.recipes import SETTINGS
+from tapehead.registry import MACHINES, TASKS, AddressError
 from tapehead.runs.config import TrainConfig
 
 PROG = "tapehead train"
@@ -55,8 +56,11 @@ class Train:
 
 
 def run(argv: Sequence[str]) -> int:
-    base, task_given = settings_before(argv)
-    common, training, machine, objective, task = _options(base, task_given)
+    try:
+        base, task_given = settings_before(argv)
+        common, training, machine, objective, task = _options(base, task_given)
+    except AddressError as error:
+        raise UsageError(str(error)) from None
     if wants_help(argv) or "--help-all" in argv:
         raise HelpRequest(
             _help(base, common, training, machine, objective, task, "--help-all" in argv)
@@ -88,18 +92,16 @@ def _options(
     base: TrainConfig, task_given: bool
 ) -> tuple[list[Option], list[Option], list[Option], list[Option], list[Option]]:
     """Options of the command, of training, of the machine, its objective and the task."""
-    from tapehead.machines import MACHINES
-    from tapehead.tasks import TASKS
     from tapehead.training.objectives import OBJECTIVES
 
     kind = MACHINES[base.machine]
     choices = {
-        "task": [entry.name for entry in catalogue.tasks()],
-        "machine": [entry.name for entry in catalogue.machines()],
+        "task": TASKS,
+        "machine": MACHINES,
         "setting": SETTINGS,
     }
     common = [
-        dataclasses.replace(option, choices=tuple(choices.get(option.name, option.choices)))
+        dataclasses.replace(option, choices=choices.get(option.name, option.choices))
         for option in options_of(Train, machine=base.machine)
         if task_given or option.name != "task"
     ]
@@ -227,9 +229,9 @@ def _listed(files: Sequence[Path]) -> str:
 
 def _free_folder(config: TrainConfig) -> Path:
     """runs/TASK-MACHINE-N that is not there yet."""
-    machine = config.machine
+    name = f"{config.task}-{config.machine}"
     if "controller" in config.machine_options:
-        machine += f"-{config.machine_options['controller']}"
-    stem = Path("runs") / f"{config.task}-{machine}"
+        name += f"-{config.machine_options['controller']}"
+    stem = Path("runs") / re.sub(r"\W+", "-", name)
     numbers = range(1, 1_000_000)
     return next(path for number in numbers if not (path := Path(f"{stem}-{number}")).exists())

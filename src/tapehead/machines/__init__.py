@@ -9,17 +9,7 @@ from tapehead.machines.ntm import NTM, NTMState
 from tapehead.machines.recurrent import Recurrent
 from tapehead.machines.rl_ntm import RLNTM
 from tapehead.machines.tardis import TARDIS, TARDISState
-
-MACHINES: dict[str, type[Machine]] = {
-    "discrete-ntm": DiscreteNTM,
-    "dnc": DNC,
-    "dynamic-ntm": DynamicNTM,
-    "lstm": LSTM,
-    "ntm": NTM,
-    "rl-ntm": RLNTM,
-    "tardis": TARDIS,
-}
-"""Every machine by its name on the command line."""
+from tapehead.registry import MACHINES
 
 __all__ = [
     "DNC",

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from tapehead.checks import choice
 from tapehead.machines import MACHINES
 from tapehead.machines.machine import Machine
 from tapehead.room import check_room
@@ -30,8 +31,7 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
         ValueError: the machine is unknown, or an option has an impossible value.
         TypeError: the machine has no such option.
     """
-    if config.machine not in MACHINES:
-        raise ValueError(f"machine must be one of {', '.join(MACHINES)}, got {config.machine!r}")
+    choice(MACHINES)("machine", config.machine)
     kind = MACHINES[config.machine]
     if kind.reads is not task.tells:
         fitting = ", ".join(name for name, each in MACHINES.items() if each.reads is task.tells)

@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 from tapehead.checks import choice
+from tapehead.registry import TASKS
 from tapehead.tasks.associative_recall import AssociativeRecall
 from tapehead.tasks.chained_copy import ChainedCopy
 from tapehead.tasks.copy import Copy
@@ -18,26 +19,6 @@ from tapehead.tasks.tapes import (
     ReverseTape,
 )
 from tapehead.tasks.task import Batch, SequenceTask, Task
-
-TASKS: dict[str, type[Task]] = {
-    task.name: task
-    for task in (
-        Copy,
-        RepeatCopy,
-        AssociativeRecall,
-        NGrams,
-        PrioritySort,
-        ChainedCopy,
-        Traversal,
-        ShortestPath,
-        Inference,
-        CopyTape,
-        DuplicatedTape,
-        ReverseTape,
-        ForwardReverseTape,
-        RepeatCopyTape,
-    )
-}
 
 
 def make_task(name: str, **options: object) -> Task:

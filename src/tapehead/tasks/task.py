@@ -80,13 +80,17 @@ class Task(ABC):
     def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
         """Draw a batch on the generator's device, from the generator alone."""
 
-    @abstractmethod
     def oracle(self, batch: Batch) -> Float[Tensor, "batch time output_size"]:
-        """The best possible answer as logits, worked out from `batch.inputs.x` alone."""
+        """The best possible answer as logits, worked out from `batch.inputs` alone.
 
-    @abstractmethod
+        Every task of this library has one; nothing but its tests needs it.
+        """
+        raise NotImplementedError(f"{self.name} has no oracle")
+
     def test_settings(self) -> dict[str, "Task"]:
-        """The paper's test sizes: a label for each, and this task at that size."""
+        """The sizes that a trained machine is tested at: a label for each, and this task at that
+        size."""
+        return {}
 
     @property
     def max_difficulty(self) -> int:

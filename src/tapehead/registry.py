@@ -1,0 +1,168 @@
+"""Machines and tasks by name, those of other packages too. What is listed is not imported.
+
+A name stands for "module:Class". Ours are below; another package declares its own as entry points:
+
+    [project.entry-points."tapehead.machines"]
+    stack = "mypackage.machines:Stack"
+
+And wherever a name is taken, so is "module:Class" itself, from an installed package or from a file
+in the working directory.
+"""
+
+import ast
+import os
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from tapehead.errors import TapeheadError
+
+
+class AddressError(TapeheadError, ValueError):
+    """A "module:Class" that cannot be had."""
+
+
+class Registry(MutableMapping[str, Any]):
+    """Classes by name, each imported when it is first asked for.
+
+    Args:
+        what: what one is called: "machine" or "task".
+        base: "module:Class" that every one must be a subclass of.
+        known: name -> "module:Class", of ours.
+    """
+
+    def __init__(self, what: str, base: str, known: Mapping[str, str]):
+        self.what, self._known, self._base = what, known, base
+        self._loaded: dict[str, Any] = {}
+
+    @cached_property
+    def addresses(self) -> dict[str, str]:
+        """Name -> "module:Class", of ours and of those that other packages declare."""
+        declared = entry_points(group=f"tapehead.{self.what}s")
+        # A name of ours means ours, whatever is installed.
+        return {entry.name: entry.value for entry in declared} | dict(self._known)
+
+    def is_address(self, name: object) -> bool:
+        """Whether a name is "module:Class" itself."""
+        module, colon, cls = str(name).partition(":")
+        parts = [*module.split("."), cls]
+        return isinstance(name, str) and bool(colon) and all(part.isidentifier() for part in parts)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            if name not in self:
+                raise KeyError(name)
+            self._loaded[name] = self._load(name, self.addresses.get(name, name))
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, kind: Any) -> None:
+        self._loaded[name] = kind
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.addresses or name in self._loaded or self.is_address(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """The names; not what was asked for by its address."""
+        others = (name for name in self._loaded if not self.is_address(name))
+        return iter(dict.fromkeys([*self.addresses, *others]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def name_of(self, kind: type) -> str:
+        """What a class is called here: its name, or its address."""
+        address = f"{kind.__module__}:{kind.__qualname__}"
+        names = [name for name, known in self.addresses.items() if known == address]
+        return names[0] if names else address
+
+    def summary(self, name: str) -> str:
+        """The first paragraph of a class's docstring, read from its source if it is one of ours:
+        importing it would bring torch along."""
+        address = self.addresses[name]
+        if name not in self._known:
+            return f"{address} (another package)"
+        module, _, cls = address.partition(":")
+        file = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name == cls:
+                text = (ast.get_docstring(node) or "").split("\n\n")[0]
+                return text.replace("\n", " ").rstrip(".")
+        raise LookupError(address)
+
+    def _load(self, name: str, address: str) -> Any:
+        """Import a class.
+
+        Raises:
+            AddressError: it cannot be imported, or is none of what is held here; one line says why.
+        """
+        module, _, cls = address.partition(":")
+        kind = getattr(_module(self.what, name, module), cls, None)
+        if kind is None:
+            raise AddressError(f"{self.what} {name!r}: {module} has no {cls}")
+        base_module, _, base = self._base.partition(":")
+        wanted = getattr(import_module(base_module), base)
+        if not (isinstance(kind, type) and issubclass(kind, wanted)):
+            raise AddressError(
+                f"{self.what} {name!r}: {cls} must be a subclass of {base_module}.{base}"
+            )
+        missing = sorted(getattr(kind, "__abstractmethods__", ()))
+        if missing:
+            raise AddressError(f"{self.what} {name!r}: {cls} lacks {', '.join(missing)}")
+        return kind
+
+
+def _module(what: str, name: str, module: str) -> Any:
+    # As `python -m` does: a file of one's own lies where one works.
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        return import_module(module)
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise AddressError(f"{what} {name!r}: cannot import {module}: {reason}") from error
+
+
+MACHINES = Registry(
+    "machine",
+    "tapehead.machines.machine:Machine",
+    {
+        "discrete-ntm": "tapehead.machines.discrete_ntm:DiscreteNTM",
+        "dnc": "tapehead.machines.dnc:DNC",
+        "dynamic-ntm": "tapehead.machines.dynamic_ntm:DynamicNTM",
+        "lstm": "tapehead.machines.lstm:LSTM",
+        "ntm": "tapehead.machines.ntm:NTM",
+        "rl-ntm": "tapehead.machines.rl_ntm:RLNTM",
+        "tardis": "tapehead.machines.tardis:TARDIS",
+    },
+)
+"""Every machine by its name on the command line."""
+
+TASKS = Registry(
+    "task",
+    "tapehead.tasks.task:Task",
+    {
+        "copy": "tapehead.tasks.copy:Copy",
+        "repeat-copy": "tapehead.tasks.repeat_copy:RepeatCopy",
+        "associative-recall": "tapehead.tasks.associative_recall:AssociativeRecall",
+        "ngrams": "tapehead.tasks.ngrams:NGrams",
+        "priority-sort": "tapehead.tasks.priority_sort:PrioritySort",
+        "chained-copy": "tapehead.tasks.chained_copy:ChainedCopy",
+        "traversal": "tapehead.tasks.graphs.traversal:Traversal",
+        "shortest-path": "tapehead.tasks.graphs.shortest_path:ShortestPath",
+        "inference": "tapehead.tasks.graphs.inference:Inference",
+        "copy-tape": "tapehead.tasks.tapes:CopyTape",
+        "duplicated-tape": "tapehead.tasks.tapes:DuplicatedTape",
+        "reverse-tape": "tapehead.tasks.tapes:ReverseTape",
+        "forward-reverse-tape": "tapehead.tasks.tapes:ForwardReverseTape",
+        "repeat-copy-tape": "tapehead.tasks.tapes:RepeatCopyTape",
+    },
+)
+"""Every task by its name on the command line."""

@@ -1,0 +1,119 @@
+"""docs/extending.md, done as it says: a task and a machine outside the package, by commands."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tapehead.runs import read_config, read_metrics, read_result
+
+PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A folder with the files of the page; returns a command that runs there."""
+    page = PAGE.read_text(encoding="utf-8")
+    files = re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert [name for name, _ in files] == ["parity.py", "gru.py"]
+    for name, text in files:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    def run(*arguments, cwd=tmp_path, code=0, **environment):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "tapehead.cli", *arguments],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        )
+        assert done.returncode == code, done.stderr
+        return done.stderr if code else done.stdout
+
+    return run
+
+
+BUDGET = ["--max-sequences=64", "--report-every=32", "--validation-sequences=8", "--threads=1"]
+
+
+@pytest.mark.slow
+def test_a_task_and_a_machine_of_ones_own_train_resume_evaluate_and_are_drawn(outside, tmp_path):
+    ours = ["parity:Parity", "--machine=gru:GRU", "--steps=6", "--hidden-size=24"]
+    out = outside("train", *ours, *BUDGET)
+    folder = tmp_path / "runs" / "parity-Parity-gru-GRU-1"
+    config = read_config(folder)
+    assert (config.task, config.machine) == ("parity:Parity", "gru:GRU")
+    assert config.task_options == {"steps": 6}
+    assert config.machine_options == {"hidden_size": 24}
+    assert "20 steps" in out
+    assert (folder / "figures" / "bits.png").stat().st_size > 1000
+    outside("train", "--resume", f"--out={folder}", "--max-sequences=128")
+    assert read_result(folder)["sequences"] == 128
+    assert [row["sequences"] for row in read_metrics(folder) if row["kind"] == "train"] == [
+        32, 64, 96, 128,
+    ]  # fmt: skip
+    assert "steps 12" in outside("evaluate", str(folder), "--steps=12", "--sequences=8")
+    assert "bits.png" in outside("view", str(folder))
+    # Several seeds are processes of their own, which find the files too.
+    outside("train", *ours, *BUDGET, "--seeds", "0", "1", "--out=two", "--no-figures")
+    assert (tmp_path / "two" / "seed-1" / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_each_goes_with_those_of_the_package(outside, tmp_path):
+    for name, arguments in {
+        "copy": ["copy", "--machine=gru:GRU", "--max-length=2"],
+        "parity": ["parity:Parity", "--machine=lstm", "--hidden-size=4"],
+    }.items():
+        outside("train", *arguments, *BUDGET, f"--out={name}", "--no-figures", "--quiet")
+        assert (tmp_path / name / "result.json").exists()
+    help = outside("train", "parity:Parity", "--machine=gru:GRU", "--help")
+    assert "--steps 10" in help
+    assert "--hidden-size 16" in help
+    assert "Bits of a sequence" in outside("train", "parity:Parity", "--help-all")
+
+
+def test_what_cannot_be_had_is_one_line(outside, tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "import numpy\nraise RuntimeError('not today\\nnor ever')\n"
+    )
+    for arguments, said in (
+        (["parity:Parities"], "task 'parity:Parities': parity has no Parities"),
+        (["nowhere:Parity"], "task 'nowhere:Parity': cannot import nowhere: No module named"),
+        (["broken:Task"], "task 'broken:Task': cannot import broken: not today"),
+        (["gru:GRU"], "GRU must be a subclass of tapehead.tasks.task.Task"),
+        (["copy", "--machine=parity:Parity"], "Parity must be a subclass of tapehead.machines."),
+        (["copy", "--machine=gru:GRU", "--units=3"], "unknown option --units"),
+        (["parity"], "TASK must be one of copy, "),
+    ):
+        complaint = outside("train", *arguments, code=2)
+        assert said in complaint
+        assert complaint.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_other_packages_are_listed_by_their_names_and_not_imported(outside, tmp_path):
+    """A package that is installed as far as its metadata say; ours keep their names."""
+    about = tmp_path / "site" / "mypackage-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mypackage\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[tapehead.tasks]\nparity = parity:Parity\ncopy = nowhere:Copy\n"
+        "[tapehead.machines]\ngru = gru:GRU\nlost = nowhere:Lost\n"
+    )
+    path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+    listed = outside("list", PYTHONPATH=path)
+    assert re.search(r"^  gru +gru:GRU \(another package\)$", listed, re.MULTILINE)
+    assert re.search(r"^  parity +parity:Parity \(another package\)$", listed, re.MULTILINE)
+    assert "nowhere:Copy" not in listed
+    outside(
+        "train", "parity", "--machine=gru", *BUDGET, "--out=named", "--no-figures", "--quiet",
+        PYTHONPATH=path,
+    )  # fmt: skip
+    assert read_config(tmp_path / "named").machine == "gru"
+    complaint = outside("train", "copy", "--machine=lost", code=2, PYTHONPATH=path)
+    assert "machine 'lost': cannot import nowhere" in complaint
