@@ -12,7 +12,8 @@ in the working directory.
 import ast
 import os
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -26,7 +27,7 @@ class AddressError(TapeheadError, ValueError):
     """A "module:Class" that cannot be had."""
 
 
-class Registry(MutableMapping[str, Any]):
+class Registry(Mapping[str, Any]):
     """Classes by name, each imported when it is first asked for.
 
     Args:
@@ -59,11 +60,15 @@ class Registry(MutableMapping[str, Any]):
             self._loaded[name] = self._load(name, self.addresses.get(name, name))
         return self._loaded[name]
 
-    def __setitem__(self, name: str, kind: Any) -> None:
-        self._loaded[name] = kind
-
-    def __delitem__(self, name: str) -> None:
-        del self._loaded[name]
+    @contextmanager
+    def holding(self, **kinds: Any) -> Iterator[None]:
+        """With these classes too, under these names; for tests and notebooks."""
+        before = dict(self._loaded)
+        self._loaded |= kinds
+        try:
+            yield
+        finally:
+            self._loaded = before
 
     def __contains__(self, name: object) -> bool:
         return name in self.addresses or name in self._loaded or self.is_address(name)

@@ -2,13 +2,14 @@
 
 import random
 import sys
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from tapehead.machines import MACHINES, Recurrent, Trace
+from tapehead.machines import Recurrent, Trace
 from tapehead.training import TrainConfig
 
 
@@ -51,11 +52,14 @@ class Poisoned(Noisy):
         return super().forward(x, state, lengths=lengths)
 
 
+def known() -> AbstractContextManager[None]:
+    """While `train` knows the machines below by name."""
+    return MACHINES.holding(noisy=Noisy, breaking=Breaking, poisoned=Poisoned)
+
+
 def install() -> None:
-    """Make the machines known by name to `train`."""
-    MACHINES["noisy"] = Noisy
-    MACHINES["breaking"] = Breaking
-    MACHINES["poisoned"] = Poisoned
+    """The same, for as long as a process of a test lives."""
+    known().__enter__()
 
 
 def tiny(**changes: Any) -> TrainConfig:
