@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tapehead.machines import Recurrent, Trace
+from tapehead.machines import MACHINES, Recurrent, Trace
 from tapehead.training import TrainConfig
 
 
