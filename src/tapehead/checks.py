@@ -133,7 +133,23 @@ def shown(value: object) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # of a number of 5,000 digits, or of a class that has gone wrong
         return f"a value of type {type(value).__name__}"
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """A text in an error, of a length to be read."""
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text):,} characters)"
+
+
+def listed(names: Collection[str], most: int = 160) -> str:
+    """Names in an error: all of them, or as many as `most` characters hold."""
+    text, number = "", 0
+    for name in names:
+        longer = f"{text}, {name}" if text else name
+        if len(longer) > most:
+            return f"{text} and {len(names) - number} more"
+        text, number = longer, number + 1
+    return text
 
 
 def _whole(value: Any) -> int:

@@ -24,6 +24,7 @@ CAMPAIGNS = {
     "inputs": 1000,
     "differential": 100,
     "options": 100,
+    "runs": 200,
 }
 """Campaigns, and how many cases of each are tried where nobody says."""
 

@@ -50,7 +50,7 @@ def work(name: str, campaign: Campaign, seed: int, first: int, count: int, out: 
         else:
             label, (ending, wrong) = case.label, complaint(case)
             if wrong is not None:
-                values = {key: shown(value)[:80] for key, value in case.values.items()}
+                values = {key: shown(value)[:200] for key, value in case.values.items()}
                 wrong = f"{wrong} with {values}"
         os.write(out, f"{json.dumps([number, ending, label, wrong])}\n".encode())
 
@@ -137,7 +137,7 @@ class Tally:
 
     def table(self) -> str:
         """A row for each campaign."""
-        heads = ["cases", "accepted", "refused", "wrong", "crashed", "hung"]
+        heads = ["cases", "accepted", "refused", "undecided", "wrong", "crashed", "hung"]
         rows = [["campaign", *heads]]
         for name, counts in self.counts.items():
             refused = sum(n for ending, n in counts.items() if ending.startswith("refused"))

@@ -18,9 +18,31 @@ def test_soft_choice_is_the_plain_machine_to_the_floor_of_the_logarithm():
         machine.load_state_dict(plain.state_dict())
         x = torch.randn(3, 7, 4, dtype=torch.float64)
         lengths = torch.tensor([7, 4, 1])
-        expected, got = plain.trace(x, lengths=lengths), machine.trace(x, lengths=lengths)
+        expected = plain.trace(x, lengths=lengths)
+        got = machine.run(x, machine.initial_state(3), addresses.soft, lengths=lengths)
         torch.testing.assert_close(got.y, expected.y, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(got.state.memory, expected.state.memory, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("read_first", [False, True])
+def test_a_soft_trace_is_of_the_run_to_the_last_digit(read_first):
+    """The floor of the logarithm, which choices need, is not in what `forward` gives."""
+    torch.manual_seed(0)
+    sizes = {"memory_size": 5, "word_size": 3, "hidden_size": 6, "num_reads": 2, "num_writes": 1}
+    machine = DiscreteNTM(4, 3, **sizes, addressing="soft", read_first=read_first).double()
+    x, lengths = torch.randn(3, 7, 4, dtype=torch.float64), torch.tensor([7, 4, 1])
+    active = torch.arange(7) < lengths[:, None]
+    y, state = machine(x, lengths=lengths)
+    trace = machine.trace(x, lengths=lengths)
+    torch.testing.assert_close(trace.y[active], y[active], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(tuple(trace.state), tuple(state), rtol=1e-12, atol=1e-12)
+    run = machine.run(x, machine.initial_state(3), addresses.soft, lengths=lengths, keep=True)
+    assert trace.tensors.keys() == run.inner.keys()
+    for name in ("weights", "read_weights", "write_weights"):
+        got, wanted = getattr(trace, name)[active], run.inner[name][active]
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+    softmax = trace.logits.softmax(-1)
+    torch.testing.assert_close(softmax, trace.weights, rtol=1e-4, atol=1e-4)
 
 
 def test_evaluation_reads_and_writes_exactly_one_row():

@@ -344,3 +344,11 @@ def test_a_machine_in_python_keeps_no_memories_it_does_not_need(make, module, wr
         assert most <= 3
         machine.trace(torch.rand(2, 30, 3))
         assert most >= 30
+
+
+def test_a_sparse_weight_is_not_like_the_others():
+    """One that no operation reads, but training does."""
+    layer = torch.nn.Linear(2, 2)
+    assert gate.alike(layer, layer.weight)
+    layer.bias = torch.nn.Parameter(layer.bias.detach().to_sparse())
+    assert not gate.alike(layer, layer.weight)

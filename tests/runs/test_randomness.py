@@ -40,6 +40,15 @@ def test_global_states_come_back_exactly(spares):
     assert draw() == first
 
 
+@pytest.mark.parametrize("position", [-1, 625, 10**9])
+def test_a_state_that_numpy_would_not_survive_is_refused(position):
+    seed_globals(5)
+    states = capture_globals(CPU)
+    states["numpy"][-2] = position
+    with pytest.raises(ValueError, match=f"position must be from 0 to 624, got {position}"):
+        restore_globals(states, CPU)
+
+
 def test_a_seed_decides_all_global_generators():
     seed_globals(5)
     first = draw()

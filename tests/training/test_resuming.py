@@ -1,9 +1,11 @@
 """A run directory cannot lie: what was changed is found, and what was kept is not lost."""
 
+import errno
 import json
 import os
 import shutil
 import signal
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
 from tapehead.runs.checkpoint import checkpoint_steps
+from tapehead.runs.sealed import write_sealed
 from tapehead.training import (
     Reporter,
     Stopped,
@@ -377,3 +380,80 @@ def test_a_checkpoint_of_format_1_belongs_to_no_other_run(tmp_path):
     shutil.copytree(OLD / "checkpoint" / "30", tmp_path / "run/checkpoint/30")
     with pytest.raises(TapeheadError, match="checkpoint/30 belongs to another run"):
         train(read_config(OLD), tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("what", ["file", "pipe", "dangling", "loop"])
+def test_something_else_in_the_place_of_all_checkpoints_costs_no_row(tmp_path, what):
+    train(tiny(), tmp_path)
+    folder, before = tmp_path / "checkpoint", (tmp_path / "metrics.jsonl").read_bytes()
+    shutil.rmtree(folder)
+    if what == "file":
+        folder.write_text("x")
+    elif what == "pipe":
+        os.mkfifo(folder)
+    else:
+        folder.symlink_to(folder if what == "loop" else tmp_path / "none")
+    with pytest.raises(TapeheadError, match=f"cannot read {folder}: "):
+        train(tiny(max_sequences=280), tmp_path, resume=True)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+@contextmanager
+def closed(folder):
+    """A folder into which nobody may look."""
+    folder.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("read", [read_config, read_result, read_metrics, load_run])
+def test_a_run_that_may_not_be_looked_into_is_not_said_to_be_missing(tmp_path, read):
+    folder = tmp_path / "closed"
+    train(tiny(max_sequences=16), folder / "run")
+    with closed(folder), pytest.raises(TapeheadError, match=r"cannot read .*: Permission denied"):
+        read(folder / "run")
+
+
+def test_a_folder_that_may_not_be_read_is_not_trained_in(tmp_path, monkeypatch):
+    train(tiny(max_sequences=16), tmp_path)
+
+    def refused(self):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(TapeheadError, match=f"cannot read the run directory {tmp_path}: Perm"):
+        train(tiny(max_sequences=16), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("step", "x"), ("sequences", -1), ("seconds", None), ("level", 10**9), ("level", 1.5),
+        ("metrics_bytes", "x"), ("metrics_check", 1), ("best", []), ("best", {"step": "x"}),
+        ("validation", {"step": 1}), ("solved_after", {}), ("more", 1),
+    ],
+)  # fmt: skip
+def test_progress_that_no_run_can_have_is_one_clear_line(tmp_path, name, value):
+    """Sealed anew, so that only its contents tell."""
+    stopped(tmp_path, tiny(), 20)
+    for file in tmp_path.glob("checkpoint/*/progress.json"):
+        header = json.loads(file.read_text())
+        del header["sha256"]
+        header["progress"][name] = value
+        write_sealed(file, header)
+    with pytest.raises(TapeheadError, match=f"does not fit this tapehead: .*{name}") as caught:
+        train(tiny(), tmp_path, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_that_cannot_be_checked_are_not_given_out(tmp_path):
+    train(tiny(max_sequences=16), tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(TapeheadError, match=r"metrics.jsonl .*without the run's config.json"):
+        read_metrics(tmp_path)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from tapehead import __version__
+from tapehead.checks import shown
 from tapehead.cli.command import HelpRequest
 from tapehead.cli.options import UsageError, did_you_mean
 from tapehead.errors import TapeheadError
@@ -71,7 +72,7 @@ def _run(arguments: Sequence[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         near = did_you_mean(name, list(COMMANDS)) or f"; there are {', '.join(COMMANDS)}"
-        raise UsageError(f"no command {name!r}{near}")
+        raise UsageError(f"no command {shown(name)}{near}")
     return import_module(f"tapehead.cli.{_MODULES.get(name, name)}").run(rest)
 
 

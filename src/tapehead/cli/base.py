@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tapehead.checks import shown
 from tapehead.cli.command import wants_help
 from tapehead.cli.options import Option, UsageError, check_choice
 from tapehead.errors import TapeheadError
@@ -24,7 +25,9 @@ def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
         for name, told in (("task", task), ("machine", given(argv, "--machine"))):
             before = getattr(earlier, name)
             if told not in (None, before):
-                raise TapeheadError(f"cannot resume: {name} was {before!r} and is now {told!r}")
+                raise TapeheadError(
+                    f"cannot resume: {name} was {shown(before)} and is now {shown(told)}"
+                )
         return earlier, task is not None
     if task is None:
         if not wants_help(argv) and "--help-all" not in argv:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tapehead.checks import shown
 from tapehead.cli.command import check_run, print_json, read_more, table
 from tapehead.cli.options import UsageError, check_seed
 from tapehead.cli.sizes import chosen_sizes, size_options
@@ -84,5 +85,5 @@ def scores_table(evaluation: Mapping[str, Mapping[str, float]], metrics: Sequenc
 
 def _step(text: str) -> int:
     if not text.isdecimal():
-        raise UsageError(f"--step must be best, latest or the number of a step, got {text!r}")
+        raise UsageError(f"--step must be best, latest or the number of a step, got {shown(text)}")
     return int(text)

@@ -20,6 +20,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from tapehead.checks import cut, listed, shown
 from tapehead.errors import TapeheadError
 
 
@@ -74,7 +75,7 @@ class Option:
             Path: "a path",
         }
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
+            return f"one of {listed(self.choices)}"
         if self.is_list:
             return {int: "whole numbers", str: "names", Path: "a path"}.get(
                 get_args(self.type)[0], "values"
@@ -234,8 +235,8 @@ def check_one_of(**switches: bool) -> None:
 def check_choice(what: str, value: str, choices: Collection[str]) -> None:
     """Raise a UsageError, with the nearest choice, unless the value is one of them."""
     if value not in choices:
-        allowed, near = ", ".join(choices), did_you_mean(value, choices)
-        raise UsageError(f"{what} must be one of {allowed}, got {value!r}{near}")
+        allowed, near = listed(choices), did_you_mean(value, choices)
+        raise UsageError(f"{what} must be one of {allowed}, got {shown(value)}{near}")
 
 
 def did_you_mean(value: str, choices: Collection[str]) -> str:
@@ -259,9 +260,9 @@ def _normalised(
         if token.startswith("--"):
             tokens[position] = flag = token.replace("_", "-")
             if flag not in known:
-                raise UsageError(f"unknown option {token}{did_you_mean(flag, list(known))}")
+                raise UsageError(f"unknown option {cut(token)}{did_you_mean(flag, list(known))}")
         elif token.startswith("-") and not re.fullmatch(r"-[\d.].*", token):
-            raise UsageError(f"unknown option {token}{did_you_mean('-' + token, list(known))}")
+            raise UsageError(f"unknown option {cut(token)}{did_you_mean('-' + token, list(known))}")
         elif not token:
             for option in [before] if before else positional:
                 if option.is_path:  # which would be the current folder
@@ -281,11 +282,11 @@ def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) 
         value = next(iter(after), "")
         if not value or value.startswith("--"):
             return f"{option.flag} {needs(option)}"
-        return f"{option.flag} must be {option.kind}, got {value!r}"
+        return f"{option.flag} must be {option.kind}, got {shown(value)}"
     missing = [option for option in options if option.positional]
     if "Unrecognized" in complaint:
         extra = re.search(r"Unrecognized options: ([^│|\n]*)", complaint)
-        return f"unexpected argument {extra[1].strip() if extra else ''}".strip()
+        return f"unexpected argument {cut(extra[1].strip()) if extra else ''}".strip()
     if "Missing" in complaint and missing:
         return f"{missing[0].flag} is missing"
     return " ".join(re.sub(r"[│|╭╮╰╯─+]+|-{3,}", " ", complaint).split())

@@ -131,8 +131,9 @@ class DiscreteMachine(Recurrent):
         return run.y, run.state
 
     def _trace(self, x: Tensor, state: Any, lengths: Tensor | None) -> Trace:
-        choose = addresses.soft if self.addressing == "soft" else addresses.hard
-        run = self.run(x, state, choose, lengths=lengths, keep=True)
+        if self.addressing == "soft":
+            return self.trace_soft(x, state, lengths)
+        run = self.run(x, state, addresses.hard, lengths=lengths, keep=True)
         return Trace(run.y, run.state, run.inner)
 
     def run_soft(
@@ -144,3 +145,8 @@ class DiscreteMachine(Recurrent):
         """Outputs and state with soft addresses; for a machine that has a faster way to them."""
         run = self.run(x, state, addresses.soft, lengths=lengths)
         return run.y, run.state
+
+    def trace_soft(self, x: Tensor, state: Any, lengths: Tensor | None) -> Trace:
+        """As `run_soft`, keeping every named inner tensor: the same outputs and state."""
+        run = self.run(x, state, addresses.soft, lengths=lengths, keep=True)
+        return Trace(run.y, run.state, run.inner)

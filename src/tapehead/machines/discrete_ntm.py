@@ -15,6 +15,7 @@ from tapehead.checks import (
 )
 from tapehead.machines.cells import MAKER, MakeController
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
+from tapehead.machines.machine import Trace
 from tapehead.machines.ntm import CONTROLLERS, HEAD_INITS, MEMORY_INITS, NTM
 from tapehead.machines.options import configured
 from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent
@@ -62,8 +63,8 @@ class DiscreteNTM(DiscreteMachine, NTM):
             `NTM`. Empty rows that differ can be told apart by content.
         controller_init: the controller's state at the start: "zeros" or "learned"; see `NTM`.
         head_init: where the heads point before training: "focused" or "random"; see `NTM`.
-        backend: of soft addresses: "auto", "reference" or "cpu"; see `NTM`. Choices, and traces of
-            either, have the reference alone.
+        backend: of soft addresses: "auto", "reference" or "cpu"; see `NTM`. Choices have the
+            reference alone.
         addressing: "discrete", one row at a time, or "soft", all rows at once.
     """
 
@@ -130,6 +131,15 @@ class DiscreteNTM(DiscreteMachine, NTM):
     ) -> tuple[Float[Tensor, "batch time output"], NTMState]:
         """The plain machine, which has kernels."""
         return NTM._forward(self, x, state, lengths)
+
+    def trace_soft(self, x: Tensor, state: NTMState, lengths: Tensor | None) -> Trace:
+        plain = NTM._trace(self, x, state, lengths)
+        in_order = ("read_weights", "write_weights")
+        in_order = in_order if self.spec.read_first else in_order[::-1]
+        weights = torch.cat([plain.tensors[name] for name in in_order], 2)
+        # The softmax of a weighting's logarithm is the weighting.
+        chosen = {"logits": (weights + FLOOR).log(), "weights": weights}
+        return Trace(plain.y, plain.state, {**plain.tensors, **chosen})
 
     def run(
         self,

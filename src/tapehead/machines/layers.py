@@ -11,7 +11,9 @@ def check_layers(name: str, layers: nn.Module) -> None:
     """
     if type(layers) is not nn.LSTM:
         return  # quantised, say
-    for part, weight in zip(layers._flat_weights_names, layers._flat_weights, strict=True):
+    for part in layers._flat_weights_names:
+        # Not `_flat_weights`, which are put right only as the layers run.
+        weight = getattr(layers, part, None)
         rows, hidden = 4 * layers.hidden_size, layers.hidden_size
         if part.startswith("bias"):
             wanted = (rows,)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tapehead.checks import listed, shown
 from tapehead.recipes import dnc, dnc_graphs, ntm, tapes
 from tapehead.recipes.experiment import SETTINGS, Experiment, Published, Study
 
@@ -69,17 +70,19 @@ def recipe(task: str, machine: str, setting: str = "fast") -> "tapehead.runs.con
     """
     contestant = {"ntm": "ntm-lstm", "rl-ntm": "rl-ntm-direct"}.get(machine, machine)
     if setting not in SETTINGS:
-        raise ValueError(f"setting must be one of {', '.join(SETTINGS)}, got {setting!r}")
+        raise ValueError(f"setting must be one of {', '.join(SETTINGS)}, got {shown(setting)}")
     every = [*EXPERIMENTS.values(), *dnc_graphs.TASKS, *tapes.TASKS]
     experiments = [other for other in every if other.task == task]
     if not experiments:
         known = dict.fromkeys(experiment.task for experiment in every)
-        raise ValueError(f"no recipe for task {task!r}; there are some for {', '.join(known)}")
+        raise ValueError(f"no recipe for task {shown(task)}; there are some for {listed(known)}")
     for experiment in experiments:
         if contestant in experiment.contestants:
             return experiment.recipe(task, contestant, setting)
     known = [name for experiment in experiments for name in experiment.contestants]
-    raise ValueError(f"no recipe for {machine!r} on {task}; there are some for {', '.join(known)}")
+    raise ValueError(
+        f"no recipe for {shown(machine)} on {task}; there are some for {listed(known)}"
+    )
 
 
 __all__ = [

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tapehead.checks import shown
 from tapehead.ops import estimators
 from tapehead.ops.estimators import BERNOULLI, Draw, Estimate
 from tapehead.tasks.bernoulli import BernoulliToy
@@ -107,7 +108,9 @@ def run(config: ToyConfig, estimator: str, seeds: list[int]) -> Curves:
         ValueError: no such estimator, or `points` does not divide `steps`.
     """
     if estimator not in ESTIMATORS:
-        raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
+        raise ValueError(
+            f"estimator must be one of {', '.join(ESTIMATORS)}, got {shown(estimator)}"
+        )
     if config.steps % config.points:
         raise ValueError(f"points must divide steps = {config.steps}, got {config.points}")
     toy = BernoulliToy(target=config.target)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from tapehead.checks import listed, shown
 from tapehead.errors import TapeheadError
 from tapehead.recipes.reproduce import default_workers
 from tapehead.recipes.results import Cell, read_result
@@ -87,8 +88,8 @@ def run_trials(
     known_machines = list(dict.fromkeys(trial.machine for trial in trials))
     for machine in machines:
         if machine not in known_machines:
-            allowed = ", ".join(known_machines)
-            raise TapeheadError(f"--machines must be one of {allowed}, got {machine!r}")
+            allowed = listed(known_machines)
+            raise TapeheadError(f"--machines must be one of {allowed}, got {shown(machine)}")
     about = provenance()
     outcomes: list[dict[int, Outcome]] = [_known(folder, trial) for trial in trials]
     folder.mkdir(parents=True, exist_ok=True)

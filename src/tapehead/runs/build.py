@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from tapehead.checks import choice
+from tapehead.checks import choice, listed, shown
 from tapehead.machines import MACHINES
 from tapehead.machines.machine import Machine
 from tapehead.room import check_room
@@ -43,7 +43,7 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
     for option in config.machine_options:
         if option not in known:
             raise TypeError(
-                f"{config.machine} has no option {option!r}; its options: {', '.join(known)}"
+                f"{config.machine} has no option {shown(option)}; its options: {listed(known)}"
             )
     seed_globals(config.seed)
     return kind(**task.sizes, **config.machine_options)

@@ -223,10 +223,14 @@ def latest_start(folder: Path) -> Start | None:
 
 
 def checkpoint_steps(folder: Path) -> list[int]:
-    """Steps of the checkpoints in a folder, ascending."""
-    if not folder.is_dir():
-        return []
+    """Steps of the checkpoints in a folder, ascending; none if there is no folder yet.
+
+    Raises:
+        TapeheadError: it cannot be read, or is no folder.
+    """
     with clear_errors(f"read {folder}"):
+        if not os.path.lexists(folder):
+            return []
         names = [path.name for path in folder.iterdir()]
     return sorted(int(name) for name in names if _STEP.fullmatch(name))
 

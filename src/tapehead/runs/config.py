@@ -15,6 +15,7 @@ from tapehead.checks import (
     Share,
     Size,
     check_fields,
+    listed,
     number,
     shown,
     whole,
@@ -145,7 +146,7 @@ class TrainConfig:
         known = [option.name for option in fields(cls)]
         for name in settings:
             if name not in known:
-                raise TypeError(f"unknown option {name!r}; allowed: {', '.join(known)}")
+                raise TypeError(f"unknown option {shown(name)}; allowed: {listed(known)}")
         return cls(**_of_today(settings))
 
 

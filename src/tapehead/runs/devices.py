@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from tapehead.checks import shown
 from tapehead.tasks import Batch
 
 
@@ -14,7 +15,7 @@ def usable_device(device: str) -> str:
     """
     named = device in ("auto", "cpu", "cuda")
     if not named and not (device.startswith("cuda:") and device[5:].isdecimal()):
-        raise ValueError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:N, got {shown(device)}")
     kind, _ = resolved_device(device)
     return kind if device == "auto" else device
 
@@ -30,8 +31,8 @@ def resolved_device(device: str) -> tuple[str, int | list[int]]:
         return ("cuda" if torch.cuda.is_available() else "cpu"), 1
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"device {device!r} does not exist: PyTorch sees {torch.cuda.device_count()} GPUs; "
-            "allowed: auto, cpu, or a GPU that it sees"
+            f"device {shown(device)} does not exist: PyTorch sees "
+            f"{torch.cuda.device_count()} GPUs; allowed: auto, cpu, or a GPU that it sees"
         )
     return kind, [int(number)] if number else 1
 

@@ -21,7 +21,14 @@ from typing import Any
 from tapehead.errors import TapeheadError
 from tapehead.runs.checkpoint import FORMAT, DamagedCheckpoint
 from tapehead.runs.config import TrainConfig
-from tapehead.runs.files import clear_errors, read_file, refuse_special, to_json, write_json
+from tapehead.runs.files import (
+    clear_errors,
+    is_there,
+    read_file,
+    refuse_special,
+    to_json,
+    write_json,
+)
 from tapehead.runs.provenance import provenance
 from tapehead.runs.records import (
     CONFIG,
@@ -62,7 +69,8 @@ class RunDirectory:
             self._lock = open(self.path / _LOCK, "a+")  # noqa: SIM115
         try:
             self._take_lock()
-            others = [path.name for path in self.path.iterdir() if path.name not in _OURS]
+            with clear_errors(f"read the run directory {self.path}"):
+                others = [path.name for path in self.path.iterdir() if path.name not in _OURS]
             if others and not self.has_run:
                 raise TapeheadError(
                     f"{self.path} is not a run directory and not empty (it holds {others[0]}): "
@@ -81,7 +89,7 @@ class RunDirectory:
 
     @property
     def has_run(self) -> bool:
-        return (self.path / CONFIG).exists()
+        return is_there(self.path / CONFIG)
 
     def know(self) -> tuple[TrainConfig, str | None]:
         """Settings of the run that is here, and a warning if its config.json had to be mended.

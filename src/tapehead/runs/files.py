@@ -69,6 +69,16 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     return parse_json(read_bytes(path, what), path, what)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something by that name; a link to nothing is nothing.
+
+    Raises:
+        TapeheadError: nobody may look.
+    """
+    with clear_errors(f"read {path}"):
+        return path.exists()
+
+
 def refuse_special(path: Path) -> None:
     """Raise an OSError if what is there is neither a file nor a folder: to open a pipe may take for
     ever."""

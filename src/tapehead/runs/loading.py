@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tapehead.checks import shown
 from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
 from tapehead.runs.build import build_machine, build_task
@@ -80,8 +81,8 @@ def _choose(folder: Path, step: int | str, run: str | None) -> Checkpoint:
         ) from None
     if best not in steps:
         raise TapeheadError(
-            f"{folder.parent} has no checkpoint of step {best} any more, its best validation; it "
-            f"has {', '.join(map(str, steps))}"
+            f"{folder.parent} has no checkpoint of step {shown(best)} any more, its best "
+            f"validation; it has {', '.join(map(str, steps))}"
         )
     return latest if best == latest.step else load_checkpoint(folder, best, run)
 

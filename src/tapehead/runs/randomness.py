@@ -64,8 +64,15 @@ def capture_globals(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_globals(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Put back what `capture_globals` gave.
+
+    Raises:
+        ArithmeticError, LookupError, RuntimeError, TypeError, ValueError: these are no such states.
+    """
     torch.set_rng_state(states["torch"])
     *keys, position, has_gauss = states["numpy"].tolist()
+    if not 0 <= position <= len(keys):  # NumPy would read beyond its keys, and end the process
+        raise ValueError(f"NumPy's position must be from 0 to {len(keys)}, got {position}")
     numpy_gauss, python_gauss, has_python_gauss = states["spares"].tolist()
     np.random.set_state(  # noqa: NPY002
         ("MT19937", np.array(keys, dtype=np.uint32), position, has_gauss, numpy_gauss)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tapehead.checks import shown
 from tapehead.errors import TapeheadError
 from tapehead.runs.checkpoint import FIRST_SEALED, FORMAT, latest_start
 from tapehead.runs.config import TrainConfig
-from tapehead.runs.files import read_bytes
+from tapehead.runs.files import is_there, read_bytes
 from tapehead.runs.result import checked_result
 from tapehead.runs.sealed import BrokenSeal, read_sealed, unchained
 
@@ -40,9 +41,9 @@ class EditedConfig(TapeheadError):
             super().__init__(f"{file} was edited, but for its settings: {comfort}")
             return
         super().__init__(
-            f"{file} was edited: {changed} is {config.get(changed)!r} and was "
-            f"{known.settings.get(changed)!r} at step {known.step:,}; put it back, and give what a "
-            "resumed run may change as an option"
+            f"{file} was edited: {changed} is {shown(config.get(changed))} and was "
+            f"{shown(known.settings.get(changed))} at step {known.step:,}; put it back, and give "
+            "what a resumed run may change as an option"
         )
 
 
@@ -54,7 +55,7 @@ def read_start(path: Path | str) -> dict[str, Any]:
             tapehead wrote it.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not is_there(path) or not path.is_dir():
         raise TapeheadError(f"there is no run directory {path}")
     try:
         value, sealed = read_sealed(path / CONFIG, "run")
@@ -111,7 +112,7 @@ def read_metrics(path: Path | str) -> list[dict[str, Any]]:
     file = path / METRICS
     data = read_bytes(file, "metrics")
     *lines, _unfinished = data.split(b"\n")
-    start = run_id(path) if (path / CONFIG).exists() else None
+    start = run_id(path) if is_there(path / CONFIG) else None
     try:
         return [row for row, _ in unchained(lines, start)]
     except ValueError as error:
@@ -126,10 +127,10 @@ def read_result(path: Path | str) -> dict[str, Any] | None:
     """
     path = Path(path)
     file = path / RESULT
-    if not file.exists():
+    if not is_there(file):
         return None
     value, sealed = read_sealed(file, "result")
-    run = run_id(path) if (path / CONFIG).exists() else None
+    run = run_id(path) if is_there(path / CONFIG) else None
     if run is not None and not sealed:
         raise BrokenSeal(file, value)
     if value.pop("run", None) != run and run is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tapehead.checks import shown
 from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
 
@@ -76,5 +77,5 @@ def checked_result(value: dict[str, Any], file: Path) -> dict[str, Any]:
         if name not in value:
             raise TapeheadError(f"{file} is no result: {name} is missing")
         if name not in _HOLDS or not isinstance(value[name], _HOLDS[name]):
-            raise TapeheadError(f"{file} is no result: {name} is {value[name]!r}")
+            raise TapeheadError(f"{file} is no result: {name} is {shown(value[name])}")
     return value

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from tapehead.checks import shown
 from tapehead.errors import TapeheadError
 from tapehead.runs.config import TrainConfig
 
@@ -18,7 +19,7 @@ def check_resumable(earlier: TrainConfig, config: TrainConfig) -> None:
     """
     for option in differing(earlier, config):
         before, now = getattr(earlier, option), getattr(config, option)
-        what = f"cannot resume: {option} was {before!r} and is now {now!r}"
+        what = f"cannot resume: {option} was {shown(before)} and is now {shown(now)}"
         if option not in MAY_CHANGE:
             raise TapeheadError(f"{what}; only {', '.join(MAY_CHANGE)} may change")
         bound = _bound_to_length(earlier)

@@ -99,6 +99,8 @@ def unchained(lines: Iterable[bytes], start: str | None) -> Iterator[tuple[dict[
             if match is None or _check(match[1], before).encode() != match[2]:
                 raise ValueError(f"row {number} has changed since it was written, or one before it")
             before = row.pop("check")
+        elif "check" in row:
+            raise ValueError(f"row {number} cannot be checked without the run's config.json")
         yield row, before or ""
 
 

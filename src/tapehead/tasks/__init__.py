@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from tapehead.checks import choice
+from tapehead.checks import choice, listed, shown
 from tapehead.registry import TASKS
 from tapehead.tasks.associative_recall import AssociativeRecall
 from tapehead.tasks.chained_copy import ChainedCopy
@@ -31,7 +31,7 @@ def make_task(name: str, **options: object) -> Task:
     known = [field.name for field in fields(TASKS[name])]
     for option in options:
         if option not in known:
-            raise TypeError(f"{name} has no option {option!r}; its options: {', '.join(known)}")
+            raise TypeError(f"{name} has no option {shown(option)}; its options: {listed(known)}")
     return TASKS[name](**options)
 
 

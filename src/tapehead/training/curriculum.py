@@ -44,6 +44,16 @@ class CurriculumSchedule:
         self._task = task
         self.level = self._first
 
+    def restore(self, level: int) -> None:
+        """Go back to a level that was saved.
+
+        Raises:
+            ValueError: the task has no such level.
+        """
+        if not self._first <= level <= self._last:
+            raise ValueError(f"level must be from {self._first} to {self._last}, got {level}")
+        self.level = level
+
     @property
     def finished(self) -> bool:
         """Whether training has arrived at the task itself."""

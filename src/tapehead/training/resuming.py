@@ -17,7 +17,7 @@ from tapehead.runs.directory import RunDirectory
 from tapehead.runs.records import read_result, run_id
 from tapehead.runs.resumable import check_resumable
 from tapehead.training.display.reporter import Reporter
-from tapehead.training.session import Session
+from tapehead.training.session import Session, progress_of
 
 
 def open_run(
@@ -95,8 +95,13 @@ def _check(run: RunDirectory, config: TrainConfig, checkpoint: Checkpoint) -> No
         DamagedCheckpoint: rows of metrics from before it are missing or have changed.
         TapeheadError: it was saved with settings that a resumed run may not change.
     """
-    if checkpoint.settings:
-        check_resumable(TrainConfig.from_dict(dict(checkpoint.settings)), config)
-    run.check_metrics(
-        checkpoint.progress.get("metrics_bytes", 0), checkpoint.progress.get("metrics_check", "")
-    )
+    try:
+        saved = TrainConfig.from_dict(dict(checkpoint.settings)) if checkpoint.settings else None
+        progress = progress_of(checkpoint)
+    except (TypeError, ValueError) as error:
+        raise TapeheadError(
+            f"the checkpoint of step {checkpoint.step} does not fit this tapehead: {error}"
+        ) from error
+    if saved is not None:
+        check_resumable(saved, config)
+    run.check_metrics(progress.metrics_bytes, progress.metrics_check)

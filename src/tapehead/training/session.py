@@ -1,12 +1,13 @@
 """Everything that changes while a run goes on, and how it becomes a checkpoint and back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from tapehead.checks import Count, NotNegative, checks_of, shown
 from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
 from tapehead.runs.checkpoint import Checkpoint
@@ -42,17 +43,51 @@ class Progress:
     solved_after: sequences and seconds until the first validation under the pass mark.
     """
 
-    step: int = 0
-    sequences: int = 0
-    seconds: float = 0.0
-    row_sequences: int = 0
-    row_seconds: float = 0.0
-    level: int = 0
-    metrics_bytes: int = 0
+    step: Count = 0
+    sequences: Count = 0
+    seconds: NotNegative = 0.0
+    row_sequences: Count = 0
+    row_seconds: NotNegative = 0.0
+    level: Count = 0
+    metrics_bytes: Count = 0
     metrics_check: str = ""
     validation: dict[str, Any] | None = None
     best: dict[str, Any] | None = None
     solved_after: dict[str, int | float] | None = None
+
+
+_HOLDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "validation": {"step": (int,), "scores": (dict,), "passed": (bool,)},
+    "best": {"step": (int,), "sequences": (int,), "scores": (dict,)},
+    "solved_after": {"sequences": (int,), "seconds": (int, float)},
+}
+
+
+def progress_of(checkpoint: Checkpoint) -> Progress:
+    """How far a run had come.
+
+    Raises:
+        TypeError, ValueError: there is an entry too many, or one with a value that no run can have.
+    """
+    entries = {n: entry for n, entry in checkpoint.progress.items() if n != "processes"}
+    known, checks = [field.name for field in fields(Progress)], checks_of(Progress)
+    for name, value in entries.items():
+        if name not in known:
+            raise TypeError(f"unknown entry {shown(name)} of progress")
+        if name in checks:
+            entries[name] = checks[name](name, value)
+        elif value is not None and not _holds(value, _HOLDS[name]):
+            raise TypeError(f"{name} must hold {', '.join(_HOLDS[name])}, got {shown(value)}")
+    return Progress(**entries)
+
+
+def _holds(value: Any, kinds: Mapping[str, tuple[type, ...]]) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == kinds.keys()
+        and all(isinstance(value[name], kind) for name, kind in kinds.items())
+        and all(isinstance(score, int | float) for score in value.get("scores", {}).values())
+    )
 
 
 class Session:
@@ -109,15 +144,16 @@ class Session:
         """
         try:
             self._restore(checkpoint)
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError,
+                ValueError) as error:  # fmt: skip
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise TapeheadError(
                 f"the checkpoint of step {checkpoint.step} does not fit this tapehead: {reason}"
             ) from error
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        progress = dict(checkpoint.progress)
-        processes = progress.pop("processes")
+        progress = progress_of(checkpoint)
+        processes = checkpoint.progress["processes"]
         if processes != self.fabric.world_size:
             raise TapeheadError(
                 f"this run was trained by {processes} processes and can be resumed only by as "
@@ -133,8 +169,8 @@ class Session:
         states = self._own(checkpoint.parts["random"])
         self.generator.set_state(states.pop("training"))
         restore_globals(states, self.fabric.device)
-        self.progress = Progress(**progress)
-        self.curriculum.level = self.progress.level
+        self.progress = progress
+        self.curriculum.restore(progress.level)
 
     def warm_up(self) -> None:
         """One step without effect: whatever is compiled on first use is compiled now."""

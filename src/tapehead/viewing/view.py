@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
+from tapehead.checks import listed, shown
 from tapehead.forms import Tape
 from tapehead.runs import TrainConfig, load_run, read_result
 from tapehead.runs.files import clear_errors
@@ -140,8 +141,10 @@ def choose_settings(task: Task, lengths: Sequence[int | str] | None = None) -> d
             size = {f"min_{varied.name}": int(length), f"max_{varied.name}": int(length)}
             settings[length] = task.resized(**size)
         else:
-            allowed = ", ".join(known) + (", or another whole number" if varied else "")
-            raise ValueError(f"lengths: {length!r} is no size of {task.name}; allowed: {allowed}")
+            allowed = listed(known) + (", or another whole number" if varied else "")
+            raise ValueError(
+                f"lengths: {shown(length)} is no size of {task.name}; allowed: {allowed}"
+            )
     return settings
 
 

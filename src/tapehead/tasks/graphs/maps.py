@@ -10,6 +10,7 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
+from tapehead.checks import shown
 from tapehead.errors import TapeheadError
 from tapehead.tasks.graphs.worlds import Map
 
@@ -55,7 +56,7 @@ def underground(folder: str, zone: int = 1) -> Map:
         ]
     except (KeyError, ValueError) as error:
         raise TapeheadError(
-            f"data = {folder!r}: not tables of the Underground: {error!r}"
+            f"data = {shown(folder)}: not tables of the Underground: {shown(error)}"
         ) from None
     nodes = sorted({ride[0] for ride in rides} | {ride[3] for ride in rides}, key=int)
     labels = sorted({(line, way) for _, line, way, _ in rides}, key=lambda x: (int(x[0]), x[1]))
@@ -72,7 +73,7 @@ def underground(folder: str, zone: int = 1) -> Map:
 def _table(folder: str, name: str) -> list[dict[str, str]]:
     path = Path(folder).expanduser() / name
     if not path.is_file():
-        raise TapeheadError(f"data = {folder!r}: there is no {name} in it")
+        raise TapeheadError(f"data = {shown(folder)}: there is no {name} in it")
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

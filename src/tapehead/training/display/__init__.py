@@ -2,6 +2,7 @@
 
 import sys
 
+from tapehead.checks import shown
 from tapehead.training.display.lines import JsonReporter, LineReporter
 from tapehead.training.display.live import RichReporter
 from tapehead.training.display.reporter import QuietReporter, Reporter, RunInfo
@@ -35,5 +36,5 @@ def make_reporter(kind: str = "auto") -> Reporter:
         # Of a process that was started without an output it is None.
         kind = "rich" if sys.stdout is not None and sys.stdout.isatty() else "lines"
     if kind not in kinds:
-        raise ValueError(f"reporter must be auto or one of {', '.join(kinds)}, got {kind!r}")
+        raise ValueError(f"reporter must be auto or one of {', '.join(kinds)}, got {shown(kind)}")
     return kinds[kind]()

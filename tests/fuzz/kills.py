@@ -1,6 +1,6 @@
 """Kill training at random moments, resume it, and compare it with training that was left alone.
 
-    python benchmarks/kill_campaign.py --kills 300
+    python tests/fuzz/kills.py --kills 300
 
 Each round trains one machine twice with the same seed: once undisturbed, once killed (kill -9 two
 times out of three, else SIGTERM, SIGINT or SIGHUP) and resumed until it gets to its end. Compared
@@ -25,17 +25,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
+from same_runs import differences
 
 from tapehead.recipes.experiment import Experiment
 from tapehead.recipes.reproduce import plan, run_jobs
-from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
 from tapehead.signals import Stopped
-from tapehead.training import TrainConfig, read_metrics, read_result, train
+from tapehead.training import TrainConfig, train
 from tapehead.training.processes import launch_fabric
 
-CLOCKS = {"seconds", "sequences_per_second", "row_seconds", "metrics_bytes", "metrics_check"}
-"""What a clock decides: times, and the rows' digests, which cover times."""
 SIGNALS = [signal.SIGKILL] * 6 + [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 SMALL = {"memory_size": 8, "word_size": 5, "hidden_size": 8}
 MACHINES: dict[str, dict[str, Any]] = {
@@ -147,7 +144,10 @@ def one_round(name: str, seed: int, scratch: Path) -> tuple[int, list[str]]:
         if code not in (-signal.SIGKILL, 129, 130, 143):
             return killed, [*faults, f"a resumed run ended with {code}"]
         killed += 1
-    return killed, faults + _differences(scratch / "whole", scratch / "killed")
+    whole, other = scratch / "whole", scratch / "killed"
+    for config in sorted(whole.rglob("config.json")):
+        faults += differences(config.parent, other / config.parent.relative_to(whole))
+    return killed, faults
 
 
 def _fork(config: TrainConfig, folder: Path) -> int:
@@ -213,42 +213,6 @@ def _session(leader: int) -> list[int]:
 
 def _ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def _differences(whole: Path, killed: Path) -> list[str]:
-    """How two folders of runs differ, in words."""
-    found = []
-    for config in sorted(whole.rglob("config.json")):
-        one = config.parent
-        other = killed / one.relative_to(whole)
-        if _without_clocks(read_metrics(one)) != _without_clocks(read_metrics(other)):
-            found.append("rows of metrics differ")
-        if _without_clocks(read_result(one)) != _without_clocks(read_result(other)):
-            found.append("results differ")
-        folders = one / "checkpoint", other / "checkpoint"
-        steps = [set(checkpoint_steps(folder)) for folder in folders]
-        if max(steps[0]) != max(steps[1]):
-            found.append(f"last checkpoints of steps {max(steps[0])} and {max(steps[1])}")
-        for step in steps[0] & steps[1]:
-            mine, yours = (load_checkpoint(folder, step) for folder in folders)
-            if _without_clocks(mine.progress) != _without_clocks(yours.progress):
-                found.append(f"progress differs at step {step}")
-            found += [
-                f"{part} differ at step {step}"
-                for part in mine.parts
-                if not _same(mine.parts[part], yours.parts.get(part, {}))
-            ]
-    return found
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def _without_clocks(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_clocks(item) for name, item in value.items() if name not in CLOCKS}
-    return [_without_clocks(item) for item in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":
