@@ -130,14 +130,15 @@ def optional(check: Check) -> Check:
 def shown(value: object) -> str:
     """A value in an error: one short line, whatever its `repr` does."""
     try:
-        text = " ".join(repr(value).split())
+        text = repr(value)
     except Exception:  # of a number of 5,000 digits, or of a class that has gone wrong
         return f"a value of type {type(value).__name__}"
     return cut(text)
 
 
 def cut(text: str) -> str:
-    """A text in an error, of a length to be read."""
+    """A text in an error: one line, of a length to be read."""
+    text = " ".join(text.split())
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text):,} characters)"
 
 

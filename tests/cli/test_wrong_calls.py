@@ -189,3 +189,30 @@ def test_a_file_name_without_end_is_cut(call):
         assert "File name too long: xxx" in line
         assert line.endswith(" characters)")
         assert len(line) < 300
+
+
+def test_a_value_that_is_no_path_is_not_taken_for_one(call):
+    line = complaint(call("evaluate", "nowhere", "--seed", "1" * 400), 2)
+    assert line == "tapehead evaluate: there is no run directory nowhere"
+    line = complaint(call("list", "--machines="), 2)
+    assert line == "tapehead list: unexpected argument ''"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["view", ".", "--seed", "x" * 1000],
+        ["train", "copy", "--decay", "x" * 1000],
+        ["train", "copy", "--json=" + "x" * 1000],
+        ["train", "copy", "--" + "x" * 1000, "1"],
+        ["x" * 1000],
+        ["reproduce", "ntm/cop"],
+        ["reproduce", "y" * 1000],
+    ],
+    ids=lambda argv: " ".join(argv)[:25],
+)
+def test_a_long_value_or_list_makes_no_screenful(argv, call):
+    line = complaint(call(*argv), 2)
+    assert len(line) < 300
+    # Whatever was cut is told of, or the nearest of the names that were left out.
+    assert "characters" in line or "did you mean ntm/copy?" in line

@@ -63,7 +63,7 @@ def fault_of(text: str, names: tuple[str, ...] | None) -> str | None:
     if names is not None and not any(
         re.search(rf"(?<!\w){re.escape(n)}(?!\w)", text) for n in names
     ):
-        return f"names none of {', '.join(names)}: {text!r}"
+        return f"names none of {', '.join(name[:40] for name in names)}: {text!r}"
     return None
 
 

@@ -59,6 +59,7 @@ def _spellings(name: str) -> list[str]:
     shows it, or cut where it is long; and what an option hangs together with."""
     plain = name.removeprefix("--").removeprefix("no-").replace("-", "_")
     found = [name, plain, f"--{plain.replace('_', '-')}", repr(name), repr(name)[:60], name[:60]]
+    found += [name.strip(), *name.splitlines()]
     if name.startswith("-"):
         found += [other for one, other in _TOGETHER if one == plain]
         found += [word for word in plain.split("_") if word not in _TOO_COMMON]

@@ -286,7 +286,10 @@ def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) 
     missing = [option for option in options if option.positional]
     if "Unrecognized" in complaint:
         extra = re.search(r"Unrecognized options: ([^│|\n]*)", complaint)
-        return f"unexpected argument {cut(extra[1].strip()) if extra else ''}".strip()
+        text = extra[1].strip() if extra else ""
+        # A long one was broken into lines there.
+        whole = next((token for token in tokens if text and token.startswith(text)), text)
+        return f"unexpected argument {cut(whole) or repr(whole)}"
     if "Missing" in complaint and missing:
         return f"{missing[0].flag} is missing"
     return " ".join(re.sub(r"[│|╭╮╰╯─+]+|-{3,}", " ", complaint).split())

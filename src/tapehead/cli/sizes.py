@@ -1,5 +1,6 @@
 """Sizes of a task as options: `tapehead evaluate RUN --length 50 200`."""
 
+import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ def size_options(argv: Sequence[str]) -> list[Option]:
     Raises:
         UsageError: argv names no run.
     """
-    named = [path for token in argv if (path := Path(token).expanduser() / "config.json").is_file()]
+    named = [path for token in argv if (path := _config_of(token)) is not None]
     if not named:
         if not wants_help(argv) and argv and argv[0] and argv[0][0] != "-":
             check_run(Path(argv[0]).expanduser())
@@ -44,6 +45,16 @@ def size_options(argv: Sequence[str]) -> list[Option]:
         if (name := option.name.removeprefix("max_")) != option.name
     ]
     return [*ranges, *fields]
+
+
+def _config_of(token: str) -> Path | None:
+    """The config.json of the run that an argument names, if it names one."""
+    # Most arguments are no paths, and some cannot be any: too long, or of a home that is not there.
+    with contextlib.suppress(OSError, RuntimeError, ValueError):
+        path = Path(token).expanduser() / "config.json"
+        if path.is_file():
+            return path
+    return None
 
 
 def chosen_sizes(
