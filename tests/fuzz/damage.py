@@ -353,10 +353,13 @@ def _chain(run: Path, file: Path, rows: list[Any]) -> None:
         body = {name: entry for name, entry in row.items() if name != "check"}
         line, check = chained(json.dumps(body), check)
         data += line
-    file.write_bytes(data)
+    headers = {}
     for progress in run.glob("checkpoint/*/progress.json"):
-        header = json.loads(progress.read_text())
-        header["progress"] |= {"metrics_bytes": len(data), "metrics_check": check}
+        headers[progress] = json.loads(progress.read_text())
+        headers[progress]["progress"] |= {"metrics_bytes": len(data), "metrics_check": check}
+    # Not before all of it has been read: what an edit cannot finish it must not begin.
+    file.write_bytes(data)
+    for progress, header in headers.items():
         _reseal(progress, header)
 
 
@@ -390,11 +393,11 @@ def _forge_tensors(draw: random.Random, file: Path) -> list[str]:
         else:
             tensors["another"] = tensor
     data = safetensors.numpy.save(tensors, metadata={"kind": "tapehead checkpoint"})
-    file.write_bytes(data)
     progress = file.with_name("progress.json")
     header = json.loads(progress.read_text())
     digest = hashlib.sha256(data).hexdigest()
     header["files"][file.name] = {"bytes": len(data), "sha256": digest}
+    file.write_bytes(data)
     _reseal(progress, header)
     return [*name.split("/"), "another" if how == "more" else how]
 

@@ -41,10 +41,13 @@ MACHINES: dict[str, dict[str, Any]] = {
     "dnc": SMALL | {"num_reads": 2},
     "lstm": {"hidden_size": 8},
     "dynamic-ntm": SMALL | {"address_size": 4},
-    "dynamic-ntm annealed": SMALL
-    | {"address_size": 4, "addressing": "annealed", "soft_batches": 40, "annealing": 40},
+    "dynamic-ntm annealed": SMALL | {"address_size": 4, "addressing": "discrete"},
     "tardis": SMALL | {"address_size": 4, "attention_size": 6},
-    "discrete-ntm": SMALL | {"estimator": "rebar"},
+    "discrete-ntm": SMALL,
+}
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "dynamic-ntm annealed": {"soft_batches": 40, "annealing": 40},
+    "discrete-ntm": {"estimator": "rebar"},
 }
 REPRODUCE = "reproduce"
 
@@ -57,6 +60,7 @@ def settings(name: str, seed: int) -> TrainConfig:
         task_options={"max_length": 4, "num_bits": 4},
         machine=name.split()[0],
         machine_options=MACHINES[name],
+        objective_options=OBJECTIVES.get(name, {}),
         optimiser=draw.choice(["rmsprop", "graves-rmsprop", "adam"]),
         schedule=draw.choice(["constant", "cosine"]),
         curriculum=draw.choice(["none", "look-back"]),

@@ -40,7 +40,7 @@ SMALL = {"memory_size": 5, "word_size": 3, "hidden_size": 4}
 MACHINES: dict[str, dict[str, Any]] = {
     "lstm": {"hidden_size": 4, "num_layers": 1},
     "ntm": SMALL,
-    "discrete-ntm": SMALL | {"estimator": "rebar"},
+    "discrete-ntm": SMALL,
 }
 NOBODY = 65534
 
@@ -52,6 +52,7 @@ def config(machine: str, seed: int = 0) -> TrainConfig:
         task_options={"max_length": 3, "num_bits": 4},
         machine=machine,
         machine_options=MACHINES[machine],
+        objective_options={"estimator": "rebar"} if machine == "discrete-ntm" else {},
         learning_rate=3e-3,
         batch_size=4,
         max_sequences=80,
@@ -283,11 +284,11 @@ def _scores(run: Path, step: int | str) -> Any:
 def _view(run: Path, known: Truth, edited: Edited) -> str | None:
     from matplotlib.figure import Figure
 
-    kinds = ("bit_figure", "length_figure", "memory_figure", "heads_figure", "learning_curves")
-    kinds = (*kinds, "generalisation", "summary_figure")
+    kinds = [f"problems.{name}_figure" for name in ("bit", "length", "memory", "heads", "summary")]
+    kinds += ["view.learning_curves", "view.generalisation"]
     with contextlib.ExitStack() as stack:
         for kind in kinds:  # how they look is for other tests
-            name = f"tapehead.viewing.view.{kind}"
+            name = f"tapehead.viewing.{kind}"
             stack.enter_context(mock.patch(name, return_value=Figure((0.1, 0.1))))
         # Nothing is written over what lies beside the run.
         code, _ = ended(["view", str(run)], edited.about)
