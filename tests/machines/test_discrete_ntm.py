@@ -5,6 +5,7 @@ import torch
 
 from tapehead.machines.discrete_ntm import DiscreteNTM
 from tapehead.machines.ntm import NTM
+from tapehead.ops.estimators import addresses
 from tapehead.ops.ntm.cpu import calls
 
 
