@@ -146,6 +146,7 @@ RUN = "run"
         (["view", RUN, "--seed=-1"], "--seed must be a whole number of at least 0, got -1"),
         (["view", RUN, "--quiet", "--json"], "--quiet and --json exclude each other"),
         (["train", "copy", "--seeds"], "--seeds needs whole numbers"),
+        (["train", "copy", "--seeds", "0", "x"], "--seeds must be whole numbers, got 'x'"),
         (["train", "copy", "--seed=3", "--seeds", "1"], "--seed and --seeds exclude each other"),
         (["train", "copy", "--seed=3", "--num-seeds=2"], "--seed and --seeds exclude each other"),
         (["train", "copy", "--seeds=1", "--num-seeds=2"], "--seeds and --num-seeds exclude each"),

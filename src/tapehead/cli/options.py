@@ -11,6 +11,7 @@ import difflib
 import functools
 import inspect
 import io
+import itertools
 import operator
 import re
 import textwrap
@@ -272,6 +273,10 @@ def _normalised(
     return tokens
 
 
+def _is_whole(text: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+", text) is not None
+
+
 def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) -> str:
     """What tyro said in a box, as a line of our own if it is about one option."""
     # The box is drawn in lines or, on a plain terminal, in minus signs and bars.
@@ -279,10 +284,13 @@ def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) 
     option = next((option for option in options if named and option.flag == named[0]), None)
     if option is not None and option.flag in tokens:
         after = tokens[len(tokens) - tokens[::-1].index(option.flag) :]
-        value = next(iter(after), "")
-        if not value or value.startswith("--"):
+        values = list(itertools.takewhile(lambda token: token[:2] != "--", after))
+        if not any(values):
             return f"{option.flag} {needs(option)}"
-        return f"{option.flag} must be {option.kind}, got {shown(value)}"
+        # Of a list of numbers, the first that is none.
+        numbers = option.is_list and get_args(option.type)[0] is int
+        value = next((v for v in values if numbers and not _is_whole(v)), values[0])
+        return f"{option.flag} must be {option.kind}, got {value!r}"
     missing = [option for option in options if option.positional]
     if "Unrecognized" in complaint:
         extra = re.search(r"Unrecognized options: ([^│|\n]*)", complaint)
