@@ -23,11 +23,9 @@ def run(tmp_path_factory):
 @pytest.mark.parametrize("name", ["config.json", "result.json", "metrics.jsonl"])
 def test_in_a_file_of_the_run(run, name):
     read = {"config.json": read_config, "result.json": read_result, "metrics.jsonl": read_metrics}
-    for damaged in _flips(run / name):
-        # The last row is still being written as long as it has no end.
-        if not (name == "metrics.jsonl" and not damaged.endswith(b"\n")):
-            with pytest.raises(TapeheadError, match=name):
-                read[name](run)
+    for _ in _flips(run / name):
+        with pytest.raises(TapeheadError, match=name):
+            read[name](run)
     read[name](run)
 
 

@@ -141,6 +141,26 @@ def test_the_same_settings_give_the_same_bits_and_another_seed_does_not():
     assert not same_weights(weights(first), weights(third))
 
 
+@pytest.mark.parametrize("machine", ["ntm", "dnc", "lstm", "dynamic-ntm", "tardis"])
+def test_a_default_device_or_type_changes_nothing(tmp_path, machine):
+    """What is the caller's own; device and precision of a run stand in its settings."""
+    config = tiny(machine=machine, max_sequences=24, report_every=12, validate_every=12)
+    plain = train(config)
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        with torch.device("meta"):
+            elsewhere = train(config, tmp_path)
+            assert torch.get_default_dtype() == torch.float64
+            _, loaded, _ = load_run(tmp_path, step="latest")
+    finally:
+        torch.set_default_dtype(before)
+    for name, weight in plain.machine.state_dict().items():
+        assert torch.equal(weight, elsewhere.machine.state_dict()[name]), name
+        assert torch.equal(weight, loaded.state_dict()[name]), name
+    assert plain.scores == elsewhere.scores
+
+
 def test_what_is_watched_does_not_change_what_is_learned():
     plain = train(tiny()).machine
     watched = train(

@@ -1,6 +1,8 @@
 """From the names in a config to a task and a machine."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -46,7 +48,21 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
                 f"{config.machine} has no option {shown(option)}; its options: {listed(known)}"
             )
     seed_globals(config.seed)
-    return kind(**task.sizes, **config.machine_options)
+    with _as_by_default():
+        return kind(**task.sizes, **config.machine_options)
+
+
+@contextmanager
+def _as_by_default() -> Iterator[None]:
+    """Weights are drawn on the CPU in single precision, whatever the caller's defaults are: a run's
+    own device and precision come after, and one seed means the same weights everywhere."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 def check_memory(config: TrainConfig, task: Task, machine: Machine) -> None:

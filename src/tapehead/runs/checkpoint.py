@@ -203,11 +203,12 @@ def load_latest(
 
 
 class Start(NamedTuple):
-    """What a checkpoint says of its run."""
+    """What a checkpoint says of its run; `metrics_bytes` is the length of metrics.jsonl then."""
 
     step: int
     run: str | None
     settings: Mapping[str, Any]
+    metrics_bytes: int
 
 
 def latest_start(folder: Path) -> Start | None:
@@ -218,7 +219,8 @@ def latest_start(folder: Path) -> Start | None:
         except TapeheadError:
             continue
         if "settings" in header:
-            return Start(step, header["run"], header["settings"])
+            length = header["progress"].get("metrics_bytes", 0)
+            return Start(step, header["run"], header["settings"], length)
     return None
 
 

@@ -106,17 +106,25 @@ def read_metrics(path: Path | str) -> list[dict[str, Any]]:
     """The rows of a run's metrics.jsonl so far, while it is being written too.
 
     Raises:
-        TapeheadError: there are none, or a row is damaged.
+        TapeheadError: there are none, a row is damaged, or some that a checkpoint knows are gone.
     """
     path = Path(path)
     file = path / METRICS
+    known = latest_start(path / "checkpoint")  # before the rows, which may become more meanwhile
     data = read_bytes(file, "metrics")
-    *lines, _unfinished = data.split(b"\n")
-    start = run_id(path) if is_there(path / CONFIG) else None
+    *lines, unfinished = data.split(b"\n")
+    start = run_id(path) if (path / CONFIG).exists() else None
     try:
-        return [row for row, _ in unchained(lines, start)]
+        rows = [row for row, _ in unchained(lines, start)]
     except ValueError as error:
         raise TapeheadError(f"{file} is damaged: {error}") from error
+    whole = len(data) - len(unfinished)
+    if known is not None and known.run == start and whole < known.metrics_bytes:
+        raise TapeheadError(
+            f"{file} is damaged: whole rows take {whole:,} bytes, the checkpoint of step "
+            f"{known.step:,} knows of {known.metrics_bytes:,}"
+        )
+    return rows
 
 
 def read_result(path: Path | str) -> dict[str, Any] | None:
