@@ -393,6 +393,40 @@ def test_so_are_those_of_recurrent_layers(name):
 
 
 @every_machine
+def test_a_weight_that_would_be_broadcast_is_named(name):
+    """PyTorch adds a bias of one number to as many as there are, and says nothing."""
+    for key, weight in [*made(name).named_parameters(), *made(name).named_buffers()]:
+        if not weight.is_floating_point() or weight.dim() == 0 or weight.shape[-1] < 2:
+            continue
+        one_row = [weight[:1]] if len(weight) > 1 else []
+        for narrow in (weight[..., :1], weight[..., :0], *one_row):
+            machine = made(name)
+            owner, _, last = key.rpartition(".")
+            owner = machine.get_submodule(owner)
+            shortened = narrow.detach().clone()
+            parameter = isinstance(weight, nn.Parameter)
+            setattr(owner, last, nn.Parameter(shortened) if parameter else shortened)
+            # The NTM's operation takes sizes from some weights, and may then blame another.
+            blamed = "" if name[:3] == "ntm" else key
+            for run in (machine, machine.trace):
+                refused(ValueError, lambda r=run: r(inputs()), blamed, "must have shape")
+
+
+@every_machine
+def test_a_state_that_no_memory_holds_is_refused_before_it_is_made(name):
+    for batch in (10**9, 10**12, 2**62):
+        # All that a feed-forward controller's state holds is shared by all sequences.
+        if name != "ntm-feedforward" or batch == 2**62:
+            wanted = "batch_size must be small enough for", f"got {batch}"
+            refused(ValueError, lambda b=batch: made(name).initial_state(b), *wanted)
+
+
+def test_what_a_state_shares_between_sequences_takes_no_memory():
+    machine = NTM(3, 2, memory_size=10**6, word_size=100, hidden_size=1)
+    assert machine.initial_state(10**5).memory.shape == (10**5, 10**6, 100)
+
+
+@every_machine
 def test_a_default_device_or_type_changes_nothing(name):
     machine, x = made(name), inputs()
     lengths = torch.tensor([5, 1, 3])

@@ -136,6 +136,10 @@ class DiscreteMachine(Recurrent):
         run = self.run(x, state, addresses.hard, lengths=lengths, keep=True)
         return Trace(run.y, run.state, run.inner)
 
+    def _check_weights(self) -> None:
+        super()._check_weights()
+        self._check_shapes()
+
     def run_soft(
         self,
         x: Float[Tensor, "batch time input"],

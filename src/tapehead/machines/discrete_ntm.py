@@ -122,6 +122,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
 
     def _check_weights(self) -> None:
         Recurrent._check_weights(self)
+        self._check_shapes()
 
     def run_soft(
         self,

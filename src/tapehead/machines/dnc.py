@@ -234,7 +234,7 @@ class DNC(Recurrent):
                 glorot_(self.ahead_interface.weight, hidden, self.interface.out_features)
 
     def initial_state(self, batch_size: int) -> DNCState:
-        check_batch_size(batch_size)
+        check_batch_size(self, batch_size)
         rows, word, reads = self.memory_size, self.spec.word_size, self.spec.num_reads
         sparse = self.spec.sparse_links
         kept = min(sparse, rows)
@@ -277,6 +277,19 @@ class DNC(Recurrent):
 
     def _weight(self) -> Tensor:
         return self.read_weight if isinstance(self.controller, str) else super()._weight()
+
+    def _check_weights(self) -> None:
+        super()._check_weights()
+        parts = self._modules
+        if parts.get("ahead") is not None or "controller" in parts:
+            self._check_shapes()
+            return
+        # The operation looks at all but these two, and that costs less.
+        shapes = vars(self).get("_shapes", {})
+        for name, part in (("input.bias", parts["input"]), ("output.bias", parts["output"])):
+            bias = None if part is None else part._parameters.get("bias")
+            if bias is not None and shapes.get(name, bias.shape) != bias.shape:
+                self._check_shapes()
 
     def _check_whole_numbers(self, state: DNCState) -> None:
         check_range("state.link_columns", state.link_columns, 0, self.memory_size - 1)

@@ -146,7 +146,7 @@ class DynamicNTM(DiscreteMachine):
             self.address.normal_()
 
     def initial_state(self, batch_size: int) -> DynamicNTMState:
-        check_batch_size(batch_size)
+        check_batch_size(self, batch_size)
         new = self.address.new_zeros
         heads = self.num_reads + self.num_writes
         width = self.address.shape[1] + self.word_size

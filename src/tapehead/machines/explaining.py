@@ -1,7 +1,7 @@
 """Why PyTorch could not go on, in one line that names what is to blame: looked for afterwards, so
 that a call that works pays nothing for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,6 +22,24 @@ def plainer(error: Exception, machine: nn.Module, x: Any, state: Any) -> Excepti
             )
     if "allocate memory" in text and isinstance(x, Tensor):
         return RuntimeError(f"x of shape {tuple(x.shape)} needs more memory than there is")
+    return misshapen(machine)
+
+
+def well_shaped(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: str = "") -> bool:
+    """Whether every weight has the shape that is known of its name; of others nothing is asked."""
+    for weights in (module._parameters, module._buffers):
+        for name, weight in weights.items():
+            if weight is not None and shapes.get(path + name, weight.shape) != weight.shape:
+                return False
+    return all(
+        well_shaped(child, shapes, f"{path}{name}.")
+        for name, child in module._modules.items()
+        if child is not None
+    )
+
+
+def misshapen(machine: nn.Module) -> ValueError | None:
+    """An error that names the first weight that is sparse or has not the shape it was made with."""
     shapes = getattr(machine, "_shapes", {})
     for name, weight in _weights(machine):
         wanted = shapes.get(name, weight.shape)

@@ -65,7 +65,7 @@ class LSTM(Recurrent):
                     parameter.zero_()[hidden_size : 2 * hidden_size] = forget
 
     def initial_state(self, batch_size: int) -> LSTMState:
-        check_batch_size(batch_size)
+        check_batch_size(self, batch_size)
         if self.controller_init == "learned":
             return LSTMState(
                 self.initial_hidden.expand(batch_size, -1, -1),
@@ -86,6 +86,7 @@ class LSTM(Recurrent):
 
     def _check_weights(self) -> None:
         super()._check_weights()
+        self._check_shapes()
         # PyTorch takes these shapes on trust, and reads beyond them.
         if self.controller_init == "learned":
             wanted = (self.num_layers, self.hidden_size)

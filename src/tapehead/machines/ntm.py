@@ -204,7 +204,7 @@ class NTM(Recurrent):
                     logits[:, 0] += FOCUS
 
     def initial_state(self, batch_size: int) -> NTMState:
-        check_batch_size(batch_size)
+        check_batch_size(self, batch_size)
 
         def repeated(tensor: Tensor) -> Tensor:
             return tensor.expand(batch_size, *tensor.shape)
@@ -248,6 +248,7 @@ class NTM(Recurrent):
         """The operation does, but for those of a controller that was brought along."""
         if not isinstance(self.controller, str):
             super()._check_weights()
+            self._check_shapes()
 
     def _spec(self) -> NTMSpec:
         """`spec`, and in it the parts that must be called."""

@@ -13,11 +13,14 @@ from torch.utils._pytree import tree_leaves
 
 from tapehead.checks import whole
 from tapehead.forms import Sequence
-from tapehead.machines.explaining import FAILURES, plainer
+from tapehead.machines.explaining import FAILURES, misshapen, plainer, well_shaped
 from tapehead.machines.machine import Machine, Trace
 from tapehead.ops import gate
+from tapehead.room import check_room
 
 _BATCH_SIZE = whole(1)
+_MANY = 2**16
+"""A batch from which on it is asked whether memory can hold it: smaller ones pay nothing."""
 
 
 CONTROLLER_INITS = ("zeros", "learned")
@@ -168,15 +171,41 @@ class Recurrent(Machine):
                 gate.check_numbers(name, weight, like, "the other weights")
                 gate.check_storage(name, weight)
 
+    def _check_shapes(self) -> None:
+        """Raise unless every weight has the shape that it was made with, where no kernel looks:
+        PyTorch repeats a single number as often as it is needed."""
+        if torch.compiler.is_compiling() or well_shaped(self, vars(self).get("_shapes", {})):
+            return
+        error = misshapen(self)
+        assert error is not None
+        raise error
+
     def _check_whole_numbers(self, state: Any) -> None:
         """Raise unless the parts of a state that are whole numbers lie within their range."""
 
 
-def check_batch_size(batch_size: int) -> None:
-    """Raise a ValueError or TypeError unless it is a whole number of at least 1."""
+def check_batch_size(machine: Recurrent, batch_size: int) -> None:
+    """Raise a ValueError or TypeError unless it is a whole number of at least 1, and memory can
+    hold the state of so many sequences."""
     # A size that is a symbol in a graph being captured would be tied to what is asked of it.
-    if not (torch.compiler.is_compiling() or isinstance(batch_size, torch.SymInt)):
-        _BATCH_SIZE("batch_size", batch_size)
+    if torch.compiler.is_compiling() or isinstance(batch_size, torch.SymInt):
+        return
+    _BATCH_SIZE("batch_size", batch_size)
+    if batch_size < _MANY:
+        return
+    with torch.no_grad():
+        two = machine.initial_state(2)
+    for device in (two[0].device, torch.device("meta")):
+        # What all sequences share is in memory once, but is counted as if it were not.
+        parts = [part for part in two if device.type == "meta" or part.stride(0) != 0]
+        each = sum(part[0].numel() for part in parts)
+        check_room(
+            lambda batch_size, each=each: batch_size * each,
+            {"batch_size": batch_size},
+            what="the state of so many sequences",
+            device=device,
+            dtype=two[0].dtype,
+        )
 
 
 def check_state(state: Any, expected: Any) -> None:

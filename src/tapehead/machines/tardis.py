@@ -166,7 +166,7 @@ class TARDIS(DiscreteMachine):
             self.address.normal_()
 
     def initial_state(self, batch_size: int) -> TARDISState:
-        check_batch_size(batch_size)
+        check_batch_size(self, batch_size)
         new = self.address.new_zeros
         return TARDISState(
             content=new(batch_size, self.rows, self.word_size),
