@@ -28,9 +28,10 @@ from typing import Any
 from same_runs import differences
 
 from tapehead.recipes.experiment import Experiment
-from tapehead.recipes.reproduce import plan, run_jobs
+from tapehead.recipes.reproduce import plan, run_plan
 from tapehead.signals import Stopped
 from tapehead.training import TrainConfig, train
+from tapehead.training.fleet import Processes
 from tapehead.training.processes import launch_fabric
 
 SIGNALS = [signal.SIGKILL] * 6 + [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
@@ -85,7 +86,7 @@ def reproduce(folder: Path, seed: int) -> None:
         name="kill/campaign", source="", task="copy", contestants=("ntm", "lstm"), recipe=_recipe
     )
     jobs = plan(experiment, "fast", [seed], folder)
-    run_jobs(jobs, workers=2, watch=lambda statuses: None)
+    run_plan(jobs, Processes(2))
 
 
 def _recipe(task: str, contestant: str, setting: str) -> TrainConfig:
@@ -192,7 +193,7 @@ def _kill(pid: int, number: int) -> list[str]:
 def _kill_with_workers(pid: int, number: int) -> list[str]:
     """Kill -9 alone, as the others are answered with a traceback; look whether workers live on."""
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while orphans := _session(pid):
         if time.monotonic() > deadline:
             for orphan in orphans:

@@ -13,15 +13,15 @@ from tapehead.recipes.drawing import draw_result
 from tapehead.recipes.reproduce import (
     Job,
     check_jobs,
-    default_workers,
     jobs_of,
     plan,
     result_cells,
-    run_jobs,
+    run_plan,
 )
 from tapehead.recipes.results import write_result
 from tapehead.runs.sealed import read_sealed, write_sealed
-from tapehead.training import Stopped, read_config, read_metrics, read_result
+from tapehead.training import Reporter, Stopped, read_config, read_metrics, read_result
+from tapehead.training.fleet import Processes, default_workers
 
 COPY = EXPERIMENTS["ntm/copy"]
 
@@ -59,6 +59,25 @@ def test_the_runs_behind_a_result_are_found_again_whichever_command_made_them(tm
     assert [(job.contestant, job.config.seed) for job in found] == [("ntm-lstm", 4), ("lstm", 1)]
 
 
+class Journal(Reporter):
+    """Keeps which runs have finished, and how many had ended."""
+
+    def __init__(self):
+        self.finished, self.counts = [], []
+
+    def counted(self, *count):
+        self.counts.append(count)
+
+    def for_run(self, name, seed):
+        journal = self.finished
+
+        class OfRun(Reporter):
+            def finished(self, result):
+                journal.append(name)
+
+        return OfRun()
+
+
 @pytest.fixture
 def tiny(tmp_path):
     """Two contestants with one seed each, small enough to train for a moment."""
@@ -86,15 +105,14 @@ def tiny(tmp_path):
 
 def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     check_jobs(tiny, resume=False)
-    seen = []
-    results = run_jobs(tiny, workers=2, watch=seen.append)
+    seen = Journal()
+    results = run_plan(tiny, Processes(2), seen)
     assert {name: list(runs) for name, runs in results.items()} == {
         "ntm-feedforward": [0], "lstm": [0],
     }  # fmt: skip
-    states = [[status.state for status in statuses] for statuses in seen]
-    assert states[0] == ["running", "running"]
-    assert states[-1] == ["done", "done"]
-    assert seen[-1][1].result["sequences"] == 16
+    assert results["lstm"][0]["sequences"] == 16
+    assert sorted(seen.finished) == ["lstm, seed 0", "ntm-feedforward, seed 0"]
+    assert seen.counts == [(1, 0, 2), (2, 0, 2)]
     cells = result_cells(COPY, "fast", tiny, results)
     assert [cell["machine"] for cell in cells if cell["test"] is None] == [
         "ntm-feedforward",
@@ -119,10 +137,9 @@ def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     # What is done is not done again.
     stamp = (tiny[1].path / "result.json").stat().st_mtime_ns
     check_jobs(tiny, resume=True)
-    seen.clear()
-    again = run_jobs(tiny, workers=2, watch=seen.append)
+    again = run_plan(tiny, Processes(2), seen)
     assert again == results
-    assert {status.state for statuses in seen for status in statuses} == {"done"}
+    assert len(seen.finished) == 2
     assert (tiny[1].path / "result.json").stat().st_mtime_ns == stamp
 
     with pytest.raises(TapeheadError, match="already holds a run: --resume goes on with it"):
@@ -141,38 +158,35 @@ def test_a_finished_run_goes_on_where_the_recipe_asks_for_more(tiny):
         longer = {"schedule": "constant", "max_sequences": sequences}
         return [replace(tiny[1], config=replace(tiny[1].config, **longer, **manner))]
 
-    def watch(statuses):
-        pass
-
-    assert run_jobs(lasting(16), workers=1, watch=watch)["lstm"][0]["sequences"] == 16
+    assert run_plan(lasting(16), Processes(1))["lstm"][0]["sequences"] == 16
     check_jobs(lasting(32), resume=True)
-    assert run_jobs(lasting(32), workers=1, watch=watch)["lstm"][0]["sequences"] == 32
+    assert run_plan(lasting(32), Processes(1))["lstm"][0]["sequences"] == 32
     path = tiny[1].path
     # A row for each report and, at either end, one for the validation.
     assert [row["sequences"] for row in read_metrics(path)] == [8, 16, 16, 24, 32, 32]
 
     # In another manner it would come out the same.
-    seen = []
-    run_jobs(lasting(32, checkpoint_every=5.0), workers=1, watch=seen.append)
-    assert {status.state for statuses in seen for status in statuses} == {"done"}
+    seen = Journal()
+    run_plan(lasting(32, checkpoint_every=5.0), Processes(1), seen)
+    assert seen.finished == []
 
 
 def test_ctrl_c_stops_the_runs_saved_and_resume_finishes_them(tiny):
     job = replace(tiny[1], config=replace(tiny[1].config, max_sequences=10**9, schedule="constant"))
 
-    def interrupt(statuses):
-        if statuses[0].row is not None:
+    class Interrupts(Reporter):
+        def reported(self, row):
             os.kill(os.getpid(), signal.SIGINT)
 
-    message = "stopped by SIGINT with 0 of 1 runs done; --resume goes on"
+    message = "stopped by SIGINT with 0 of 1 runs done; resume to go on"
     with pytest.raises(Stopped, match=message) as stopped:
-        run_jobs([job], workers=1, watch=interrupt)
+        run_plan([job], Processes(1), Interrupts())
     assert stopped.value.exit_code == 130
     assert read_result(job.path) is None
     assert list((job.path / "checkpoint").iterdir())
     before = len(read_metrics(job.path))
     ending = replace(job, config=replace(job.config, max_sequences=8 * before + 16))
-    results = run_jobs([ending], workers=1, watch=lambda statuses: None)
+    results = run_plan([ending], Processes(1))
     assert results["lstm"][0]["sequences"] >= 8 * before
     rows = [row["sequences"] for row in read_metrics(job.path) if row["kind"] == "train"]
     assert rows == sorted(set(rows))
@@ -183,7 +197,7 @@ def test_a_process_that_dies_is_named_and_the_others_go_on(tiny):
     with pytest.raises(
         TapeheadError, match=r"1 of 2 runs failed; ntm-feedforward, seed 0: .*cuda:9"
     ):
-        run_jobs([impossible, tiny[1]], workers=1, watch=lambda statuses: None)
+        run_plan([impossible, tiny[1]], Processes(1))
     assert (tiny[1].path / "result.json").exists()
 
 

@@ -1,33 +1,29 @@
 """`tapehead reproduce`: a published experiment again, our numbers beside the paper's."""
 
 import shlex
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tapehead.cli.command import print_json, read
+from tapehead.cli.engine import Name, check_engine, engine_of
 from tapehead.cli.listing import results_table
 from tapehead.cli.options import UsageError, check_choice, check_one_of, chosen_seeds, options_of
 from tapehead.recipes import EXPERIMENTS, SETTINGS, STUDIES, Experiment, Study
 from tapehead.recipes.drawing import draw_result
 from tapehead.recipes.reproduce import (
-    JobStatus,
     check_jobs,
-    default_workers,
     jobs_of,
     plan,
     result_cells,
-    run_jobs,
+    run_plan,
 )
 from tapehead.recipes.results import write_result
-from tapehead.runs.build import build_task
 from tapehead.runs.files import clear_errors
 from tapehead.runs.provenance import provenance
-from tapehead.training.display.showing import Showing
+from tapehead.training import make_reporter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +50,10 @@ class Reproduce:
     """Go on: finished runs are kept, stopped ones continue."""
     workers: int | None = None
     """Runs at a time, each with one thread; left out: one for each core."""
+    engine: Name = "processes"
+    """What does the runs: processes of this machine, or a Ray cluster."""
+    ray_address: str | None = None
+    """With --engine ray, its head, HOST:PORT; left out: that of this machine."""
     max_sequences: int | None = None
     """Give up on a run after this many sequences; left out: the recipe's."""
     test_sequences: int | None = None
@@ -74,6 +74,7 @@ def run(argv: Sequence[str]) -> int:
         choices={"experiment": [*EXPERIMENTS, *STUDIES], "setting": SETTINGS},
     )
     check_one_of(quiet=command.quiet, json=command.json)
+    check_engine(command)
     if command.data == "":
         raise UsageError("--data must be a folder, got ''")
     command = replace(command, seeds=chosen_seeds(command.seeds, command.num_seeds))
@@ -125,12 +126,8 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
     )
     check_jobs(jobs, resume=command.resume)
     facts = provenance() | {"command": command_line}
-    watcher, show = _watcher(command), Showing()
-    try:
-        workers = min(command.workers or default_workers(), len(jobs))
-        results = run_jobs(jobs, workers=workers, watch=partial(show, watcher.look))
-    finally:
-        show(watcher.end)
+    reporter = make_reporter("quiet" if command.quiet or command.json else "auto", many=True)
+    results = run_plan(jobs, engine_of(command, jobs[0].config, len(jobs)), reporter)
     cells = result_cells(experiment, command.setting, jobs, results)
     out = command.out or Path("results") / experiment.name
     result = write_result(out, experiment, cells, facts)
@@ -155,105 +152,3 @@ def _show(
     elif not command.quiet:
         print(results_table([{"experiment": result["experiment"], **cell} for cell in cells]))
         print(f"\nwritten: {', '.join(map(str, files))}")
-
-
-def _watcher(command: Reproduce) -> "Watcher":
-    from rich.console import Console
-
-    class Open(Console):
-        """Leaves a closed pipe to us, where rich would end the process."""
-
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError
-
-    console = Open(quiet=command.quiet or command.json)
-    if console.is_terminal and not console.quiet:
-        return LiveWatcher(console)
-    return LineWatcher(console)
-
-
-class Watcher:
-    """Tells how the runs go."""
-
-    def look(self, statuses: Sequence[JobStatus]) -> None:
-        """Called several times a second."""
-
-    def end(self) -> None:
-        """Called once, also after an error."""
-
-
-class LineWatcher(Watcher):
-    """A line when a run begins or ends, and now and then one in between."""
-
-    def __init__(self, console: Any, every: float = 60.0):
-        self._console, self._every = console, every
-        self._seen: dict[Path, str] = {}
-        self._told = time.monotonic()
-
-    def look(self, statuses: Sequence[JobStatus]) -> None:
-        for status in statuses:
-            if self._seen.get(status.job.path, "waiting") != status.state:
-                self._say(f"{status.job.name}: {_progress(status)}")
-            self._seen[status.job.path] = status.state
-        if time.monotonic() - self._told > self._every:
-            self._told = time.monotonic()
-            for status in statuses:
-                if status.state == "running":
-                    self._say(f"{status.job.name}: {_progress(status)}")
-
-    def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-@dataclass
-class LiveWatcher(Watcher):
-    """A table of all runs that renews itself."""
-
-    console: Any
-    live: Any = field(init=False)
-
-    def __post_init__(self) -> None:
-        from rich.live import Live
-
-        self.live = Live(console=self.console, refresh_per_second=4)
-        self.live.start()
-
-    def look(self, statuses: Sequence[JobStatus]) -> None:
-        from rich.table import Table
-
-        done = sum(status.state in ("done", "failed") for status in statuses)
-        table = Table(
-            title=f"{done} of {len(statuses)} runs done",
-            box=None,
-            title_justify="left",
-            padding=(0, 2, 0, 0),
-        )
-        table.add_column("machine")
-        table.add_column("seed", justify="right")
-        table.add_column("state", min_width=50)
-        for status in statuses:
-            style = {"running": "", "failed": "red"}.get(status.state, "dim")
-            job = status.job
-            table.add_row(job.contestant, str(job.config.seed), _progress(status), style=style)
-        self.live.update(table)
-
-    def end(self) -> None:
-        self.live.stop()
-
-
-def _progress(status: JobStatus) -> str:
-    """Where a run stands, in a line."""
-    if status.result is not None:
-        ending = "solved" if status.result["solved"] else "not solved"
-        return f"{ending} after {status.result['sequences']:,} sequences"
-    if status.state == "failed":
-        return f"failed: {status.error}"
-    if status.row is None:
-        return "under way" if status.state == "running" else "waiting"
-    row, seen = status.row, f"{status.row['sequences']:,} sequences"
-    scores = [
-        f"{metric.shown(row[metric.name], 2)} {metric.label}"
-        for metric in build_task(status.job.config).metrics
-        if metric.name in row
-    ]
-    return ", ".join([seen, *scores[:3]])

@@ -9,6 +9,7 @@ from typing import Any
 
 from tapehead.cli.base import changed, given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
+from tapehead.cli.engine import Name, check_engine, engine_of
 from tapehead.cli.help import screen
 from tapehead.cli.options import (
     Option,
@@ -43,6 +44,10 @@ class Train:
     """As --seeds, the first so many from 0 on."""
     workers: int | None = None
     """With --seeds, runs at a time; left out: one for each core."""
+    engine: Name = "processes"
+    """With --seeds, what does the runs: processes of this machine, or a Ray cluster."""
+    ray_address: str | None = None
+    """With --engine ray, its head, HOST:PORT; left out: that of this machine."""
     out: Path | None = None
     """Run directory; left out: runs/TASK-MACHINE-N, the first that is free."""
     resume: bool = False
@@ -163,6 +168,9 @@ def _checked(command: Train, config: TrainConfig) -> None:
     check_one_of(quiet=command.quiet, json=command.json)
     if command.workers is not None and not command.seeds:
         raise UsageError("--workers needs --seeds or --num-seeds")
+    if command.engine != "processes" and not command.seeds:
+        raise UsageError("--engine needs --seeds or --num-seeds")
+    check_engine(command)
     if command.resume and command.out is None:
         raise UsageError("--resume needs --out, the run directory to go on with")
     if command.workers is not None and command.workers < 1:
@@ -177,7 +185,6 @@ def _checked(command: Train, config: TrainConfig) -> None:
 
 def _train(command: Train, config: TrainConfig) -> int:
     from tapehead.cli.evaluate import scores_table
-    from tapehead.recipes.reproduce import default_workers
     from tapehead.runs.build import build_task
     from tapehead.training import make_reporter, train, train_seeds
     from tapehead.training.display.showing import Showing
@@ -193,12 +200,12 @@ def _train(command: Train, config: TrainConfig) -> int:
             show(print, f"\n{scores_table(result.evaluation, build_task(config).metrics)}\n")
         paths = [out]
     else:
-        workers = command.workers or default_workers()
+        engine = engine_of(command, config, len(command.seeds))
         results = train_seeds(
             config,
             command.seeds,
             out,
-            workers=workers,
+            engine=engine,
             resume=command.resume,
             reporter=reporter,
         )

@@ -16,7 +16,6 @@ from tapehead.recipes.experiment import Experiment
 
 if TYPE_CHECKING:
     import tapehead.runs.config
-    from tapehead.recipes.reproduce import JobStatus, Watcher
     from tapehead.tasks import Task
 
 NAME = "dnc/graphs"
@@ -157,11 +156,12 @@ def reproduce(
         TapeheadError: `data` holds no such tables, there are runs already and `resume` is not set,
             or a run failed.
     """
-    from tapehead.recipes.reproduce import check_jobs, default_workers, plan, run_jobs
+    from tapehead.recipes.reproduce import check_jobs, plan, run_plan
     from tapehead.recipes.results import write_result
     from tapehead.runs.provenance import provenance
     from tapehead.tasks import make_task
     from tapehead.tasks.graphs.maps import underground
+    from tapehead.training.fleet import Processes, default_workers
     from tapehead.viewing.lessons import lessons_figure
     from tapehead.viewing.style import save
 
@@ -181,8 +181,8 @@ def reproduce(
     together = [job for task in jobs.values() for job in task]
     check_jobs(together, resume=resume)
     facts = provenance() | {"command": command}
-    count = min(workers or default_workers(), len(together))
-    run_jobs(together, workers=count, watch=_teller(tell=not (quiet or json)))
+    engine = Processes(min(workers or default_workers(), len(together)))
+    run_plan(together, engine, _lessons(tell=not (quiet or json)))
     cells, climbs = [], {}
     for experiment in TASKS:
         task = experiment.task
@@ -200,22 +200,25 @@ def reproduce(
     return result
 
 
-def _teller(*, tell: bool) -> "Watcher":
+def _lessons(*, tell: bool) -> "tapehead.training.Reporter":
     """Says when a run begins a lesson."""
-    at: dict[Path, int] = {}
+    from tapehead.training import Reporter, RunInfo
 
-    def watch(statuses: Sequence["JobStatus"]) -> None:
-        for status in statuses:
-            row, config = status.row or {}, status.job.config
+    class Lessons(Reporter):
+        def started(self, info: RunInfo) -> None:
+            self._run, self._at = f"{info.task}, seed {info.seed}", None
+
+        def reported(self, row: Mapping[str, Any]) -> None:
             lesson = row.get("difficulty")
-            if tell and lesson is not None and at.get(status.job.path) != lesson:
-                at[status.job.path] = lesson
+            if tell and lesson is not None and lesson != self._at:
+                self._at = lesson
                 seen = f"{row['sequences']:,} sequences"
-                print(
-                    f"{config.task}, seed {config.seed}: lesson {lesson} after {seen}", flush=True
-                )
+                print(f"{self._run}: lesson {lesson} after {seen}", flush=True)
 
-    return watch
+        def for_run(self, name: str, seed: int) -> Reporter:
+            return Lessons()
+
+    return Lessons()
 
 
 def judge(path: Path, *, data: str | None, sequences: int) -> dict[str, Any]:

@@ -5,35 +5,29 @@ each run beats several cores on one. A run that was stopped goes on from its che
 """
 
 import dataclasses
-import os
 import re
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tapehead.errors import TapeheadError
 from tapehead.recipes.experiment import Experiment
 from tapehead.recipes.results import Cell, cells_of
-from tapehead.runs import TrainConfig, read_config, read_metrics, read_result
-from tapehead.runs.files import clear_errors
+from tapehead.runs import read_config, read_result
 from tapehead.runs.records import read_start
 from tapehead.runs.resumable import MANNER, check_resumable, differing
-from tapehead.signals import Stopped
-from tapehead.training import train
-from tapehead.training.fleet.workers import Tell, Workers
-
-State = Literal["waiting", "running", "done", "failed"]
+from tapehead.training import Reporter, fleet
+from tapehead.training.fleet import Engine, run_jobs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One run of an experiment."""
+class Job(fleet.Job):
+    """One run of an experiment, which goes on with what there is of it."""
 
     contestant: str
-    config: TrainConfig
     path: Path
+    resume: bool = True
 
     @property
     def name(self) -> str:
@@ -41,22 +35,7 @@ class Job:
 
     @property
     def log(self) -> Path:
-        """What the process of the run prints: several at once would garble a terminal."""
         return self.path.with_name(f"{self.path.name}.log")
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobStatus:
-    """Where a run stands; `row` is the last row of its metrics."""
-
-    job: Job
-    state: State
-    row: dict[str, Any] | None = None
-    result: dict[str, Any] | None = None
-    error: str = ""
-
-
-Watcher = Callable[[Sequence[JobStatus]], None]
 
 
 def plan(
@@ -125,7 +104,9 @@ def check_jobs(jobs: Sequence[Job], *, resume: bool) -> None:
             raise TapeheadError(f"{job.path}: {error}; --runs names another folder") from None
 
 
-def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, dict[int, Any]]:
+def run_plan(
+    jobs: Sequence[Job], engine: Engine, reporter: Reporter | None = None
+) -> dict[str, dict[int, Any]]:
     """Train them all; returns each run's `result.json` by contestant and seed.
 
     Runs that are done already are not run again; one that was done with fewer sequences goes on.
@@ -133,57 +114,24 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, watch: Watcher) -> dict[str, 
 
     Raises:
         TapeheadError: some failed; names the first.
-        Stopped: a signal arrived, or nobody reads what `watch` writes; every run has saved its
-            state.
+        Stopped: a signal arrived, or nobody reads what the reporter writes; every run has saved
+            its state.
     """
-    results = {job.path: _result_of(job) for job in jobs}
-    todo = {
-        job.path: (job.config.to_dict(), job.path, job.log)
-        for job in jobs
-        if results[job.path] is None
-    }
-    running: set[Path] = set()
-    errors: dict[Path, str] = {}
-
-    def status(job: Job) -> JobStatus:
-        if job.path in running:
-            return JobStatus(job=job, state="running", row=_last_row(job.path))
-        if job.path in errors:
-            return JobStatus(job=job, state="failed", error=errors[job.path])
-        result = results[job.path]
-        return JobStatus(job=job, state="waiting" if result is None else "done", result=result)
-
-    def look(pool: Workers) -> None:
-        try:
-            watch([status(job) for job in jobs])
-        except BrokenPipeError:  # nobody reads on: as after a signal, runs are saved
-            pool.request.broken_pipe()
-
-    with Workers(_train, todo, workers) as pool:
-        for news in pool:
-            if news is None:
-                look(pool)
-            elif news.event == "started":
-                running.add(news.key)
-            else:
-                running.remove(news.key)
-                results[news.key] = read_result(news.key)
-                if news.event in ("failed", "died"):
-                    errors[news.key] = news.value
-    if pool.stopped_by is not None:
-        done = sum(result is not None for result in results.values())
-        raise Stopped(pool.stopped_by, f"with {done} of {len(jobs)} runs done; --resume goes on")
-    watch([status(job) for job in jobs])
-    if errors:
-        first = next(job for job in jobs if job.path in errors)
+    found = {job.path: _result_of(job) for job in jobs}
+    todo = [job for job in jobs if found[job.path] is None]
+    outcome = run_jobs(todo, engine, reporter)
+    if outcome.errors:
+        place = min(outcome.errors)
+        first = todo[place]
         raise TapeheadError(
-            f"{len(errors)} of {len(jobs)} runs failed; {first.name}: {errors[first.path]} "
-            f"({first.log} may have more)"
+            f"{len(outcome.errors)} of {len(jobs)} runs failed; {first.name}: "
+            f"{outcome.errors[place]} ({first.log} may have more)"
         )
-    found: dict[str, dict[int, Any]] = {}
+    results: dict[str, dict[int, Any]] = {}
     for job in jobs:
-        found.setdefault(job.contestant, {})[job.config.seed] = results[job.path]
-    return found
+        result = found[job.path] or read_result(job.path)
+        results.setdefault(job.contestant, {})[job.config.seed] = result
+    return results
 
 
 def result_cells(
@@ -210,29 +158,6 @@ def trained_at(jobs: Sequence[Job]) -> dict[str, Any]:
     }
 
 
-def default_workers() -> int:
-    """One for each core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _train(tell: Tell, settings: dict[str, Any], path: Path, log: Path) -> None:
-    """In a process of its own: train one run, or say in one line why not."""
-    with clear_errors(f"write to {log.parent}"):
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "ab") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-    try:
-        train(TrainConfig.from_dict(settings), path, resume=True)
-    except TapeheadError:
-        raise
-    except Exception as error:
-        traceback.print_exc()  # into the log
-        raise TapeheadError(str(error) or type(error).__name__) from error
-
-
 def _result_of(job: Job) -> dict[str, Any] | None:
     """Of a run that is done, if it was done with these settings."""
     try:
@@ -242,11 +167,3 @@ def _result_of(job: Job) -> dict[str, Any] | None:
     if result and set(differing(read_config(job.path, to_resume=True), job.config)) <= set(MANNER):
         return result
     return None
-
-
-def _last_row(path: Path) -> dict[str, Any] | None:
-    try:
-        rows = read_metrics(path)
-    except TapeheadError:  # not there yet
-        return None
-    return rows[-1] if rows else None

@@ -1,7 +1,7 @@
 """The study `discrete/rl-ntm`: the five tasks of the RL-NTM under either controller, and on how
 many seeds each is solved."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from tapehead.recipes.experiment import Experiment, Published
 
 if TYPE_CHECKING:
     import tapehead.runs.config
-    from tapehead.recipes.reproduce import JobStatus
+    import tapehead.training
 
 NAME = "discrete/rl-ntm"
 PAPER = "Zaremba & Sutskever 2015 (arXiv 1505.00521), Table 4"
@@ -106,14 +106,14 @@ def reproduce(
     from tapehead.errors import TapeheadError
     from tapehead.recipes.reproduce import (
         check_jobs,
-        default_workers,
         plan,
         result_cells,
-        run_jobs,
+        run_plan,
     )
     from tapehead.recipes.results import write_result
     from tapehead.runs.provenance import provenance
     from tapehead.tasks import TASKS as KNOWN
+    from tapehead.training.fleet import Here, Processes, default_workers
     from tapehead.viewing.style import save
     from tapehead.viewing.success import success_figure
 
@@ -136,12 +136,12 @@ def reproduce(
     together = [job for task in jobs.values() for job in task]
     check_jobs(together, resume=resume)
     facts = provenance() | {"command": command}
-    count = min(workers or default_workers(), len(together))
-    run_jobs(together, workers=count, watch=_teller(tell=not (quiet or json)))
+    engine = Processes(min(workers or default_workers(), len(together)))
+    run_plan(together, engine, _endings(tell=not (quiet or json)))
     # All done: what each task came to is read from its runs.
     cells = []
     for experiment in TASKS:
-        found = run_jobs(jobs[experiment.task], workers=1, watch=lambda statuses: None)
+        found = run_plan(jobs[experiment.task], Here())
         cells += result_cells(experiment, SETTING, jobs[experiment.task], found)
     result = write_result(folder, TASKS[0], cells, facts)
     titles = {task: KNOWN[task].title for task in PUBLISHED}
@@ -149,22 +149,24 @@ def reproduce(
     return result
 
 
-def _teller(*, tell: bool) -> Any:
+def _endings(*, tell: bool) -> "tapehead.training.Reporter":
     """Says when a run ends."""
-    done: set[Path] = set()
+    from tapehead.training import Reporter, RunInfo
 
-    def watch(statuses: Sequence["JobStatus"]) -> None:
-        for status in statuses:
-            job, result = status.job, status.result
-            if not tell or result is None or job.path in done:
-                continue
-            done.add(job.path)
-            verdict = "solved" if result["solved"] else "not solved"
-            print(
-                f"{len(done)}/{len(statuses)} {job.contestant}, {job.config.task}, seed "
-                f"{job.config.seed}: {verdict} after {result['sequences']:,} sequences, "
-                f"{result['seconds']:.0f} s",
-                flush=True,
-            )
+    class Endings(Reporter):
+        def __init__(self, contestant: str = "") -> None:
+            self._contestant = contestant
 
-    return watch
+        def started(self, info: RunInfo) -> None:
+            self._run = f"{self._contestant}, {info.task}, seed {info.seed}"
+
+        def finished(self, result: Mapping[str, Any]) -> None:
+            if tell:
+                verdict = "solved" if result["solved"] else "not solved"
+                sequences, seconds = f"{result['sequences']:,} sequences", result["seconds"]
+                print(f"{self._run}: {verdict} after {sequences}, {seconds:.0f} s", flush=True)
+
+        def for_run(self, name: str, seed: int) -> Reporter:
+            return Endings(name.rpartition(", seed")[0])
+
+    return Endings()

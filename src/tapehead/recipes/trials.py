@@ -5,8 +5,8 @@ finished runs there, as long as their settings are still those of the recipe, an
 """
 
 import signal
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ import torch
 
 from tapehead.checks import listed, shown
 from tapehead.errors import TapeheadError
-from tapehead.recipes.reproduce import default_workers
 from tapehead.recipes.results import Cell, read_result
 from tapehead.runs.files import clear_errors, write_json
 from tapehead.runs.provenance import provenance
-from tapehead.signals import CLOSED_PIPE, Stopped
-from tapehead.training.fleet.workers import Tell, Workers
+from tapehead.signals import CLOSED_PIPE, Stopped, StopRequest
+from tapehead.training.fleet import Here, News, Processes, default_workers
+from tapehead.training.fleet.workers import Tell
 
 Outcome = Mapping[str, Any]
 """Of one run: "value", "solved", "sequences", "seconds" (of CPU time), and "rows", its curve."""
@@ -116,16 +116,31 @@ def run_trials(
         if seed not in outcomes[index] and (not machines or trial.machine in machines)
     ]
     workers = min(workers or default_workers(), max(1, len(todo)))
-    runs = [(trials[index].run, seed) for index, seed in todo]
-    with closing(_outcomes(runs, workers)) as done, _stopped_with(outcomes, todo):
-        for number, (place, outcome) in enumerate(done, start=1):
-            index, seed = todo[place]
-            trial = trials[index]
+    runs = {(index, seed): (trials[index].run, seed) for index, seed in todo}
+    ended = 0
+
+    def hear(news: News[tuple[int, int]] | None) -> None:
+        nonlocal ended
+        if news is None:
+            return
+        if news.event in ("failed", "died"):
+            raise TapeheadError(news.value)
+        if news.event == "done":
+            (index, seed), outcome = news.key, news.value
+            trial, ended = trials[index], ended + 1
             outcomes[index][seed] = {**outcome, "commit": about["commit"]}
             write()
             if not (quiet or json):
-                run = f"{number}/{len(todo)} {trial.machine}, {trial.task}, seed {seed}"
+                run = f"{ended}/{len(todo)} {trial.machine}, {trial.task}, seed {seed}"
                 print(f"{run}: {_verdict(outcome)}", flush=True)
+
+    with _stopped_with(outcomes, todo):
+        if workers == 1:
+            Here().do(_run, runs, hear, StopRequest())
+        else:
+            number = Processes(workers).do(_run_in_one_thread, runs, hear, StopRequest())
+            if number is not None:
+                raise Stopped(number, "")
     return write()
 
 
@@ -152,28 +167,12 @@ def _verdict(outcome: Outcome) -> str:
     return f"{solved} after {outcome['sequences']:,} sequences, {outcome['seconds']:.0f} s"
 
 
-def _outcomes(
-    runs: Sequence[tuple[Callable[[int], Outcome], int]], workers: int
-) -> Generator[tuple[int, Outcome], None, None]:
-    """The outcomes of all runs as they come, each with the number of its run."""
-    if workers == 1:
-        for place, (run, seed) in enumerate(runs):
-            yield place, run(seed)
-        return
-    with Workers(_run, dict(enumerate(runs)), workers) as pool:
-        for news in pool:
-            if news is None:
-                continue
-            if news.event == "done":
-                yield news.key, news.value
-            elif news.event in ("failed", "died"):
-                raise TapeheadError(news.value)
-    if pool.stopped_by is not None:
-        raise Stopped(pool.stopped_by, "")
-
-
 def _run(tell: Tell, run: Callable[[int], Outcome], seed: int) -> Outcome:
-    """In a process of its own, with one thread."""
+    return run(seed)
+
+
+def _run_in_one_thread(tell: Tell, run: Callable[[int], Outcome], seed: int) -> Outcome:
+    """In a process of its own."""
     torch.set_num_threads(1)
     return run(seed)
 

@@ -48,6 +48,10 @@ except ImportError:  # not a Unix: two processes in one directory go unnoticed t
 _LOCK = ".lock"
 
 
+class RunInUse(TapeheadError):
+    """Another process trains in a run directory."""
+
+
 class RunDirectory:
     """A run directory held by this process; use as a context manager to let go of it.
 
@@ -203,7 +207,7 @@ class RunDirectory:
         except BlockingIOError:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "another process"
-            raise TapeheadError(
+            raise RunInUse(
                 f"the run directory {self.path} is in use by {holder}: wait, or choose another"
             ) from None
         except OSError:

@@ -25,7 +25,7 @@ from tapehead.training.display import (
 )
 from tapehead.training.entry import train
 from tapehead.training.failures import NonFiniteError, read_batch
-from tapehead.training.fleet.seeds import SeedsFailed, train_seeds
+from tapehead.training.fleet import SeedsFailed, train_seeds
 
 __all__ = [
     "JsonReporter",

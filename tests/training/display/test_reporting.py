@@ -79,7 +79,7 @@ def test_lines():
 
 def test_lines_of_several_seeds_are_told_apart():
     file = io.StringIO()
-    LineReporter(file).for_seed(4).noted("hello")
+    LineReporter(file).for_run(f"seed {4}", 4).noted("hello")
     assert file.getvalue() == "seed 4: hello\n"
 
 
@@ -130,7 +130,7 @@ def test_live_progress_without_unicode():
 
 def test_live_progress_of_several_seeds_ends_with_a_line_for_each():
     def tell_two(reporter):
-        first, second = reporter.for_seed(0), reporter.for_seed(1)
+        first, second = reporter.for_run(f"seed {0}", 0), reporter.for_run(f"seed {1}", 1)
         for seed, one in enumerate((first, second)):
             one.started(RunInfo(**{**vars(INFO), "seed": seed}))
         for one in (second, first):
@@ -168,7 +168,9 @@ def test_reporters_by_name(monkeypatch):
     assert isinstance(make_reporter(), LineReporter)  # tests have no terminal
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert isinstance(make_reporter(), RichReporter)
-    with pytest.raises(ValueError, match="auto or one of rich, lines, json, quiet, got 'loud'"):
+    with pytest.raises(
+        ValueError, match="auto or one of rich, lines, brief, json, quiet, got 'loud'"
+    ):
         make_reporter("loud")
 
 

@@ -83,7 +83,7 @@ def test_the_live_display_draws_at_every_width(console):
 def test_the_live_display_draws_while_its_pane_shrinks_and_grows(console):
     terminal, on_it = console(80)
     display = RichReporter(on_it)
-    first, second = display.for_seed(0), display.for_seed(1)
+    first, second = display.for_run(f"seed {0}", 0), display.for_run(f"seed {1}", 1)
     for seed, one in enumerate((first, second)):
         one.started(type(INFO)(**{**vars(INFO), "seed": seed}))
     for width in [*range(120, 0, -1), *range(1, 120, 7)]:

@@ -28,7 +28,7 @@ class Journal(Reporter):
     def __init__(self):
         self.events = {}
 
-    def for_seed(self, seed):
+    def for_run(self, name, seed):
         journal = self.events.setdefault(seed, [])
 
         class OfSeed(Reporter):
@@ -98,7 +98,7 @@ def test_one_seed_that_fails_does_not_stop_the_others(tmp_path):
 @pytest.mark.slow
 def test_a_signal_stops_all_workers_and_resuming_goes_on(tmp_path):
     class StopSoon(Reporter):
-        def for_seed(self, seed):
+        def for_run(self, name, seed):
             class OfSeed(Reporter):
                 def reported(self, row):
                     if seed == 0 and row["sequences"] == 40:
@@ -107,7 +107,7 @@ def test_a_signal_stops_all_workers_and_resuming_goes_on(tmp_path):
             return OfSeed()
 
     config = lstm(max_sequences=20_000, stop_when_solved=False)
-    with pytest.raises(Stopped, match="stopped by SIGTERM with 0 of 3 seeds done; resume to go"):
+    with pytest.raises(Stopped, match="stopped by SIGTERM with 0 of 3 runs done; resume to go"):
         train_seeds(config, [0, 1, 2], tmp_path, workers=2, reporter=StopSoon())
     started = [path.name for path in tmp_path.iterdir()]
     assert "seed-0" in started

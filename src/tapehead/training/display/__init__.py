@@ -3,11 +3,13 @@
 import sys
 
 from tapehead.checks import shown
+from tapehead.training.display.brief import BriefReporter
 from tapehead.training.display.lines import JsonReporter, LineReporter
 from tapehead.training.display.live import RichReporter
 from tapehead.training.display.reporter import QuietReporter, Reporter, RunInfo
 
 __all__ = [
+    "BriefReporter",
     "JsonReporter",
     "LineReporter",
     "QuietReporter",
@@ -18,10 +20,11 @@ __all__ = [
 ]
 
 
-def make_reporter(kind: str = "auto") -> Reporter:
-    """A reporter by name: rich, lines, json, quiet, or auto.
+def make_reporter(kind: str = "auto", *, many: bool = False) -> Reporter:
+    """A reporter by name: rich, lines, brief, json, quiet, or auto.
 
-    auto draws live progress if standard output is a terminal, and prints lines otherwise.
+    auto draws live progress if standard output is a terminal, and prints lines otherwise: brief
+    ones for `many` runs.
 
     Raises:
         ValueError: there is no such reporter.
@@ -29,12 +32,14 @@ def make_reporter(kind: str = "auto") -> Reporter:
     kinds = {
         "rich": RichReporter,
         "lines": LineReporter,
+        "brief": BriefReporter,
         "json": JsonReporter,
         "quiet": QuietReporter,
     }
     if kind == "auto":
         # Of a process that was started without an output it is None.
-        kind = "rich" if sys.stdout is not None and sys.stdout.isatty() else "lines"
+        on_screen = sys.stdout is not None and sys.stdout.isatty()
+        kind = "rich" if on_screen else "brief" if many else "lines"
     if kind not in kinds:
         raise ValueError(f"reporter must be auto or one of {', '.join(kinds)}, got {shown(kind)}")
     return kinds[kind]()

@@ -133,8 +133,11 @@ class LineReporter(_Spoken):
     def finished(self, result: Mapping[str, Any]) -> None:
         self._say(describe_result(result))
 
-    def for_seed(self, seed: int) -> Reporter:
-        return LineReporter(self._file, f"seed {seed}: ", self._every)
+    def failed(self, reason: str) -> None:
+        self._say(f"failed: {reason}")
+
+    def for_run(self, name: str, seed: int) -> Reporter:
+        return LineReporter(self._file, f"{name}: ", self._every)
 
     def _beat(self) -> None:
         assert self._info is not None
@@ -163,9 +166,12 @@ class JsonReporter(_Spoken):
         file: TextIOBase | None = None,
         seed: int | None = None,
         every: float = QUIET_FOR,
+        name: str = "",
     ):
         super().__init__(file, every)
-        self._seed = seed
+        self._which: dict[str, Any] = {} if seed is None else {"seed": seed}
+        if name and name != f"seed {seed}":
+            self._which["run"] = name
 
     def started(self, info: RunInfo) -> None:
         super().started(info)
@@ -182,14 +188,16 @@ class JsonReporter(_Spoken):
     def finished(self, result: Mapping[str, Any]) -> None:
         self._say("finished", result)
 
-    def for_seed(self, seed: int) -> Reporter:
-        return JsonReporter(self._file, seed, self._every)
+    def failed(self, reason: str) -> None:
+        self._say("failed", {"reason": reason})
+
+    def for_run(self, name: str, seed: int) -> Reporter:
+        return JsonReporter(self._file, seed, self._every, name)
 
     def _beat(self) -> None:
         sequences, seconds = self._now
         self._say("progressed", {"sequences": sequences, "seconds": round(seconds, 3)})
 
     def _say(self, event: str, values: Mapping[str, Any]) -> None:
-        seed = {} if self._seed is None else {"seed": self._seed}
-        line = to_json({"event": event, **seed, **values})
+        line = to_json({"event": event, **self._which, **values})
         self._print(line)

@@ -17,13 +17,14 @@ class RichReporter(Reporter):
 
     def __init__(self, console: Console | None = None):
         self._console = console or Console()
-        self._runs: dict[int, Picture] = {}
+        self._runs: dict[str, Picture] = {}
+        self._count: tuple[int, int, int] | None = None
         self._live: Live | None = None
-        self._heading: list[str] | None = None
+        self._headings: list[list[str]] = []
         self._unicode = self._console.encoding.startswith("utf")
 
     def started(self, info: RunInfo) -> None:
-        self._start(info.seed, info)
+        self._start(f"seed {info.seed}", info)
 
     def progressed(self, sequences: int, seconds: float) -> None:
         self._progress(self._only, sequences, seconds)
@@ -40,42 +41,52 @@ class RichReporter(Reporter):
     def ended(self) -> None:
         self._end(self._only)
 
-    def for_seed(self, seed: int) -> Reporter:
-        return _OneOfSeveral(self, seed)
+    def failed(self, reason: str) -> None:
+        self._fail(self._only, reason)
+
+    def for_run(self, name: str, seed: int) -> Reporter:
+        return _OneOfSeveral(self, name)
+
+    def counted(self, done: int, failed: int, total: int) -> None:
+        self._count = (done, failed, total)
+        self._draw()
 
     @property
-    def _only(self) -> int:
-        return next(iter(self._runs), 0)
+    def _only(self) -> str:
+        return next(iter(self._runs), "")
 
-    def _start(self, seed: int, info: RunInfo) -> None:
-        self._runs[seed] = Picture(info, unicode=self._unicode)
+    def _start(self, name: str, info: RunInfo) -> None:
+        self._runs[name] = Picture(info, name, unicode=self._unicode)
         heading = _heading(info)
-        if heading != self._heading:  # the same for every seed of one experiment
+        if heading not in self._headings:  # the same for every seed of one experiment
             what, *details = heading
             dot = " · " if self._unicode else "   "
             rest = "".join(dot + detail for detail in details)
             text = Text(f"\n{' ' * INDENT}{what}", style="bold").append(f"{rest}\n", "not bold")
             self._console.print(text)
-            self._heading = heading
+            self._headings.append(heading)
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
         self._draw()
 
-    def _progress(self, seed: int, sequences: int, seconds: float) -> None:
-        self._runs[seed].progressed(sequences, seconds)
+    def _progress(self, name: str, sequences: int, seconds: float) -> None:
+        self._runs[name].progressed(sequences, seconds)
         self._draw()
 
-    def _report(self, seed: int, row: Mapping[str, Any]) -> None:
-        self._runs[seed].reported(row)  # drawn with the next progress: rows may come fast
+    def _report(self, name: str, row: Mapping[str, Any]) -> None:
+        self._runs[name].reported(row)  # drawn with the next progress: rows may come fast
 
-    def _finish(self, seed: int, result: Mapping[str, Any]) -> None:
-        self._runs[seed].finished(result)
+    def _finish(self, name: str, result: Mapping[str, Any]) -> None:
+        self._runs[name].finished(result)
         self._draw()
 
-    def _end(self, seed: int) -> None:
+    def _fail(self, name: str, reason: str) -> None:
+        self._console.print(Text(f"{' ' * INDENT}{name}: failed: {reason}", style="red"))
+
+    def _end(self, name: str) -> None:
         """Leave the last state of a run on the screen, and the live part to the others."""
-        run = self._runs.pop(seed, None)
+        run = self._runs.pop(name, None)
         try:
             if run is not None:
                 self._console.print(run)
@@ -90,33 +101,38 @@ class RichReporter(Reporter):
 
     def _draw(self) -> None:
         if self._live is not None:
-            pictures = [self._runs[seed] for seed in sorted(self._runs)]
-            self._live.update(Group(*pictures), refresh=True)
+            parts: list[Picture | Text] = list(self._runs.values())
+            if self._count is not None:
+                parts.append(_counted(*self._count))
+            self._live.update(Group(*parts), refresh=True)
 
 
 class _OneOfSeveral(Reporter):
     """Tells a shared display about one of the runs on it."""
 
-    def __init__(self, display: RichReporter, seed: int):
-        self._display, self._seed = display, seed
+    def __init__(self, display: RichReporter, name: str):
+        self._display, self._name = display, name
 
     def started(self, info: RunInfo) -> None:
-        self._display._start(self._seed, info)
+        self._display._start(self._name, info)
 
     def progressed(self, sequences: int, seconds: float) -> None:
-        self._display._progress(self._seed, sequences, seconds)
+        self._display._progress(self._name, sequences, seconds)
 
     def reported(self, row: Mapping[str, Any]) -> None:
-        self._display._report(self._seed, row)
+        self._display._report(self._name, row)
 
     def noted(self, text: str) -> None:
-        self._display.noted(f"seed {self._seed}: {text}")
+        self._display.noted(f"{self._name}: {text}")
 
     def finished(self, result: Mapping[str, Any]) -> None:
-        self._display._finish(self._seed, result)
+        self._display._finish(self._name, result)
+
+    def failed(self, reason: str) -> None:
+        self._display._fail(self._name, reason)
 
     def ended(self) -> None:
-        self._display._end(self._seed)
+        self._display._end(self._name)
 
 
 def _heading(info: RunInfo) -> list[str]:
@@ -130,3 +146,8 @@ def _heading(info: RunInfo) -> list[str]:
     if info.backend:
         parts.append(f"backend {info.backend}")
     return parts
+
+
+def _counted(done: int, failed: int, total: int) -> Text:
+    text = Text(f"{' ' * INDENT}{done + failed} of {total} runs have ended", style="dim")
+    return text.append(f", {failed} failed", style="red") if failed else text

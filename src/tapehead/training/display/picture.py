@@ -23,8 +23,8 @@ _SHORTEST_BAR = 8
 class Picture:
     """The picture of one run: a line with its bar and a line with its numbers."""
 
-    def __init__(self, info: RunInfo, *, unicode: bool):
-        self._info, self._unicode = info, unicode
+    def __init__(self, info: RunInfo, name: str, *, unicode: bool):
+        self._info, self._name, self._unicode = info, name, unicode
         self._sequences, self._seconds = info.resumed_at, 0.0
         self._start = info.resumed_at
         self._row: Mapping[str, Any] | None = None
@@ -62,7 +62,7 @@ class Picture:
 
     def _bar_line(self, width: int) -> Table:
         total, speed = self._info.max_sequences, self._speed()
-        name = Text(" " * INDENT + f"seed {self._info.seed}", style="bold")
+        name = Text(" " * INDENT + self._name, style="bold")
         done = f"{self._sequences:,} of {total:,}"
         at_most = "at most " if self._info.stop_when_solved else ""
         rate, left = "preparing", ""
@@ -89,7 +89,7 @@ class Picture:
         return line
 
     def _numbers_line(self, width: int) -> Text:
-        line = Text(" " * (INDENT + len(f"seed {self._info.seed}") + 2), no_wrap=True)
+        line = Text(" " * (INDENT + len(self._name) + 2), no_wrap=True)
         if self._row is None:
             return line.append("waiting for the first report", style="dim")
         _number(line, "loss", f"{self._row['loss']:.4f}")
@@ -115,7 +115,7 @@ class Picture:
         solved = result["solved"]
         mark = ("✓" if solved else "✗") if self._unicode else ("+" if solved else "-")
         line.append(f"{mark} ", style="bold green" if solved else "bold red")
-        line.append(f"seed {self._info.seed}  ", style="bold")
+        line.append(f"{self._name}  ", style="bold")
         line.append(describe_result(result))
         metric = self._info.pass_mark.metric
         extras = []

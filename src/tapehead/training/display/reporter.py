@@ -1,7 +1,7 @@
 """Who is told how training goes: this one keeps silent. `lines.py` prints, `live.py` draws."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +57,15 @@ class Reporter:
     def ended(self) -> None:
         """Nothing more will come, whether training finished, failed or was stopped."""
 
-    def for_seed(self, seed: int) -> "Reporter":
+    def failed(self, reason: str) -> None:
+        """One of several runs has failed, and the others go on."""
+
+    def for_run(self, name: str, seed: int) -> "Reporter":
         """The reporter for one of several runs of which some may go on at the same time."""
         return self
+
+    def counted(self, done: int, failed: int, total: int) -> None:
+        """So many of several runs have ended."""
 
 
 class QuietReporter(Reporter):
@@ -67,3 +73,28 @@ class QuietReporter(Reporter):
 
     def noted(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+
+class Messenger(Reporter):
+    """Passes all it is told on as messages: the name of the call, and its arguments."""
+
+    def __init__(self, tell: Callable[[tuple[str, tuple[Any, ...]]], None]):
+        self._tell = tell
+
+    def started(self, info: RunInfo) -> None:
+        self._tell(("started", (info,)))
+
+    def progressed(self, sequences: int, seconds: float) -> None:
+        self._tell(("progressed", (sequences, seconds)))
+
+    def reported(self, row: Mapping[str, Any]) -> None:
+        self._tell(("reported", (row,)))
+
+    def noted(self, text: str) -> None:
+        self._tell(("noted", (text,)))
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        self._tell(("finished", (result,)))
+
+    def ended(self) -> None:
+        self._tell(("ended", ()))

@@ -72,5 +72,11 @@ class Shielded(Reporter):
     def ended(self) -> None:
         self._showing(self._reporter.ended)
 
-    def for_seed(self, seed: int) -> Reporter:
-        return Shielded(self._reporter.for_seed(seed), self._showing)
+    def failed(self, reason: str) -> None:
+        self._showing(self._reporter.failed, reason)
+
+    def for_run(self, name: str, seed: int) -> Reporter:
+        return Shielded(self._reporter.for_run(name, seed), self._showing)
+
+    def counted(self, done: int, failed: int, total: int) -> None:
+        self._showing(self._reporter.counted, done, failed, total)

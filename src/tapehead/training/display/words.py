@@ -32,9 +32,22 @@ def describe_validation(row: Mapping[str, Any], info: RunInfo) -> str:
     return f"validation at {row['sequences']:,}: {value}, {verdict}"
 
 
+def described_row(row: Mapping[str, Any], info: RunInfo) -> str:
+    scores = [
+        f"{metric.shown(row[metric.name], 2)} {metric.label}"
+        for metric in told_metrics(info)
+        if metric.name in row
+    ]
+    return ", ".join([f"{row['sequences']:,} sequences", *scores])
+
+
 def describe_result(result: Mapping[str, Any]) -> str:
-    ending = "solved" if result["solved"] else "not solved"
-    return f"{ending} after {result['sequences']:,} sequences in {clock(result['seconds'])}"
+    return f"{ending(result)} in {clock(result['seconds'])}"
+
+
+def ending(result: Mapping[str, Any]) -> str:
+    verdict = "solved" if result["solved"] else "not solved"
+    return f"{verdict} after {result['sequences']:,} sequences"
 
 
 def told_metrics(info: RunInfo) -> tuple[Metric, ...]:

@@ -27,10 +27,11 @@ Tell = Callable[[Any], None]
 @dataclass(frozen=True)
 class News(Generic[Key]):
     """Of a job: it has `started`; it `told` its message `value`; it is `done` and returned `value`;
-    it `failed` or its process `died`, for the reason `value`; or it was `stopped` by a signal."""
+    it `failed` or its process `died`, for the reason `value`; it was `lost` with its machine, to be
+    started again; or it was `stopped` by a signal."""
 
     key: Key
-    event: Literal["started", "told", "done", "failed", "died", "stopped"]
+    event: Literal["started", "told", "done", "failed", "died", "lost", "stopped"]
     value: Any = None
 
 
@@ -53,15 +54,21 @@ class Workers(Generic[Key]):
             A script that uses it must guard its main part by `if __name__ == "__main__":`.
         jobs: the arguments of each, by what it is called here.
         count: processes at most.
+        request: where a signal is noted; a caller may ask to stop here too.
 
     Attributes:
         stopped_by: the number of the signal that arrived, if one did.
-        request: where it is noted; a caller may ask to stop here too.
     """
 
-    def __init__(self, work: Callable[..., Any], jobs: Mapping[Key, tuple[Any, ...]], count: int):
+    def __init__(
+        self,
+        work: Callable[..., Any],
+        jobs: Mapping[Key, tuple[Any, ...]],
+        count: int,
+        request: StopRequest | None = None,
+    ):
         self.stopped_by: int | None = None
-        self.request = StopRequest()
+        self.request = request or StopRequest()
         self._work, self._jobs, self._count = work, jobs, count
         self._waiting = list(jobs)
         self._processes: dict[Connection, Any] = {}
@@ -154,17 +161,21 @@ def _serve(connection: Connection, work: Callable[..., Any]) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             arguments = connection.recv()
-            try:
-                answer = "done", work(tell, *arguments)
-            except BrokenPipeError:
-                raise  # the parent is gone
-            except Stopped:
-                answer = "stopped", None
-            except (TapeheadError, TypeError, ValueError) as error:
-                answer = "failed", str(error)
-            except Exception:
-                answer = "failed", traceback.format_exc()
-            connection.send(answer)
+            connection.send(answer_of(work, tell, arguments))
+
+
+def answer_of(work: Callable[..., Any], tell: Tell, arguments: tuple[Any, ...]) -> tuple[str, Any]:
+    """How a job ended, as event and value of its news."""
+    try:
+        return "done", work(tell, *arguments)
+    except BrokenPipeError:
+        raise  # the parent is gone
+    except Stopped:
+        return "stopped", None
+    except (TapeheadError, TypeError, ValueError) as error:
+        return "failed", str(error)
+    except Exception:
+        return "failed", traceback.format_exc()
 
 
 PR_SET_PDEATHSIG = 1

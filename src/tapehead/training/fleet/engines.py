@@ -1,0 +1,128 @@
+"""Where jobs are done: here, in processes of this machine, or (`ray_cluster.py`) on many."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from tapehead.checks import whole
+from tapehead.errors import TapeheadError
+from tapehead.signals import Stopped, StopRequest
+from tapehead.training.fleet.workers import News, Workers
+
+Key = TypeVar("Key")
+Hear = Callable[[News[Any] | None], None]
+"""Told what happens as it happens, and None now and then when nothing does."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Does jobs in order, as many at a time as it can, and says what becomes of each.
+
+    remote: whether jobs are done in other processes, so that they and their answers are pickled.
+    """
+
+    remote: bool
+
+    def do(
+        self,
+        work: Callable[..., Any],
+        jobs: Mapping[Any, tuple[Any, ...]],
+        hear: Hear,
+        request: StopRequest,
+    ) -> int | None:
+        """Call `work(tell, *arguments)` for each job. An error in `hear` ends those under way.
+
+        Args:
+            jobs: the arguments of each, by what it is called in the news.
+            request: a caller may ask here to stop, as a signal does: jobs under way save what they
+                have, and no more are begun.
+
+        Returns:
+            The number of the signal that stopped it, or None if all jobs have ended.
+        """
+        ...
+
+
+class Here:
+    """This process, one job after the other; a signal is the job's own affair."""
+
+    remote = False
+
+    def do(
+        self,
+        work: Callable[..., Any],
+        jobs: Mapping[Any, tuple[Any, ...]],
+        hear: Hear,
+        request: StopRequest,
+    ) -> int | None:
+        for key, arguments in jobs.items():
+            if request.number is not None:
+                return request.number
+            hear(News(key, "started"))
+
+            def tell(message: Any, key: Any = key) -> None:
+                hear(News(key, "told", message))
+
+            try:
+                value = work(tell, *arguments)
+            except Stopped:
+                raise
+            except TapeheadError as error:
+                hear(News(key, "failed", str(error)))
+            else:
+                hear(News(key, "done", value))
+        return None
+
+
+class Processes:
+    """Processes on this machine, `count` at a time. See `Workers`."""
+
+    remote = True
+
+    def __init__(self, count: int):
+        whole(1)("workers", count)
+        self.count = count
+
+    def do(
+        self,
+        work: Callable[..., Any],
+        jobs: Mapping[Any, tuple[Any, ...]],
+        hear: Hear,
+        request: StopRequest,
+    ) -> int | None:
+        with Workers(work, jobs, self.count, request) as workers:
+            for news in workers:
+                hear(news)
+        return workers.stopped_by
+
+
+def make_engine(
+    name: str, jobs: int, *, workers: int | None = None, address: str | None = None, **takes: int
+) -> Engine:
+    """An engine by its name.
+
+    Args:
+        jobs: how many there are.
+        workers: at a time; None: one for each core that this process may use, or what a cluster has
+            room for.
+        address: of the cluster.
+        takes: `cores` and `gpus` of a job on a cluster.
+
+    Raises:
+        ValueError: there is no such engine.
+        TapeheadError: Ray is not installed.
+    """
+    if name == "ray":
+        from tapehead.training.fleet.ray_cluster import Cluster
+
+        return Cluster(address, workers, **takes)
+    if name != "processes":
+        raise ValueError(f"engine must be processes or ray, got {name!r}")
+    return Processes(min(workers or default_workers(), jobs))
+
+
+def default_workers() -> int:
+    """One for each core that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

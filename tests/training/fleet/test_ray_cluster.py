@@ -1,0 +1,187 @@
+"""The same jobs on a cluster of two machines, of which one is lost: two nodes on this machine."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from tapehead.runs import load_run, read_config, read_metrics, read_result
+from tapehead.runs.records import read_start
+from tapehead.training import train
+
+PATIENCE = 240
+SMALL = [
+    "--machine=lstm", "--hidden-size=4", "--num-layers=1", "--max-length=3", "--num-bits=4",
+    "--batch-size=4", "--report-every=400", "--validate-every=4000", "--validation-sequences=4",
+    "--test-sequences=0", "--checkpoint-every=1", "--no-stop-when-solved", "--device=cpu",
+]  # fmt: skip
+NOTICES = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 1000,
+    "health_check_failure_threshold": 5,
+}
+"""A node that says nothing for five seconds is lost; Ray's usual patience is half a minute."""
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def descendants(number):
+    """Processes that a process started, and those that they started."""
+    lines = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout
+    parents = dict(map(int, line.split()) for line in lines.splitlines())
+    found, news = set(), {number}
+    while news:
+        found |= news
+        news = {child for child, parent in parents.items() if parent in news} - found
+    return found
+
+
+def kill(process):
+    for number in descendants(process.pid):
+        try:
+            os.kill(number, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    process.communicate()
+
+
+class Nodes:
+    """Two of them with one core each, the first at the head."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._environment = os.environ | {
+            "OMP_NUM_THREADS": "1",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        }
+        self._folder = folder
+        self.nodes = []
+
+    def start(self, *where):
+        """A node that is up; where all cores are busy Ray may give up, and is asked again."""
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", *where, "--num-cpus=1"]
+        command += ["--object-store-memory=80000000", "--node-ip-address=127.0.0.1", "--block"]
+        # Ray gives its helpers 15 seconds to say which port they found.
+        for port in ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent"):
+            command.append(f"--{port}-port={free_port()}")
+        command += [f"--metrics-export-port={free_port()}", "--disable-usage-stats"]
+        log = self._folder / f"node-{len(self.nodes)}.log"
+        for _ in range(3):
+            with open(log, "wb") as file:
+                process = subprocess.Popen(command, env=self._environment, stdout=file, stderr=file)
+            self.nodes.append(process)
+            while process.poll() is None:
+                if b"Ray runtime started" in log.read_bytes():
+                    return
+                time.sleep(0.1)
+            kill(self.nodes.pop())
+        pytest.fail(log.read_text())
+
+    def __enter__(self):
+        head = ["--head", f"--port={self.port}", "--include-dashboard=false"]
+        head += [f"--system-config={json.dumps(NOTICES)}", f"--temp-dir={self._folder}"]
+        try:
+            self.start(*head)
+            self.start(f"--address={self.address}")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error):
+        for node in reversed(self.nodes):
+            kill(node)
+
+    def train(self, folder, *options):
+        command = [sys.executable, "-m", "tapehead.cli", "train", "copy", *SMALL, *options]
+        command += [f"--out={folder}", "--engine=ray", f"--ray-address={self.address}"]
+        return subprocess.Popen(
+            [*command, "--no-figures"], env=self._environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    pytest.importorskip("ray", reason="ray is not installed")
+    short = tmp_path_factory.mktemp("r")  # sockets have names of at most a hundred letters
+    with Nodes(short) as two:
+        yield two
+
+
+def wait_for(happened, process):
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail("".join(process.communicate()))
+        time.sleep(0.05)
+
+
+def finished(process):
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, out + err
+    return out
+
+
+@pytest.mark.slow
+def test_runs_of_a_lost_machine_go_on_at_another_to_the_same_bits(nodes, tmp_path):
+    process = nodes.train(tmp_path / "runs", "--seeds", "0", "1", "--max-sequences=8000")
+    folders = [tmp_path / "runs" / f"seed-{seed}" for seed in (0, 1)]
+    wait_for(
+        lambda: all(any(folder.glob("checkpoint/*/progress.json")) for folder in folders), process
+    )
+    holders = [int((folder / ".lock").read_text().split()[1]) for folder in folders]
+    second = descendants(nodes.nodes[1].pid)
+    (lost,) = [seed for seed in (0, 1) if holders[seed] in second]
+    kill(nodes.nodes[1])
+    out = finished(process)
+    assert f"seed {lost}: its machine was lost; it goes on from its last checkpoint" in out
+    for seed, folder in enumerate(folders):
+        assert bool(read_start(folder).get("resumed")) == (seed == lost)
+        assert read_result(folder)["sequences"] == 8_000
+        alone = train(read_config(folder)).machine
+        _, machine, _ = load_run(folder, step="latest")
+        for mine, yours in zip(machine.parameters(), alone.parameters(), strict=True):
+            assert torch.equal(mine, yours)
+        rows = [row["sequences"] for row in read_metrics(folder) if row["kind"] == "train"]
+        assert rows == list(range(400, 8_001, 400))
+
+
+@pytest.mark.slow
+def test_a_signal_saves_what_runs_on_the_cluster(nodes, tmp_path):
+    process = nodes.train(tmp_path / "runs", "--seeds", "0", "1", "--max-sequences=100000000")
+    wait_for(lambda: any((tmp_path / "runs").glob("seed-*/checkpoint/*/progress.json")), process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM with 0 of 2 runs done; resume to go on" in err
+    for folder in (tmp_path / "runs").iterdir():
+        _, _, _ = load_run(folder, step="latest")
+
+
+def test_a_cluster_that_is_not_there_is_an_error_of_one_line(tmp_path):
+    pytest.importorskip("ray", reason="ray is not installed")
+    nowhere = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "tapehead.cli", "train", "copy", *SMALL, "--seeds", "0", "1"]
+    done = subprocess.run(
+        [*command, f"--out={tmp_path / 'r'}", "--engine=ray", f"--ray-address={nowhere}"],
+        capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert re.search(rf"no Ray cluster of these versions answers at {nowhere} \(.*\): start", last)
