@@ -290,7 +290,7 @@ def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) 
         # Of a list of numbers, the first that is none.
         numbers = option.is_list and get_args(option.type)[0] is int
         value = next((v for v in values if numbers and not _is_whole(v)), values[0])
-        return f"{option.flag} must be {option.kind}, got {value!r}"
+        return f"{option.flag} must be {option.kind}, got {shown(value)}"
     missing = [option for option in options if option.positional]
     if "Unrecognized" in complaint:
         extra = re.search(r"Unrecognized options: ([^│|\n]*)", complaint)

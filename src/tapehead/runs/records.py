@@ -113,7 +113,7 @@ def read_metrics(path: Path | str) -> list[dict[str, Any]]:
     known = latest_start(path / "checkpoint")  # before the rows, which may become more meanwhile
     data = read_bytes(file, "metrics")
     *lines, unfinished = data.split(b"\n")
-    start = run_id(path) if (path / CONFIG).exists() else None
+    start = run_id(path) if is_there(path / CONFIG) else None
     try:
         rows = [row for row, _ in unchained(lines, start)]
     except ValueError as error:
