@@ -141,7 +141,7 @@ def test_the_same_settings_give_the_same_bits_and_another_seed_does_not():
     assert not same_weights(weights(first), weights(third))
 
 
-@pytest.mark.parametrize("machine", ["ntm", "dnc", "lstm", "dynamic-ntm", "tardis"])
+@pytest.mark.parametrize("machine", ["ntm", "dnc", "lstm", "discrete-ntm", "tardis"])
 def test_a_default_device_or_type_changes_nothing(tmp_path, machine):
     """What is the caller's own; device and precision of a run stand in its settings."""
     config = tiny(machine=machine, max_sequences=24, report_every=12, validate_every=12)

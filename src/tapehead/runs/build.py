@@ -1,8 +1,6 @@
 """From the names in a config to a task and a machine."""
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,7 +10,7 @@ from tapehead.machines import MACHINES
 from tapehead.machines.machine import Machine
 from tapehead.room import check_room
 from tapehead.runs.config import TrainConfig
-from tapehead.runs.randomness import seed_globals
+from tapehead.runs.randomness import as_by_default, seed_globals
 from tapehead.tasks import Task, make_task
 
 _KEPT = {"rmsprop": 2, "graves-rmsprop": 3, "adam": 2}
@@ -48,21 +46,8 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
                 f"{config.machine} has no option {shown(option)}; its options: {listed(known)}"
             )
     seed_globals(config.seed)
-    with _as_by_default():
+    with as_by_default():
         return kind(**task.sizes, **config.machine_options)
-
-
-@contextmanager
-def _as_by_default() -> Iterator[None]:
-    """Weights are drawn on the CPU in single precision, whatever the caller's defaults are: a run's
-    own device and precision come after, and one seed means the same weights everywhere."""
-    dtype = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        with torch.device("cpu"):
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
 
 
 def check_memory(config: TrainConfig, task: Task, machine: Machine) -> None:

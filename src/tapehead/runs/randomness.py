@@ -1,7 +1,8 @@
 """Where random numbers come from: independent streams of one seed, saved and put back exactly."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
 
 import numpy as np
@@ -82,3 +83,16 @@ def restore_globals(states: Mapping[str, Tensor], device: torch.device) -> None:
     )
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
+
+
+@contextmanager
+def as_by_default() -> Iterator[None]:
+    """Weights are drawn on the CPU in single precision, whatever the caller's defaults are: a run's
+    own device and precision come after, and one seed means the same weights everywhere."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)

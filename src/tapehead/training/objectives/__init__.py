@@ -8,6 +8,7 @@ import inspect
 from typing import Any
 
 from tapehead.machines.machine import Machine
+from tapehead.runs.randomness import as_by_default
 from tapehead.tasks import Task
 from tapehead.training.objectives.moves import MoveChoices
 from tapehead.training.objectives.objective import Judged, Objective
@@ -40,7 +41,8 @@ def make_objective(machine: Machine, task: Task, **options: Any) -> Objective:
             f"addressing must be soft on {task.name}, whose inputs depend on the outputs, "
             f"got {getattr(machine, 'addressing', machine.objective)!r}"
         )
-    return kind(**machine.objective_sizes, **options)
+    with as_by_default():
+        return kind(**machine.objective_sizes, **options)
 
 
 __all__ = [
