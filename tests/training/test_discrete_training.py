@@ -10,6 +10,7 @@ from test_loop import StopAt, rows, same_weights, weights
 
 from tapehead.runs.build import build_machine, build_task
 from tapehead.runs.checkpoint import load_checkpoint
+from tapehead.runs.devices import batch_to
 from tapehead.runs.evaluation import mean_scores
 from tapehead.runs.randomness import Stream
 from tapehead.tasks import TASKS
@@ -187,3 +188,14 @@ def test_a_task_without_step_costs_is_refused_unless_addressing_is_soft():
         make_objective(build_machine(config, task), task)
     soft = chooser("dynamic-ntm", addressing="soft")
     assert isinstance(make_objective(build_machine(soft, task), task), Supervised)
+
+
+def test_an_objective_is_of_the_type_of_its_machine():
+    task = Copy(num_bits=2, max_length=2)
+    machine = build_machine(chooser(), task).double()
+    objective = make_objective(machine, task, estimator="relax")
+    assert {part.dtype for part in objective.parameters()} == {torch.float64}
+    batch = task.batch(torch.Generator().manual_seed(1), 4)
+    batch = batch_to(batch, torch.device("cpu"), torch.float64)
+    objective(machine, task, batch).loss.backward()
+    assert all(part.grad is not None for part in objective.parameters())

@@ -24,7 +24,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
 
 
 def make_objective(machine: Machine, task: Task, **options: Any) -> Objective:
-    """The objective of a machine as it is.
+    """The objective of a machine as it is, of the type and on the device of its weights.
 
     Raises:
         TypeError: it has no such option.
@@ -42,7 +42,9 @@ def make_objective(machine: Machine, task: Task, **options: Any) -> Objective:
             f"got {getattr(machine, 'addressing', machine.objective)!r}"
         )
     with as_by_default():
-        return kind(**machine.objective_sizes, **options)
+        objective = kind(**machine.objective_sizes, **options)
+    weight = next(machine.parameters())
+    return objective.to(weight.device, weight.dtype)
 
 
 __all__ = [
