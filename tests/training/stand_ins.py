@@ -2,7 +2,7 @@
 
 import random
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,9 @@ class Poisoned(Noisy):
         return super().forward(x, state, lengths=lengths)
 
 
+_HELD = ExitStack()
+
+
 def known() -> AbstractContextManager[None]:
     """While `train` knows the machines below by name."""
     return MACHINES.holding(noisy=Noisy, breaking=Breaking, poisoned=Poisoned)
@@ -59,7 +62,7 @@ def known() -> AbstractContextManager[None]:
 
 def install() -> None:
     """The same, for as long as a process of a test lives."""
-    known().__enter__()
+    _HELD.enter_context(known())
 
 
 def tiny(**changes: Any) -> TrainConfig:
