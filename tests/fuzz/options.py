@@ -76,7 +76,10 @@ _TOGETHER = (
 
 def _command(name: str, draw: random.Random) -> tuple[list[str], list[Option]]:
     if name == "train":
-        task, machine = draw.choice(tuple(TASKS)), draw.choice(tuple(MACHINES))
+        task = draw.choice(tuple(TASKS))
+        machine = draw.choice(
+            [name for name, kind in MACHINES.items() if kind.reads is TASKS[task].tells]
+        )
         return [name, task, "--machine", machine], _training_options(task, machine)
     if name == "reproduce":
         experiment = draw.choice((*EXPERIMENTS, "nonsense"))
