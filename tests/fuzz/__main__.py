@@ -9,6 +9,7 @@ every case that ended otherwise; exit code 1 if there are any.
 """
 
 import argparse
+import atexit
 import importlib
 import itertools
 import os
@@ -49,6 +50,7 @@ def main() -> int:
         bound_memory()
         campaign = importlib.import_module(names[0]).case
         work(names[0], campaign, options.seed, options.first, options.count, options.worker)
+        atexit._run_exitfuncs()  # which the end of a worker, below, would leave out
         return 0
     if options.here:
         return again(names[0], options.seed, options.first, options.count or 1)

@@ -226,10 +226,15 @@ def _one_line(call: Callable[[], Any], names: tuple[str, ...] | None) -> Any:
 
 def _config(run: Path, known: Truth, edited: Edited) -> None:
     found = _one_line(lambda: read_config(run), edited.about)
-    # That of another run is whole too; its id keeps it from the checkpoints that lie beside it.
-    foreign = [read_config(other) for other in known.others if edited.did("foreign config.json")]
-    if found not in (known.config, *foreign) and not edited.forged:
+    if found not in _configs(known, edited) and not edited.forged:
         raise Wrong(f"another config: {found}")
+
+
+def _configs(known: Truth, edited: Edited) -> list[TrainConfig]:
+    """What may be read: that of another run is whole too, and its id keeps it from the checkpoints
+    that lie beside it, unless it is that of the same run at another time."""
+    foreign = [read_config(other) for other in known.others if edited.did("foreign config.json")]
+    return [known.config, *foreign]
 
 
 def _result(run: Path, known: Truth, edited: Edited) -> None:
@@ -255,7 +260,7 @@ def _load(run: Path, known: Truth, edited: Edited) -> None:
     config, machine, _ = _one_line(lambda: load_run(run, step=step), edited.about)
     if edited.forged:
         return
-    if config != known.config:
+    if config not in _configs(known, edited):
         raise Wrong(f"another config: {config}")
     wanted = {"best": known.best, "latest": steps[-1]}.get(step, step)
     # Where checkpoints are gone, the last of those that are left is the latest.
