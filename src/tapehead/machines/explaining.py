@@ -29,7 +29,8 @@ def well_shaped(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: 
     """Whether every weight has the shape that is known of its name; of others nothing is asked."""
     for weights in (module._parameters, module._buffers):
         for name, weight in weights.items():
-            if weight is not None and shapes.get(path + name, weight.shape) != weight.shape:
+            wanted = shapes.get(path + name)
+            if wanted is not None and weight is not None and weight.shape != wanted:
                 return False
     return all(
         well_shaped(child, shapes, f"{path}{name}.")

@@ -151,18 +151,38 @@ def check_type(
 
 def alike(module: nn.Module, like: Tensor) -> bool:
     """Whether all floating weights of a module are of the type and on the device of `like`."""
-    dtype, device = like.dtype, like.device
+    if like.is_cpu and _alike_on_cpu(module, like.dtype):
+        return True
+    dtype, device, on_cpu = like.dtype, like.device, like.is_cpu
     for weights in (module._parameters, module._buffers):
         for weight in weights.values():
             if weight is None:
                 continue
-            if weight.dtype is dtype and weight.device == device:
+            here = weight.is_cpu if on_cpu else weight.device == device
+            if here and weight.dtype is dtype:
                 if has_storage(weight):
                     continue
                 return False
-            if weight.device != device or weights is module._parameters or computes(weight):
+            if not here or weights is module._parameters or computes(weight):
                 return False
     return all(alike(child, like) for child in module._modules.values() if child is not None)
+
+
+def _alike_on_cpu(module: nn.Module, dtype: torch.dtype) -> bool:
+    """Whether that is plain to see, as it most often is."""
+    try:
+        for weights in (module._parameters, module._buffers):
+            for weight in weights.values():
+                if weight is not None and not (
+                    weight.dtype is dtype and weight.is_cpu and weight.data_ptr()
+                ):
+                    return False
+    except RuntimeError:  # a tensor that wraps another has no address
+        return False
+    for child in module._modules.values():
+        if child is not None and not _alike_on_cpu(child, dtype):
+            return False
+    return True
 
 
 def computes(weight: Tensor) -> bool:
@@ -299,7 +319,28 @@ def dense(tensor: Tensor) -> Tensor:
     """The same numbers one behind the other, as they are: no lazy sign, no sparse layout."""
     if tensor.layout is not torch.strided:
         return tensor.to_dense()
-    return (tensor.resolve_neg() if tensor.is_neg() else tensor).contiguous()
+    if tensor.is_neg():
+        tensor = tensor.resolve_neg()
+    return tensor if tensor.is_contiguous() else tensor.contiguous()
+
+
+def dense_all(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Each as `dense` gives it; of tensors that are so already, in less time."""
+    strided = torch.strided
+    return [
+        tensor
+        if tensor.layout is strided and not tensor.is_neg() and tensor.is_contiguous()
+        else dense(tensor)
+        for tensor in tensors
+    ]
+
+
+def room_like(tensor: Tensor) -> Tensor:
+    """Room for a result of the shape, type and device of a tensor, dense; its numbers undefined.
+
+    In half the time of `new_empty`, and unlike `torch.empty` whatever the default type is.
+    """
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format, requires_grad=False)
 
 
 def address(name: str, tensor: Tensor) -> int:

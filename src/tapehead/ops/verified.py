@@ -126,7 +126,7 @@ class _Guard:
             gone = any(place.key not in scope for place in members)
             self._names.append((values_of, scope, object() if gone else values_of(scope)))
         self._functions = {place.function for place in places if place.function is not None}
-        self._codes = list(map(_code_of, self._functions))
+        self._codes = [function.__code__ for function in self._functions]
 
     def holds(self) -> bool:
         # Compared by identity first, which is all that a call costs where nothing changed.

@@ -22,9 +22,12 @@ from tapehead.ops.gate import (
     check_alike,
     check_kernel_input,
     dense,
+    dense_all,
     own_lengths,
+    room_like,
     too_large,
 )
+from tapehead.ops.lending import borrow
 from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
 
 STEPS_AT_ONCE = 64
@@ -129,8 +132,8 @@ def _admitted(projected, offset, lengths, strength, weights, state, spec) -> _Gi
     admit(projected, offset, [*weights, *state], STATE, spec)
     check_alike(["allocation_strength"], [strength], [()], like=projected)
     check_kernel_input("projected", projected)
-    weights = [dense(tensor) for tensor in weights]
-    state = [dense(tensor) for tensor in state]
+    weights = dense_all(weights)
+    state = dense_all(state)
     lengths = own_lengths(lengths, projected)
     if spec.allocation == "softmax":
         strength = oneplus(strength)
@@ -138,12 +141,17 @@ def _admitted(projected, offset, lengths, strength, weights, state, spec) -> _Gi
 
 
 def _room(projected: Tensor, plan: Layout, clean: bool) -> _Room:
-    sizes, new = plan.sizes, projected.new_zeros if clean else projected.new_empty
-    batch, time = sizes["batch"], sizes["time"]
+    sizes = plan.sizes
+    batch, order = sizes["batch"], (sizes["batch"], sizes["time"], sizes["rows"])
     tape, scratch = sizes["tape_size"], sizes["packed_size"] + _threads(plan) * sizes["work_size"]
     try:
+        if clean:
+            new = projected.new_zeros
+            return _Room(new(batch, tape), new(order, dtype=torch.int64), new(scratch))
         return _Room(
-            new(batch, tape), new(batch, time, sizes["rows"], dtype=torch.int64), new(scratch)
+            borrow(projected, batch * tape).view(batch, -1),
+            projected.new_empty(order, dtype=torch.int64),
+            projected.new_empty(scratch),
         )
     except TOO_LARGE as error:
         raise too_large("projected", projected, batch * tape) from error
@@ -154,7 +162,7 @@ def _steps(given: _Given, plan: Layout, room: _Room, phases: int) -> tuple[Tenso
     sizes, arguments = plan.sizes, plan.arguments()
     projected, offset = dense(given.projected), dense(given.offset)
     features = projected.new_empty(sizes["batch"], sizes["time"], sizes["features_size"])
-    last = [projected.new_empty(tensor.shape) for tensor in given.state]
+    last = [torch.empty_like(tensor) for tensor in given.state]
     _point(arguments, "", WEIGHTS, given.weights)
     _point(arguments, "", STATE, given.state)
     _point(arguments, "last_", STATE, last)
@@ -179,15 +187,15 @@ def backward(
     plan, features = run.plan, run.features
     sizes, arguments, threads = plan.sizes, plan.arguments(), _threads(plan)
     batch, time = sizes["batch"], sizes["time"]
-    weights = [dense(tensor) for tensor in weights]
-    state = [dense(tensor) for tensor in state]
+    weights = dense_all(weights)
+    state = dense_all(state)
     d_features = torch.zeros_like(features) if d_features is None else dense(d_features)
     d_last = [None if d is None else dense(d) for d in d_last]
     d_projected = features.new_empty(batch, time, sizes["all_gates"])
     d_offset = features.new_empty(batch, time, sizes["interface"])
     d_strength = features.new_empty(batch)
     d_state = [
-        features.new_empty(tensor.shape) if want else None
+        room_like(tensor) if want else None
         for tensor, want in zip(state, wanted, strict=True)
     ]
     scratch = features.new_empty(sizes["packed_size"] + threads * sizes["work_size"])
@@ -265,10 +273,11 @@ def _point(
     arguments: Arguments, prefix: str, names: Sequence[str], tensors: Sequence[Tensor | None]
 ) -> None:
     for name, tensor in zip(names, tensors, strict=True):
-        place = 0 if tensor is None else tensor.data_ptr()
-        if tensor is not None and not place:
-            place = address(prefix + name, tensor)  # which says so if that is no good
-        setattr(arguments, prefix + name, place)
+        if tensor is None:
+            setattr(arguments, prefix + name, 0)
+        else:
+            # `address` says so if that is no good.
+            setattr(arguments, prefix + name, tensor.data_ptr() or address(prefix + name, tensor))
 
 
 def _threads(plan: Layout) -> int:

@@ -14,7 +14,9 @@ from tapehead.ops.gate import (
     address,
     check_kernel_input,
     dense,
+    dense_all,
     own_lengths,
+    room_like,
     too_large,
 )
 from tapehead.ops.lending import borrow
@@ -126,7 +128,7 @@ def _admitted(x, weights, state, spec, lengths):
     admit(x, weights, state, spec)
     check_kernel_input("x", x)
     x = dense(x)
-    weights = [dense(tensor) for tensor in weights]
+    weights = dense_all(weights)
     state = [_sequences_dense(tensor) for tensor in state]
     return x, weights, state, own_lengths(lengths, x)
 
@@ -144,15 +146,15 @@ def _steps(
     """Run the kernel once."""
     batch, time, _ = x.shape
     y = x.new_empty(batch, time, plan.sizes.outputs)
-    last = [x.new_empty(tensor.shape) for tensor in state]
+    last = [room_like(tensor) for tensor in state]
     arguments = plan.arguments()
     arguments.clean = clean
     arguments.x = address("x", x)
     arguments.lengths = 0 if lengths is None else lengths.data_ptr()
     for name, tensor in zip(_WEIGHTS, weights, strict=True):
-        setattr(arguments, name, address(name, tensor))
+        setattr(arguments, name, tensor.data_ptr() or address(name, tensor))
     for name, stride, after, tensor, result in _state_fields(state, last):
-        setattr(arguments, name, address(name, tensor))
+        setattr(arguments, name, tensor.data_ptr() or address(name, tensor))
         setattr(arguments, stride, tensor.stride(0))
         setattr(arguments, after, result.data_ptr())
     arguments.y = y.data_ptr()
@@ -182,9 +184,9 @@ def backward(
         d_y = tape.new_zeros(batch, time, sizes.outputs)
     d_y = dense(d_y)
     d_last = [None if d is None else dense(d) for d in d_last]
-    weights = [dense(tensor) for tensor in weights]
+    weights = dense_all(weights)
     d_x = tape.new_empty(batch, time, sizes.inputs) if x_wanted else None
-    d_weights = [tape.new_empty(tensor.shape) for tensor in weights]
+    d_weights = [room_like(tensor) for tensor in weights]
     d_state = [
         tape.new_empty(batch, *shape) if wanted else None
         for shape, wanted in zip(plan.state_shapes, state_wanted, strict=True)
@@ -195,7 +197,7 @@ def backward(
     arguments = plan.arguments()
     arguments.lengths = 0 if run.lengths is None else run.lengths.data_ptr()
     for name, tensor, gradient in zip(_WEIGHTS, weights, d_weights, strict=True):
-        setattr(arguments, name, address(name, tensor))
+        setattr(arguments, name, tensor.data_ptr() or address(name, tensor))
         setattr(arguments, "d_" + name, gradient.data_ptr())
     for name, above, below in zip(_STATE, d_last, d_state, strict=True):
         if above is not None:
