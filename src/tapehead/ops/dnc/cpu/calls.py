@@ -195,8 +195,7 @@ def backward(
     d_offset = features.new_empty(batch, time, sizes["interface"])
     d_strength = features.new_empty(batch)
     d_state = [
-        room_like(tensor) if want else None
-        for tensor, want in zip(state, wanted, strict=True)
+        room_like(tensor) if want else None for tensor, want in zip(state, wanted, strict=True)
     ]
     scratch = features.new_empty(sizes["packed_size"] + threads * sizes["work_size"])
     _point(arguments, "", WEIGHTS, weights)
