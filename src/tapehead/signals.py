@@ -64,18 +64,41 @@ def stop_on_signal(request: StopRequest | None = None) -> Iterator[StopRequest]:
         request.number = number
 
     with _handled_by(note):
+        if request.number is None:
+            request.number = _take_lost()
         yield request
 
 
 @contextmanager
 def interrupt_on_signal() -> Iterator[None]:
-    """Let every signal end what is under way as Ctrl-C does: by an exception, Interrupted."""
+    """Let every signal end what is under way as Ctrl-C does: by an exception, Interrupted.
+
+    If the exception is lost (Python drops those that are raised in a callback of compiled code, as
+    while a kernel is compiled), it is raised again at the end of this block, or the next
+    `stop_on_signal` inside it begins with the request to stop.
+    """
 
     def interrupt(number: int, frame: object) -> None:
+        _lost[:] = [number]
         raise Interrupted(number)
 
     with _handled_by(interrupt):
-        yield
+        try:
+            yield
+        finally:
+            number = _take_lost()
+        if number is not None:
+            raise Interrupted(number)
+
+
+_lost: list[int] = []
+"""The number of a signal whose exception has not been seen to arrive."""
+
+
+def _take_lost() -> int | None:
+    """That number, once; only the main thread is told of signals."""
+    main = threading.current_thread() is threading.main_thread()
+    return _lost.pop() if main and _lost else None
 
 
 @contextmanager
