@@ -16,6 +16,8 @@ from tapehead.forms import Sequence
 from tapehead.machines.explaining import FAILURES, misshapen, plainer, well_shaped
 from tapehead.machines.machine import Machine, Trace
 from tapehead.ops import gate
+from tapehead.ops.lengths import admit_lengths, within_lengths
+from tapehead.ops.storage import check_storage, has_storage
 from tapehead.room import check_room
 
 _BATCH_SIZE = whole(1)
@@ -107,7 +109,7 @@ class Recurrent(Machine):
     ) -> tuple[Float[Tensor, "batch output"], Any]:
         """One step: `(x_t, state) -> (y_t, state)`."""
         gate.check_rank("x_t", x_t, "batch", self.input_size)
-        gate.check_storage("x_t", x_t)
+        check_storage("x_t", x_t)
         y, state = self(x_t[:, None], state)
         return y[:, 0], state
 
@@ -140,7 +142,7 @@ class Recurrent(Machine):
         gate.check_rank("x", x, "batch", "time", self.input_size)
         gate.check_numbers("x", x, self._weight(), "the machine's weights")
         gate.check_room("x", x, self.output_size)
-        gate.check_storage("x", x)
+        check_storage("x", x)
         self._check_weights()
         start = self.initial_state(x.shape[0])
         if state is not None:
@@ -148,8 +150,8 @@ class Recurrent(Machine):
             self._check_whole_numbers(state)
             start = state
         if lengths is not None:
-            lengths = gate.admit_lengths(lengths, x)
-            x = gate.within_lengths(x, lengths)
+            lengths = admit_lengths(lengths, x)
+            x = within_lengths(x, lengths)
         return x, start, lengths
 
     def _blamed_weight(self) -> Exception | None:
@@ -169,7 +171,7 @@ class Recurrent(Machine):
             parameter = isinstance(weight, nn.Parameter)
             if parameter or gate.computes(weight) or weight.device != like.device:
                 gate.check_numbers(name, weight, like, "the other weights")
-                gate.check_storage(name, weight)
+                check_storage(name, weight)
 
     def _check_shapes(self) -> None:
         """Raise unless every weight has the shape that it was made with, where no kernel looks:
@@ -217,6 +219,6 @@ def check_state(state: Any, expected: Any) -> None:
         )
     for name, got, want in zip(expected._fields, state, expected, strict=True):
         gate.check_alike([f"state.{name}"], [got], [want.shape], want, "the machine's own")
-    if not torch.compiler.is_compiling() and not all(map(gate.has_storage, state)):
+    if not torch.compiler.is_compiling() and not all(map(has_storage, state)):
         for name, got in zip(expected._fields, state, strict=True):
-            gate.check_storage(f"state.{name}", got)
+            check_storage(f"state.{name}", got)

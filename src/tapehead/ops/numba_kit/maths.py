@@ -180,9 +180,3 @@ def softplus(x):
     kept = one_more - 1
     log1p = select(less(zero, kept), log_(one_more) * e / kept, e)
     return select(less(fill(x, 20), x), x, larger(x, zero) + log1p)
-
-
-@part
-def softplus_slope(x):
-    """The derivative of `softplus`: the logistic function, and 1 above 20, as in PyTorch."""
-    return select(less(fill(x, 20), x), fill(x, 1), sigmoid(x))

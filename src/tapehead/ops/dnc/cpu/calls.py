@@ -15,20 +15,11 @@ from tapehead.ops.dnc.cpu.layout import PACK, RUN, STATE, WEIGHTS, Arguments, La
 from tapehead.ops.dnc.cpu.sizes import ALLOCATION_CODES
 from tapehead.ops.dnc.parts import DNCSpec
 from tapehead.ops.dnc.reference import oneplus
-from tapehead.ops.gate import (
-    TOO_LARGE,
-    address,
-    autocasting,
-    check_alike,
-    check_kernel_input,
-    dense,
-    dense_all,
-    own_lengths,
-    room_like,
-    too_large,
-)
+from tapehead.ops.gate import autocasting, check_alike, check_kernel_input
 from tapehead.ops.lending import borrow
+from tapehead.ops.lengths import own_lengths
 from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
+from tapehead.ops.storage import TOO_LARGE, address, dense, dense_all, room_like, too_large
 
 STEPS_AT_ONCE = 64
 """Where no tape is kept, its room serves so many steps and is then used again."""

@@ -9,17 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tapehead.ops.gate import (
-    TOO_LARGE,
-    address,
-    check_kernel_input,
-    dense,
-    dense_all,
-    own_lengths,
-    room_like,
-    too_large,
-)
+from tapehead.ops.gate import check_kernel_input
 from tapehead.ops.lending import borrow
+from tapehead.ops.lengths import own_lengths
 from tapehead.ops.ntm.admission import admit
 from tapehead.ops.ntm.cpu.layout import (
     PACK,
@@ -33,6 +25,7 @@ from tapehead.ops.ntm.cpu.layout import (
 )
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
+from tapehead.ops.storage import TOO_LARGE, address, dense, dense_all, room_like, too_large
 
 _WEIGHTS = NTMWeights._fields
 _STATE = NTMState._fields
