@@ -56,5 +56,25 @@ class Tape(NamedTuple):
         return Tape(*(part.to(device, non_blocking=True) for part in self))
 
 
-Form = Sequence | Tape
-FORMS = (Sequence, Tape)
+class Story(NamedTuple):
+    """Sentences in the order in which they are told, and questions in between.
+
+    sentences: the different sentences and questions of the batch, each once and shared by all its
+        stories, as numbers of words; 0 past a sentence's end.
+    told: which of them each story tells, in order; past a story's end it does not matter which.
+    questions: which of them each question is; past the last question it does not matter which.
+    known: how many sentences of its story are told before each question; 0 past the last question.
+    """
+
+    sentences: Int64[Tensor, "distinct words"]
+    told: Int64[Tensor, "batch time"]
+    questions: Int64[Tensor, "batch asked"]
+    known: Int64[Tensor, "batch asked"]
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Story":
+        """Where a machine can read it."""
+        return Story(*(part.to(device, non_blocking=True) for part in self))
+
+
+Form = Sequence | Tape | Story
+FORMS = (Sequence, Tape, Story)

@@ -168,6 +168,7 @@ TASKS = Registry(
         "reverse-tape": "tapehead.tasks.tapes:ReverseTape",
         "forward-reverse-tape": "tapehead.tasks.tapes:ForwardReverseTape",
         "repeat-copy-tape": "tapehead.tasks.tapes:RepeatCopyTape",
+        "babi": "tapehead.tasks.babi.babi:BAbI",
     },
 )
 """Every task by its name on the command line."""

@@ -18,7 +18,8 @@ from tapehead.tasks import Batch, Task
 def evaluate(
     machine: nn.Module, task: Task, *, sequences: int = 1_000, seed: int = 0, batch_size: int = 64
 ) -> dict[str, float]:
-    """Mean scores over fresh sequences, which no training or validation has drawn.
+    """Mean scores over fresh sequences, which no training or validation has drawn; of a task whose
+    problems are given, over all of them.
 
     The same arguments give the same sequences, on every device. The machine's mode and the global
     random states are left as they were.
@@ -53,6 +54,7 @@ def mean_scores(
     stream: Stream,
 ) -> dict[str, float]:
     """As `evaluate`, of the sequences of any stream; each batch has a generator of its own."""
+    sequences = task.num_problems or sequences
     device, dtype = place(machine)
     states, was_training = capture_globals(device), machine.training
     machine.eval()
@@ -61,7 +63,10 @@ def mean_scores(
         for number, start in enumerate(range(0, sequences, batch_size)):
             seed_globals(seed, int(stream), number)  # for machines that draw numbers themselves
             size = min(batch_size, sequences - start)
-            batch = task.batch(generator_for(seed, stream, number), size)
+            if task.num_problems is None:
+                batch = task.batch(generator_for(seed, stream, number), size)
+            else:
+                batch = task.problems(torch.arange(start, start + size, device="cpu"))
             with torch.no_grad():
                 outputs, batch = run_machine(task, machine, batch, device, dtype)
                 means = {"loss": task.loss(outputs, batch), **task.scores(outputs, batch)}

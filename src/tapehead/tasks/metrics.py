@@ -8,7 +8,8 @@ class Metric(NamedTuple):
 
     name: its key in rows of metrics and in results.
     label: what a person reads.
-    unit: "per sequence", "bits per sequence", ...; "%" for a share from 0 to 1; "" for none.
+    unit: "per sequence", "bits per sequence", ...; "%" for a share of the sequences from 0 to 1,
+        "% of ..." for one of something else; "" for none.
     better: whether lower or higher values are.
     """
 
@@ -30,7 +31,11 @@ class Metric(NamedTuple):
 
     def shown(self, value: float, digits: int = 3) -> str:
         """A value as text: 0.250, or 25.0% of a share."""
-        return f"{value:.1%}" if self.unit == "%" else f"{value:.{digits}f}"
+        return f"{value:.1%}" if self.is_share else f"{value:.{digits}f}"
+
+    @property
+    def is_share(self) -> bool:
+        return self.unit.startswith("%")
 
 
 class PassMark(NamedTuple):
@@ -62,16 +67,17 @@ class PassMark(NamedTuple):
     @property
     def goal(self) -> str:
         """The threshold as text."""
-        return f"{self.threshold:.0%}" if self.metric.unit == "%" else f"{self.threshold:g}"
+        return f"{self.threshold:.0%}" if self.metric.is_share else f"{self.threshold:g}"
 
 
 SOLVED = Metric("solved", "without error", "%", "higher")
 BITS = Metric("bits", "cost", "bits per sequence")
 BIT_ERRORS = Metric("bit_errors", "wrong bits", "per sequence")
 STEP_ERRORS = Metric("step_errors", "wrong steps", "per sequence")
+WRONG = Metric("wrong", "wrong answers", "% of questions")
 REGRET = Metric("regret", "regret", "bits per sequence")
 LOSS = Metric("loss", "loss", "nats per answered bit")
-_KNOWN = {metric.name: metric for metric in (SOLVED, BITS, BIT_ERRORS, STEP_ERRORS, REGRET, LOSS)}
+_KNOWN = {metric.name: metric for metric in (SOLVED, BITS, BIT_ERRORS, STEP_ERRORS, WRONG, REGRET, LOSS)}
 
 
 def metric_of(name: Metric | str) -> Metric:

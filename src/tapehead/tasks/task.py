@@ -93,6 +93,22 @@ class Task(ABC):
         return {}
 
     @property
+    def num_problems(self) -> int | None:
+        """How many problems there are, of a task whose problems are given (a file of stories); None
+        if they are drawn without end."""
+        return None
+
+    def problems(self, numbers: Int64[Tensor, " batch"]) -> Batch:
+        """Some of the problems that are given, by their numbers from 0."""
+        raise NotImplementedError(f"{self.name} has no problems by number")
+
+    @property
+    def held_out(self) -> "Task":
+        """What validations score: this task, unless its problems are given and others were held
+        back for that."""
+        return self
+
+    @property
     def max_difficulty(self) -> int:
         """Number of curriculum levels; the last one is the task itself."""
         return 1

@@ -84,7 +84,7 @@ class Rows:
         with self._stopwatch.stopped():
             scores = mean_scores(
                 session.machine,
-                session.task,
+                session.task.held_out,
                 session.config.validation_sequences,
                 VALIDATION_BATCH,
                 VALIDATION_SEED,

@@ -1,0 +1,180 @@
+"""The twenty bAbI tasks: short stories, and questions with an answer of one word."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from tapehead.forms import Story
+from tapehead.tasks.answers import Answer, Replies
+from tapehead.tasks.babi.encoding import Encoded, Vocabulary, encode
+from tapehead.tasks.babi.files import read_split
+from tapehead.tasks.babi.text import TextStory, parse
+from tapehead.tasks.metrics import WRONG, PassMark
+from tapehead.tasks.task import Batch, Task
+
+TITLES = {
+    1: "single supporting fact",
+    2: "two supporting facts",
+    3: "three supporting facts",
+    4: "two argument relations",
+    5: "three argument relations",
+    6: "yes/no questions",
+    7: "counting",
+    8: "lists/sets",
+    9: "simple negation",
+    10: "indefinite knowledge",
+    11: "basic coreference",
+    12: "conjunction",
+    13: "compound coreference",
+    14: "time reasoning",
+    15: "basic deduction",
+    16: "basic induction",
+    17: "positional reasoning",
+    18: "size reasoning",
+    19: "path finding",
+    20: "agent's motivations",
+}
+"""What Weston et al. call them, by number."""
+
+Number = Literal[
+    "1", "2", "3", "4", "5", "6", "7", "8", "9", "10",
+    "11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "all",
+]  # fmt: skip
+Split = Literal["train", "valid", "test"]
+FAILED = 0.05
+"""The share of wrong answers above which the authors count a task as failed."""
+
+
+class Library(NamedTuple):
+    """All stories of a task, as they were told and as numbers, by split."""
+
+    vocabulary: Vocabulary
+    texts: Mapping[str, list[TextStory]]
+    encoded: Mapping[str, Encoded]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BAbI(Task):
+    """Answer questions about short stories: the twenty bAbI tasks, sentence by sentence.
+
+    The stories are those of the authors' files, split into training, validation and test as they
+    split them; a sequence is a story with all its questions. Where a set has no validation file,
+    the last tenth of the training stories is held out instead.
+
+    task: "1" to "20", or "all" of them together.
+    size: training questions of a task: "10k" or "1k".
+    split: the stories that batches are drawn from. A run trains on "train", chooses by "valid", and
+        is tested on "test".
+    data: folder or archive with the files; left out: a copy in the user's cache, downloaded once.
+    """
+
+    name = "babi"
+    title = "bAbI"
+    source = "Weston et al. (2015), Towards AI-Complete Question Answering"
+    tells = Story
+
+    task: Number = "1"
+    size: Literal["10k", "1k"] = "10k"
+    split: Split = "train"
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.task, int):
+            object.__setattr__(self, "task", str(self.task))
+        super().__post_init__()
+
+    @property
+    def library(self) -> Library:
+        """All stories of the task; read once a process.
+
+        Raises:
+            TapeheadError: the files cannot be found or read.
+        """
+        return _library(self.data, self.size, self.task)
+
+    @property
+    def stories(self) -> list[TextStory]:
+        """The stories of this split, as they were told."""
+        return self.library.texts[self.split]
+
+    @property
+    def sizes(self) -> Mapping[str, Any]:
+        vocabulary = self.library.vocabulary
+        return {
+            "vocabulary_size": len(vocabulary.words),
+            "sentence_length": self._encoded.sentences.shape[1],
+            "num_answers": vocabulary.num_answers,
+        }
+
+    @property
+    def answer(self) -> Answer:
+        each = float(self._encoded.asked.sum() / len(self.stories))
+        return Replies(self.library.vocabulary.answers, words=("answer",), each=each)
+
+    @property
+    def pass_mark(self) -> PassMark:
+        return PassMark(WRONG, FAILED)
+
+    @property
+    def num_problems(self) -> int | None:
+        return len(self.stories) if self.split != "train" else None
+
+    @property
+    def held_out(self) -> "BAbI":
+        return replace(self, split="valid") if self.split == "train" else self
+
+    def test_settings(self) -> dict[str, Task]:
+        return {"test": replace(self, split="test")}
+
+    def problems(self, numbers: Int64[Tensor, " batch"]) -> Batch:
+        form, answers, asked = self._encoded.form(numbers)
+        targets = one_hot(answers, self.library.vocabulary.num_answers).float()
+        return Batch(form, targets * asked[..., None], asked)
+
+    def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
+        device, count = generator.device, len(self.stories)
+        numbers = torch.randint(count, (batch_size,), generator=generator, device=device)
+        return self.problems(numbers.cpu()).map(lambda part: part.to(device))
+
+    @property
+    def _encoded(self) -> Encoded:
+        return self.library.encoded[self.split]
+
+
+@lru_cache(maxsize=32)
+def _library(data: str, size: str, task: str) -> Library:
+    place = Path(data) if data else None
+    texts: dict[str, list[TextStory]] = {"train": [], "valid": [], "test": []}
+    for number in TITLES if task == "all" else [int(task)]:
+        for split, found in _texts(place, size, number).items():
+            texts[split] += found
+    everything = [story for stories in texts.values() for story in stories]
+    vocabulary = Vocabulary.of(everything)
+    length = max(
+        len(words)
+        for story in everything
+        for words in (*story.sentences, *(question.words for question in story.questions))
+    )
+    encoded = {split: encode(stories, vocabulary, length) for split, stories in texts.items()}
+    return Library(vocabulary, texts, encoded)
+
+
+def _texts(data: Path | None, size: str, task: int) -> dict[str, list[TextStory]]:
+    """The stories of one task by split."""
+    found, undivided = {}, False
+    for split in ("train", "valid", "test"):
+        text, where, undivided_file = read_split(data, size, task, split)
+        found[split] = parse(text, where)
+        undivided |= undivided_file
+    if undivided:
+        stories = found["train"]
+        kept = len(stories) - max(1, len(stories) // 10)
+        found |= {"train": stories[:kept], "valid": stories[kept:]}
+    return found

@@ -1,0 +1,178 @@
+"""Where the text files of bAbI are: in a folder, in an archive, or to be downloaded once.
+
+The set is that of Weston et al. (2015), version 1.2, in English, under CC BY 3.0.
+"""
+
+import hashlib
+import json
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from tapehead.errors import TapeheadError
+
+ADDRESSES: dict[str, str | None] = {
+    "https://parl.ai/downloads/babi/babi.tar.gz": (
+        "sha256:f7f0bee187efca0d81c3daac1b162cda4eb7f9505dee5ad6846eabbed3dbf92e"
+    ),
+    "https://s3.amazonaws.com/text-datasets/babi_tasks_1-20_v1-2.tar.gz": None,
+}
+"""Tried one after the other, each with its published checksum, if there is one: the text files
+inside have their own."""
+
+FOLDERS = {"10k": ("en-valid-10k", "en-10k"), "1k": ("en-valid", "en")}
+"""By the size of the set: the folder whose training files have been split into training and
+validation, and the one with the files as they were first published."""
+
+_ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".tar", ".zip")
+
+
+def read_split(data: Path | None, size: str, task: int, split: str) -> tuple[str, str, bool]:
+    """The file that holds a split of a task: its text, its name, and whether the validation split
+    is still in it.
+
+    Args:
+        data: a folder with the files, or with archives of them, or one archive; None: the copy in
+            the user's cache, downloaded if it is not there.
+        size: "10k" or "1k".
+        split: "train", "valid" or "test".
+
+    Raises:
+        TapeheadError: nothing is there or can be read; says what was looked for and where.
+    """
+    divided, whole = FOLDERS[size]
+    places = [_downloaded()] if data is None else _places(data)
+    # Training and validation come from one folder: the two were not divided alike.
+    wanted = [f"{divided}/qa{task}_train.txt", f"{whole}/qa{task}_*_train.txt"]
+    if split == "test":
+        wanted = [f"{whole}/qa{task}_*_test.txt", f"{divided}/qa{task}_test.txt"]
+    for number, pattern in enumerate(wanted):
+        for place in places:
+            name = _name_in(place, pattern)
+            if name is None:
+                continue
+            if split == "valid" and number == 0:
+                other = _name_in(place, f"{divided}/qa{task}_valid.txt")
+                if other is None:
+                    continue
+                name = other
+            text = _text(place, name, trusted=data is not None)
+            return text, f"{place.name}/{name}", split != "test" and number == 1
+    where = "the downloaded archive" if data is None else str(data)
+    raise TapeheadError(
+        f"no file {' or '.join(wanted)} in {where}: data must be a folder or an archive of "
+        "the bAbI tasks, version 1.2"
+    )
+
+
+def _places(data: Path) -> list[Path]:
+    """Folders and archives to look into."""
+    if not data.exists():
+        raise TapeheadError(f"data must be a folder or an archive, got {data}, which does not exist")
+    if data.is_file():
+        if not data.name.endswith(_ARCHIVES):
+            allowed = ", ".join(_ARCHIVES)
+            raise TapeheadError(f"data must be a folder or an archive ({allowed}), got {data}")
+        return [data]
+    inside = sorted(each for each in data.iterdir() if each.name.endswith(_ARCHIVES))
+    return [data, *inside]
+
+
+def _name_in(place: Path, pattern: str) -> str | None:
+    """The name of the file that fits, in a folder or an archive, whatever lies above it."""
+    wanted = re.compile(rf"(?:.*/)?{re.escape(pattern)}$".replace(r"\*", "[^/]*"))
+    return next((name for name in _names(place, _changed(place)) if wanted.match(name)), None)
+
+
+def _changed(place: Path) -> int:
+    return place.stat().st_mtime_ns
+
+
+@cache
+def _names(place: Path, changed: int) -> Sequence[str]:
+    if place.is_dir():
+        return sorted(
+            each.relative_to(place).as_posix()
+            for pattern in ("*.txt", "*/*.txt", "*/*/*.txt")
+            for each in place.glob(pattern)
+        )
+    with _opened(place) as archive:
+        names = archive.namelist() if isinstance(archive, zipfile.ZipFile) else archive.getnames()
+    return sorted(name.removeprefix("./") for name in names)
+
+
+def _text(place: Path, name: str, *, trusted: bool) -> str:
+    if place.is_dir():
+        content = (place / name).read_bytes()
+    else:
+        with _opened(place) as archive:
+            if isinstance(archive, zipfile.ZipFile):
+                content = archive.read(name)
+            else:
+                member = next(each for each in archive if each.name.removeprefix("./") == name)
+                file = archive.extractfile(member)
+                content = b"" if file is None else file.read()
+    if not trusted:
+        _check_sum(name, content)
+    try:
+        return content.decode("ascii")
+    except UnicodeDecodeError:
+        raise TapeheadError(f"{place}/{name} is no text file of bAbI") from None
+
+
+def _opened(place: Path) -> tarfile.TarFile | zipfile.ZipFile:
+    try:
+        if place.suffix == ".zip":
+            return zipfile.ZipFile(place)
+        return tarfile.open(place)
+    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise TapeheadError(f"cannot read {place}: {error}") from error
+
+
+@cache
+def checksums() -> dict[str, str]:
+    """SHA-256 of each text file, by "folder/file"; of one of them none is known."""
+    return json.loads(Path(__file__).with_name("checksums.json").read_bytes())
+
+
+def _check_sum(name: str, content: bytes) -> None:
+    known = checksums().get("/".join(name.split("/")[-2:]))
+    if known is not None and hashlib.sha256(content).hexdigest() != known:
+        raise TapeheadError(
+            f"{name} of the downloaded archive is not the file of bAbI 1.2: its checksum differs"
+        )
+
+
+def _downloaded() -> Path:
+    """The archive in the user's cache; downloads it first, with a bar that shows how far it is."""
+    try:
+        import pooch
+    except ImportError:
+        raise TapeheadError(
+            "to download the bAbI tasks takes pooch: pip install 'tapehead[babi]', "
+            "or give --data, a folder or an archive that has them"
+        ) from None
+    folder = Path(pooch.os_cache("tapehead")) / "babi"
+    failures = []
+    for address in _in_turn(folder):
+        try:
+            found = pooch.retrieve(
+                address, ADDRESSES[address], fname=address.rsplit("/", 1)[-1], path=folder
+            )
+        except Exception as error:  # of requests, of the system: the next may have it
+            failures.append(f"{address}: {str(error).splitlines()[0] if str(error) else error!r}")
+            continue
+        return Path(found)
+    raise TapeheadError(
+        "the bAbI tasks cannot be downloaded; give --data, a folder or an archive that has them. "
+        + "; ".join(failures)
+    )
+
+
+def _in_turn(folder: Path) -> Iterator[str]:
+    """The addresses, first the one whose archive is there already."""
+    here = [each for each in ADDRESSES if (folder / each.rsplit("/", 1)[-1]).exists()]
+    yield from dict.fromkeys([*here, *ADDRESSES])
