@@ -143,6 +143,7 @@ MACHINES = Registry(
         "dnc": "tapehead.machines.dnc:DNC",
         "dynamic-ntm": "tapehead.machines.dynamic_ntm:DynamicNTM",
         "lstm": "tapehead.machines.lstm:LSTM",
+        "memory-network": "tapehead.machines.memory_network:MemoryNetwork",
         "ntm": "tapehead.machines.ntm:NTM",
         "rl-ntm": "tapehead.machines.rl_ntm:RLNTM",
         "tardis": "tapehead.machines.tardis:TARDIS",

@@ -10,6 +10,7 @@ from typing import Any
 from tapehead.machines.machine import Machine
 from tapehead.runs.randomness import as_by_default
 from tapehead.tasks import Task
+from tapehead.training.objectives.linear_start import LinearStart
 from tapehead.training.objectives.moves import MoveChoices
 from tapehead.training.objectives.objective import Judged, Objective
 from tapehead.training.objectives.rows import RowChoices
@@ -17,6 +18,7 @@ from tapehead.training.objectives.supervised import Supervised
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "supervised": Supervised,
+    "linear-start": LinearStart,
     "rows": RowChoices,
     "moves": MoveChoices,
 }
@@ -50,6 +52,7 @@ def make_objective(machine: Machine, task: Task, **options: Any) -> Objective:
 __all__ = [
     "OBJECTIVES",
     "Judged",
+    "LinearStart",
     "MoveChoices",
     "Objective",
     "RowChoices",
