@@ -142,6 +142,7 @@ MACHINES = Registry(
         "discrete-ntm": "tapehead.machines.discrete_ntm:DiscreteNTM",
         "dnc": "tapehead.machines.dnc:DNC",
         "dynamic-ntm": "tapehead.machines.dynamic_ntm:DynamicNTM",
+        "entity-network": "tapehead.machines.entity_network:EntityNetwork",
         "lstm": "tapehead.machines.lstm:LSTM",
         "memory-network": "tapehead.machines.memory_network:MemoryNetwork",
         "ntm": "tapehead.machines.ntm:NTM",

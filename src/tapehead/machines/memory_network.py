@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from tapehead.checks import SWITCH, Share, Size, Width
 from tapehead.forms import Story
-from tapehead.machines.machine import Machine, Trace
 from tapehead.machines.options import configured
-from tapehead.machines.reading import check_story
+from tapehead.machines.reading import Reader, Tensors
 from tapehead.ops.sentences import Lengths, position_weights, recent, softmax_over
 
 
@@ -20,7 +19,7 @@ def _numbers(
     return (hops + 1) * (vocabulary_size + memory_size) * embedding_size
 
 
-class MemoryNetwork(Machine):
+class MemoryNetwork(Reader):
     """End-to-end memory network, MemN2N (Sukhbaatar et al. 2015), which answers questions about
     stories.
 
@@ -58,7 +57,6 @@ class MemoryNetwork(Machine):
     torch.Size([1, 1, 2])
     """
 
-    reads = Story
     trained_by = "linear-start"
 
     @configured(_numbers)
@@ -92,65 +90,45 @@ class MemoryNetwork(Machine):
             for weight in (self.words, self.times, self.between):
                 weight.normal_(0.0, 0.1)
 
-    def forward(
-        self,
-        sentences: Int64[Tensor, "distinct words"],
-        told: Int64[Tensor, "batch time"],
-        questions: Int64[Tensor, "batch asked"],
-        known: Int64[Tensor, "batch asked"],
-        *,
-        linear: bool = False,
-    ) -> tuple[Float[Tensor, "batch asked answers"], None]:
-        """Logits of the answers to each question; see `tapehead.forms.Story`.
+    def _read(
+        self, story: Story, *, keep: bool = False, linear: bool = False
+    ) -> tuple[Float[Tensor, "batch asked answers"], Tensors]:
+        """As in `Reader`.
 
         Args:
             linear: leave out the softmax over memories, as at the start of training (section 4.2).
         """
-        logits, _ = self._read(sentences, told, questions, known, linear=linear)
-        return logits, None
-
-    def trace(
-        self,
-        sentences: Int64[Tensor, "distinct words"],
-        told: Int64[Tensor, "batch time"],
-        questions: Int64[Tensor, "batch asked"],
-        known: Int64[Tensor, "batch asked"],
-    ) -> Trace:
-        logits, weights = self._read(sentences, told, questions, known)
-        # From how long ago it was told to its place in the story.
-        time = torch.arange(told.shape[1], device=told.device)
-        back = known[..., None] - 1 - time
-        there = (back >= 0) & (back < self.memory_size)
-        back = back.clamp(0, weights.shape[-1] - 1)[:, :, None].expand(-1, -1, self.hops, -1)
-        attention = weights.gather(3, back) * there[:, :, None]
-        return Trace(logits, None, {"attention": attention})
-
-    def _read(self, sentences, told, questions, known, *, linear=False):
-        check_story(self, Story(sentences, told, questions, known))
+        sentences, told, questions, known = story
         encoded = self._encoded(sentences)
         rows, there = recent(told, known, min(self.memory_size, told.shape[1]))
         places = self._places(rows.shape, there)
-        batch, asked, memories = rows.shape
+        batch, asked, _ = rows.shape
         u = encoded[questions, self._question_table]
-        scattered = encoded.new_zeros(batch, asked, len(sentences))
+        by_row = encoded.new_zeros(batch, asked, len(sentences))
+        by_place = encoded.new_zeros(batch, asked, self.memory_size)
         looked = []
         for hop in range(self.hops):
             key, value = (hop, hop + 1) if self.tying == "adjacent" else (0, 1)
+            # No vector for each memory: sentences that are told again and again are scored once.
             scores = (u @ encoded[:, key].mT).gather(2, rows)
             if self.temporal:
                 scores = scores + (u @ self.times[:, key].mT).gather(2, places)
-            if linear:
-                weights = scores * there
-            else:
-                weights = softmax_over(scores, there)
-            found = scattered.scatter_add(2, rows, weights) @ encoded[:, value]
+            weights = scores * there if linear else softmax_over(scores, there)
+            found = by_row.scatter_add(2, rows, weights) @ encoded[:, value]
             if self.temporal:
-                by_time = weights.new_zeros(batch, asked, self.memory_size)
-                found = found + by_time.scatter_add(2, places, weights) @ self.times[:, value]
+                found = found + by_place.scatter_add(2, places, weights) @ self.times[:, value]
             u = found + (u @ self.between.mT if self.tying == "layer-wise" else u)
             looked.append(weights)
         answers = self.words[1 : self.num_answers + 1, self._tables - 1]
-        return u @ answers.mT, torch.stack(looked, 2)
+        return u @ answers.mT, self._attention(looked, story) if keep else {}
+
+    def _attention(self, looked: list[Tensor], story: Story) -> Tensors:
+        """What each hop looked at, from how long ago it was told to its place in the story."""
+        back = story.known[..., None] - 1 - torch.arange(story.told.shape[1], device=story.told.device)
+        weights = torch.stack(looked, 2)
+        there = (back >= 0) & (back < weights.shape[3])
+        back = back.clamp(0, weights.shape[3] - 1)[:, :, None].expand(-1, -1, self.hops, -1)
+        return {"attention": weights.gather(3, back) * there[:, :, None]}
 
     @property
     def _question_table(self) -> int:

@@ -1,0 +1,144 @@
+"""The recurrent entity network (EntNet)."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tapehead.checks import NotNegative, Positive, Share, Size, Width
+from tapehead.forms import Story
+from tapehead.machines.options import configured
+from tapehead.machines.reading import Reader, Tensors
+from tapehead.ops.entities import entity_candidate, entity_gate, update_entities
+
+
+def _numbers(
+    *, vocabulary_size: int, num_answers: int, num_slots: int, hidden_size: int, **_: object
+) -> int:
+    return (vocabulary_size + num_answers + 2 * num_slots + 4 * hidden_size) * hidden_size
+
+
+class EntityNetwork(Reader):
+    """Recurrent entity network, EntNet (Henaff et al. 2017), which answers questions about stories.
+
+    Its slots stand for people, things and places. Each sentence opens the slots that it is about,
+    by their keys or by what they hold, and adds to them; a question looks at all slots once.
+    docs/readers.md has the equations.
+
+    Args:
+        vocabulary_size, sentence_length, num_answers: see `Reader`.
+        num_slots: slots there are.
+        hidden_size: d, numbers of a word, a key and a slot.
+        keys: "free": learned; "tied": the vectors of the first `num_slots` words.
+        dropout: share of the numbers of each encoded sentence that is left out while training.
+        word_std: standard deviation of words and keys at the start; the paper's is 0.1.
+        mask_std: of the masks by which words are encoded, around 1; in the paper all are 1.
+        slope: of the PReLU below zero at the start; in the paper 1.
+
+    Trace (`machine.trace(*story)`): `gates` (batch, time, slots), how far each sentence opened each
+    slot; `attention` (batch, asked, 1, slots), how much each question looked at each slot; `slots`
+    (batch, time, slots, size), what they hold after each sentence.
+
+    >>> story = Story(
+    ...     sentences=torch.tensor([[0, 0], [3, 1], [4, 2], [5, 3]]),
+    ...     told=torch.tensor([[1, 2]]), questions=torch.tensor([[3]]), known=torch.tensor([[2]]),
+    ... )
+    >>> machine = EntityNetwork(vocabulary_size=6, sentence_length=2, num_answers=2)
+    >>> machine(*story)[0].shape
+    torch.Size([1, 1, 2])
+    """
+
+    @configured(_numbers)
+    def __init__(
+        self,
+        vocabulary_size: Width,
+        sentence_length: Size,
+        num_answers: Size,
+        *,
+        num_slots: Size = 20,
+        hidden_size: Size = 100,
+        keys: Literal["free", "tied"] = "free",
+        dropout: Share = 0.1,
+        word_std: Positive = 0.3,
+        mask_std: NotNegative = 1.0,
+        slope: float = 0.25,
+    ):
+        super().__init__()
+        if keys == "tied" and num_slots > vocabulary_size - 1:
+            raise ValueError(
+                f"num_slots must be at most {vocabulary_size - 1}, the words there are, with tied "
+                f"keys, got {num_slots}"
+            )
+        size = hidden_size
+        self.words = nn.Parameter(torch.empty(vocabulary_size, size))
+        self.masks = nn.Parameter(torch.empty(2, sentence_length, size))
+        self._register("free_keys", num_slots if keys == "free" else 0, size)
+        self.hidden_weight = nn.Parameter(torch.empty(size, size))
+        self.key_weight = nn.Parameter(torch.empty(size, size))
+        self.sentence_weight = nn.Parameter(torch.empty(size, size))
+        self.found_weight = nn.Parameter(torch.empty(size, size))
+        self.slopes = nn.Parameter(torch.empty(size))
+        self.output = nn.Linear(size, num_answers, bias=False)
+        # Set before `reset_parameters`, which reads them.
+        self.word_std, self.mask_std, self.slope = word_std, mask_std, slope
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Normal numbers, and the slopes as they are to be at the start."""
+        with torch.no_grad():
+            for weight in (self.words, self.free_keys):
+                weight.normal_(0.0, self.word_std)
+            self.masks.normal_(0.0, self.mask_std).add_(1.0)
+            for weight in (
+                self.hidden_weight, self.key_weight, self.sentence_weight, self.found_weight,
+                self.output.weight,
+            ):  # fmt: skip
+                weight.normal_(0.0, 0.1)
+            self.slopes.fill_(self.slope)
+
+    @property
+    def state_numbers(self) -> int:
+        return self.num_slots * self.hidden_size
+
+    def _read(
+        self, story: Story, *, keep: bool = False
+    ) -> tuple[Float[Tensor, "batch asked answers"], Tensors]:
+        sentences, told, questions, known = story
+        facts, asked = self._encoded(sentences)
+        keys = self.free_keys if self.keys == "free" else self.words[1 : self.num_slots + 1]
+        # Of each different sentence once, however often it is told.
+        likeness, own = facts @ keys.mT, facts @ self.sentence_weight.mT
+        of_keys = keys @ self.key_weight.mT
+        h = keys.expand(len(told), -1, -1)
+        states, gates = [h], []
+        for rows in told.unbind(1):
+            gate = entity_gate(h, facts[rows], likeness[rows])
+            candidate = entity_candidate(h, self.hidden_weight, of_keys, own[rows], self.slopes)
+            h = update_entities(h, gate, candidate)
+            states.append(h)
+            gates.append(gate)
+        kept = torch.stack(states, 1)
+        batch = torch.arange(len(told), device=told.device)[:, None]
+        held = kept[batch, known]  # (batch, asked, slots, size)
+        q = asked[questions]
+        attention = (held @ q[..., None]).squeeze(-1).softmax(-1)
+        u = (attention[..., None] * held).sum(2)
+        x = q + u @ self.found_weight.mT
+        logits = self.output(torch.where(x > 0, x, self.slopes * x))
+        if not keep:
+            return logits, {}
+        return logits, {
+            "gates": torch.stack(gates, 1),
+            "attention": attention[:, :, None],
+            "slots": kept[:, 1:],
+        }
+
+    def _encoded(self, sentences: Tensor) -> tuple[Tensor, Tensor]:
+        """Every sentence as a fact and as a question: each word times the mask of its place, added
+        up (equation 1)."""
+        words = self.words[sentences] * (sentences != 0)[..., None]
+        facts, asked = ((words * masks).sum(1) for masks in self.masks)
+        if self.dropout > 0:
+            facts = nn.functional.dropout(facts, self.dropout, self.training)
+        return facts, asked
