@@ -49,11 +49,13 @@ class Check:
     allowed: in words that go on from "must be".
     kind: from a value of the right type to the plain one that is kept; else raises TypeError.
     holds: whether a plain value is in range.
+    names: those among the values that are allowed, if they can be listed.
     """
 
     allowed: str
     kind: Callable[[Any], Any]
     holds: Callable[[Any], bool] = lambda value: True
+    names: tuple[str, ...] = ()
 
     def __call__(self, name: str, value: Any) -> Any:
         """The value as it is kept.
@@ -106,7 +108,8 @@ def number(
 
 def choice(allowed: Collection[str]) -> Check:
     """One of some names."""
-    return Check(f"one of {', '.join(allowed)}", _text, lambda value: value in allowed)
+    names = tuple(allowed)
+    return Check(f"one of {', '.join(names)}", _text, lambda value: value in allowed, names)
 
 
 def choice_or_function(allowed: Collection[str], function: str) -> Check:
@@ -115,6 +118,7 @@ def choice_or_function(allowed: Collection[str], function: str) -> Check:
         f"one of {', '.join(allowed)}, or {function}",
         lambda value: value if callable(value) else _text(value),
         lambda value: callable(value) or value in allowed,
+        tuple(allowed),
     )
 
 
@@ -124,6 +128,7 @@ def optional(check: Check) -> Check:
         check.allowed,
         lambda value: None if value is None else check.kind(value),
         lambda value: value is None or check.holds(value),
+        check.names,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tapehead.cli import COMMANDS
 from tapehead.cli.bench import Bench
+from tapehead.cli.completion import Completion
 from tapehead.cli.evaluate import Evaluate
 from tapehead.cli.help import shown
 from tapehead.cli.listing import List
@@ -29,6 +30,7 @@ COMMAND_CLASSES = {
     "reproduce": Reproduce,
     "list": List,
     "bench": Bench,
+    "completion": Completion,
 }
 
 

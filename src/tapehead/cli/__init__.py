@@ -28,6 +28,7 @@ COMMANDS = {
     "reproduce": "run a published experiment again and set our numbers beside the paper's",
     "list": "print tasks, machines, experiments and results",
     "bench": "time a training step on this computer",
+    "completion": "print a script that teaches the shell's TAB key",
 }
 _MODULES = {"list": "listing"}
 DEBUG = "TAPEHEAD_DEBUG"
@@ -73,7 +74,12 @@ def _run(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         near = did_you_mean(name, list(COMMANDS)) or f"; there are {', '.join(COMMANDS)}"
         raise UsageError(f"no command {shown(name)}{near}")
-    return import_module(f"tapehead.cli.{_MODULES.get(name, name)}").run(rest)
+    return import_module(module_of(name)).run(rest)
+
+
+def module_of(command: str) -> str:
+    """The module that runs a command."""
+    return f"tapehead.cli.{_MODULES.get(command, command)}"
 
 
 def _complain(line: str) -> None:

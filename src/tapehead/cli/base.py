@@ -34,7 +34,7 @@ def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
             raise UsageError(f"TASK is missing: one of {', '.join(TASKS)}")
         task = "copy"
     check_choice("TASK", task, TASKS)
-    machine = given(argv, "--machine") or _usual_machine(task)
+    machine = given(argv, "--machine") or usual_machine(task)
     check_choice("--machine", machine, MACHINES)
     setting = given(argv, "--setting") or "fast"
     check_choice("--setting", setting, SETTINGS)
@@ -50,7 +50,7 @@ def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
         return TrainConfig(task=task, machine=machine, test_sequences=512), True
 
 
-def _usual_machine(task: str) -> str:
+def usual_machine(task: str) -> str:
     """The NTM, or the first machine that can read what the task tells."""
     fitting = (name for name, kind in MACHINES.items() if kind.reads is TASKS[task].tells)
     return "ntm" if MACHINES["ntm"].reads is TASKS[task].tells else next(fitting)

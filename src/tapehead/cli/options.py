@@ -16,12 +16,12 @@ import operator
 import re
 import textwrap
 import types
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from tapehead.checks import cut, listed, shown
+from tapehead.checks import Check, checks_of, cut, listed, shown
 from tapehead.errors import TapeheadError
 
 
@@ -38,6 +38,9 @@ class Option:
     default: Any = MISSING
     help: str = ""
     choices: Collection[str] = ()
+    """All that it may be, refused here if it is another."""
+    names: Collection[str] = ()
+    """Those of its values that have a name; its owner knows what else it may be."""
 
     @property
     def positional(self) -> bool:
@@ -88,29 +91,32 @@ class Option:
 
 def options_of(cls: type, **defaults: Any) -> list[Option]:
     """Every field of a dataclass as an option; `defaults` take the place of its own."""
-    hints, texts = get_type_hints(cls), _descriptions(cls)
+    hints, texts, checks = get_type_hints(cls), _descriptions(cls), checks_of(cls)
     options = []
     for field in dataclasses.fields(cls):
         default = field.default
         if field.default_factory is not MISSING:
             default = field.default_factory()
         options.append(
-            _option(field.name, hints[field.name], defaults.get(field.name, default), texts)
+            _option(field.name, hints[field.name], defaults.get(field.name, default), texts, checks)
         )
     return options
 
 
 def constructor_options(cls: type, **defaults: Any) -> list[Option]:
     """Every keyword-only argument of a constructor as an option."""
-    hints, texts = get_type_hints(cls.__init__), _descriptions(cls)
+    init = cls.__init__
+    hints, texts, checks = get_type_hints(init), _descriptions(cls), checks_of(init)
     return [
-        _option(name, hints[name], defaults.get(name, parameter.default), texts)
+        _option(name, hints[name], defaults.get(name, parameter.default), texts, checks)
         for name, parameter in inspect.signature(cls).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     ]
 
 
-def _option(name: str, hint: Any, default: Any, texts: dict[str, str]) -> Option:
+def _option(
+    name: str, hint: Any, default: Any, texts: dict[str, str], checks: Mapping[str, Check]
+) -> Option:
     choices = get_args(hint) if get_origin(hint) is Literal else ()
     return Option(
         name=name,
@@ -118,6 +124,7 @@ def _option(name: str, hint: Any, default: Any, texts: dict[str, str]) -> Option
         default=default,
         help=texts.get(name, ""),
         choices=choices,
+        names=checks[name].names if name in checks else (),
     )
 
 

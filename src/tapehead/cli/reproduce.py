@@ -66,13 +66,11 @@ class Reproduce:
     """Print the result as one line of JSON at the end, and nothing else."""
 
 
+CHOICES = {"experiment": [*EXPERIMENTS, *STUDIES], "setting": SETTINGS}
+
+
 def run(argv: Sequence[str]) -> int:
-    command = read(
-        Reproduce,
-        argv,
-        "tapehead reproduce",
-        choices={"experiment": [*EXPERIMENTS, *STUDIES], "setting": SETTINGS},
-    )
+    command = read(Reproduce, argv, "tapehead reproduce", choices=CHOICES)
     check_one_of(quiet=command.quiet, json=command.json)
     check_engine(command)
     if command.data == "":

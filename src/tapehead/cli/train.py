@@ -63,7 +63,7 @@ class Train:
 def run(argv: Sequence[str]) -> int:
     try:
         base, task_given = settings_before(argv)
-        common, training, machine, objective, task = _options(base, task_given)
+        common, training, machine, objective, task = options_for(base, task_given)
     except AddressError as error:
         raise UsageError(str(error)) from None
     if wants_help(argv) or "--help-all" in argv:
@@ -93,7 +93,7 @@ def run(argv: Sequence[str]) -> int:
     return _train(command, config)
 
 
-def _options(
+def options_for(
     base: TrainConfig, task_given: bool
 ) -> tuple[list[Option], list[Option], list[Option], list[Option], list[Option]]:
     """Options of the command, of training, of the machine, its objective and the task."""

@@ -1,0 +1,171 @@
+"""`tapehead completion`: what the TAB key knows about `tapehead`, as a script for a shell.
+
+The script is a table of words and a function that looks them up. It starts no Python, so that TAB
+answers at once; who installs another package with machines or tasks prints it again.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, Literal, get_args
+
+from tapehead.cli.command import read
+from tapehead.cli.options import Option, options_of
+
+Shell = Literal["bash", "zsh"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """Print a script that lets the TAB key complete commands, tasks, options and their values. Try
+    it with `source <(tapehead completion bash)`; that line in ~/.bashrc or, with zsh, in ~/.zshrc
+    keeps it."""
+
+    shell: str
+    """Which shell."""
+
+
+def run(argv: Sequence[str]) -> int:
+    command = read(Completion, argv, "tapehead completion", choices={"shell": get_args(Shell)})
+    print(script(command.shell))
+    return 0
+
+
+def script(shell: str) -> str:
+    """The script for a shell."""
+    head = ZSH if shell == "zsh" else ""
+    rows = "\n".join(
+        f"    {shlex.quote(key)}) found={shlex.quote(' '.join(words))} ;;"
+        for key, words in _table().items()
+    )
+    return head + BASH.replace("    TABLE", rows).strip()
+
+
+def _table() -> dict[str, list[str]]:
+    """What may follow a command, a flag of a command, a machine, a task, or a flag of these."""
+    from tapehead.cli import COMMANDS, module_of
+    from tapehead.cli.base import usual_machine
+    from tapehead.cli.reproduce import CHOICES
+    from tapehead.cli.train import options_for
+    from tapehead.registry import MACHINES, TASKS
+    from tapehead.runs.config import TrainConfig
+
+    table: dict[str, list[str]] = {"commands": [*COMMANDS, "--help", "--version"]}
+    for name in COMMANDS:
+        if name == "train":
+            common, training, *_ = options_for(TrainConfig(), True)
+            options = [*common, *training]
+        else:
+            module: Any = import_module(module_of(name))
+            kind = getattr(module, name.capitalize())
+            choices = {"reproduce": CHOICES, "completion": {"shell": get_args(Shell)}}.get(name, {})
+            options = [
+                replace(option, choices=tuple(choices.get(option.name, option.choices)))
+                for option in options_of(kind)
+            ]
+        table |= _rows(name, options)
+        table[name] += ["--help", *(["--help-all"] if name == "train" else [])]
+    for name in _plain(MACHINES):
+        *_, machine, objective, _ = options_for(TrainConfig(machine=name), True)
+        table |= _rows(f"machine {name}", [*machine, *objective])
+    for name in _plain(TASKS):
+        *_, task = options_for(TrainConfig(task=name), True)
+        table |= _rows(f"task {name}", task)
+        table[f"usual {name}"] = [usual_machine(name)]
+    return table
+
+
+def _rows(group: str, options: Sequence[Option]) -> dict[str, list[str]]:
+    """The flags of a group, the choices of its positional argument, and the choices of each flag
+    that takes a value: none of a number, a path or a name."""
+    rows: dict[str, list[str]] = {group: []}
+    for option in options:
+        if option.positional:
+            rows[f"{group} positional"] = _plain(option.choices)
+            continue
+        rows[group].append(option.flag)
+        if option.is_switch:
+            rows[group].append(f"--no-{option.flag[2:]}")
+        else:
+            rows[f"{group} {option.flag}"] = _plain(option.choices or option.names)
+    return rows
+
+
+def _plain(names: Iterable[str]) -> list[str]:
+    """Those that a shell takes as one word."""
+    return [name for name in names if re.fullmatch(r"[\w./:-]+", name)]
+
+
+ZSH = """\
+autoload -U +X compinit && compinit -u
+autoload -U +X bashcompinit && bashcompinit
+"""
+
+BASH = r"""
+# Completion of `tapehead`, printed by `tapehead completion`.
+_tapehead_words() {
+    case "$1" in
+    TABLE
+    *) found=; return 1 ;;
+    esac
+}
+
+_tapehead() {
+    local current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"
+    local command="${COMP_WORDS[1]}" machine= task= flag= given= all= names= at word group found
+    local -a groups
+    COMPREPLY=()
+    # bash takes --machine=ntm for three words, zsh for one.
+    [[ "$current" == "=" ]] && current=
+    [[ "$before" == "=" ]] && before="${COMP_WORDS[COMP_CWORD-2]}"
+    if ((COMP_CWORD == 1)); then
+        _tapehead_words commands
+        COMPREPLY=($(compgen -W "$found" -- "$current"))
+        return 0
+    fi
+    _tapehead_words "$command positional" && names=" $found "
+    for ((at = 2; at < COMP_CWORD; at++)); do
+        word="${COMP_WORDS[at]}"
+        [[ "$word" == "=" ]] && continue
+        if [[ "$word" == --machine=* ]]; then
+            flag=--machine
+            word="${word#*=}"
+        fi
+        if [[ "$flag" == --machine ]]; then
+            machine="$word"
+        elif [[ "$flag" == --* ]] && _tapehead_words "$command $flag"; then
+            :
+        elif [[ "$names" == *" $word "* ]]; then
+            given="$word"
+        fi
+        flag="$word"
+    done
+    groups=("$command")
+    if [[ "$command" == train ]]; then
+        task="$given"
+        _tapehead_words "usual ${task:-copy}"
+        groups+=("machine ${machine:-$found}" "task ${task:-copy}")
+    fi
+    # The value of a flag. No words: files, as for any command.
+    for group in "${groups[@]}"; do
+        if [[ "$before" == --* ]] && _tapehead_words "$group $before"; then
+            COMPREPLY=($(compgen -W "$found" -- "$current"))
+            return 0
+        fi
+    done
+    if [[ "$current" != -* ]] && _tapehead_words "$command positional"; then
+        if [[ -z "$given" ]]; then
+            COMPREPLY=($(compgen -W "$found" -- "$current"))
+            return 0
+        fi
+    fi
+    for group in "${groups[@]}"; do
+        _tapehead_words "$group" && all="$all $found"
+    done
+    COMPREPLY=($(compgen -W "$all" -- "$current"))
+}
+
+complete -o bashdefault -o default -F _tapehead tapehead
+"""
