@@ -13,11 +13,13 @@ from tapehead.machines.machine import Machine, Trace
 from tapehead.runs import devices, randomness
 from tapehead.runs.evaluation import run_machine
 from tapehead.tasks import Batch, Task
+from tapehead.tasks.babi import TextStory
 from tapehead.viewing.bits import bit_figure, length_figure
 from tapehead.viewing.episode import Episode
 from tapehead.viewing.heads import heads_figure
 from tapehead.viewing.memory import has_tensors, memory_figure
 from tapehead.viewing.summary import summary_figure
+from tapehead.viewing.stories import Reading, story_figure
 from tapehead.viewing.tapes import Walk, tape_figure
 from tapehead.viewing.words import word_figure
 
@@ -72,6 +74,52 @@ def walk_of(task: Task, outputs: Tensor, batch: Batch, trace: Trace) -> Walk:
         input_head=heads["input_head"].cpu().numpy(),
         memory_head=memory if memory.any() else None,
         wrote=(trace.wrote[0][active] > 0).cpu().numpy(),
+    )
+
+
+def story_figures(
+    machine: Machine,
+    settings: Mapping[str, Any],
+    size: str,
+    *,
+    seed: int,
+    subject: str,
+    title: str,
+) -> Drawn:
+    """What the machine looked at for the last question of one story."""
+    task = settings[size]
+    generator = randomness.generator_for(seed, randomness.Stream.TEST)
+    number = int(torch.randint(len(task.stories), (), generator=generator))
+    story = task.stories[number]
+    reading = read_story(machine, task, story, len(story.questions) - 1)
+    return {"story": story_figure(reading, title=title)}, None
+
+
+def read_story(machine: Machine, task: Any, story: TextStory, question: int) -> Reading:
+    """How a machine comes to its answer to one question of a story, by its number from 0."""
+    device, dtype = devices.place(machine)
+    with torch.no_grad():
+        trace = machine.trace(**task.form_of(story).to(device, dtype)._asdict())
+    asked = story.questions[question]
+    chances = task.answer.probabilities(trace.y[0, question].double())
+    best = int(chances.argmax())
+    attention = trace.attention[0, question].cpu()
+    if has_tensors(trace, "gates"):
+        looked = trace.gates[0, : asked.known].cpu()
+        columns, of_question = [f"slot {n + 1}" for n in range(looked.shape[1])], attention[0]
+    else:
+        looked, of_question = attention[:, : asked.known].T, None
+        columns = [f"hop {n + 1}" for n in range(looked.shape[1])]
+    return Reading(
+        sentences=[" ".join(words) for words in story.sentences[: asked.known]],
+        supporting=asked.supporting,
+        looked=looked.numpy(),
+        columns=columns,
+        of_question=None if of_question is None else of_question.numpy(),
+        question=" ".join(asked.words) + "?",
+        said=task.answer.names[best],
+        chance=float(chances[best]),
+        asked=asked.answer or None,
     )
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tapehead.checks import listed, shown
-from tapehead.forms import Tape
+from tapehead.forms import Story, Tape
 from tapehead.runs import TrainConfig, load_run, read_result
 from tapehead.runs.files import clear_errors
 from tapehead.tasks import Task
 from tapehead.tasks.metrics import Metric
 from tapehead.viewing.curves import learning_curves
 from tapehead.viewing.generalisation import generalisation
-from tapehead.viewing.problems import sequence_figures, tape_figures
+from tapehead.viewing.problems import sequence_figures, story_figures, tape_figures
 from tapehead.viewing.seeds import points_of, read_seed
 from tapehead.viewing.style import machine_styles, save
 
@@ -68,7 +68,7 @@ def view_run(
     subject = f"{label}: {task.title}"
     several = len(task.test_settings()) > 1 or len(settings) > 1
     title = f"{subject}, {describe_size(size, varied)}" if several else subject
-    draw = tape_figures if task.tells is Tape else sequence_figures
+    draw = {Tape: tape_figures, Story: story_figures}.get(task.tells, sequence_figures)
     figures, summarise = draw(machine, settings, size, seed=seed, subject=subject, title=title)
 
     history = read_seed(path)

@@ -104,6 +104,17 @@ class BAbI(Task):
         """The stories of this split, as they were told."""
         return self.library.texts[self.split]
 
+    def form_of(self, story: TextStory) -> Story:
+        """A story as a machine of this task reads it; its answers need not be known.
+
+        Raises:
+            ValueError: a word that the task does not know, or a sentence that is too long.
+        """
+        library = self.library
+        length = self._encoded.sentences.shape[1]
+        encoded = encode([story], library.vocabulary, length)
+        return encoded.form(torch.zeros(1, dtype=torch.int64))[0]
+
     @property
     def sizes(self) -> Mapping[str, Any]:
         vocabulary = self.library.vocabulary

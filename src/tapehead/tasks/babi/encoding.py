@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from tapehead.checks import listed
 from tapehead.forms import Story
 from tapehead.tasks.babi.text import TextStory, Words
 
@@ -79,8 +80,12 @@ class Encoded(NamedTuple):
 
 
 def encode(stories: Sequence[TextStory], vocabulary: Vocabulary, sentence_length: int) -> Encoded:
-    """Stories as numbers; row 0 of the sentences is empty."""
-    numbers = vocabulary.numbers
+    """Stories as numbers; row 0 of the sentences is empty. An answer may be "", if it is not known.
+
+    Raises:
+        ValueError: a word that is not in the vocabulary, or a sentence that is too long.
+    """
+    numbers = {"": 1, **vocabulary.numbers}
     rows: dict[Words, int] = {(): 0}
     told, asked = [], []
     for story in stories:
@@ -91,6 +96,17 @@ def encode(stories: Sequence[TextStory], vocabulary: Vocabulary, sentence_length
                 for each in story.questions
             ]
         )
+    for words in rows:
+        if len(words) > sentence_length:
+            raise ValueError(
+                f"a sentence must have at most {sentence_length} words, got {' '.join(words)!r}"
+            )
+        for word in words:
+            if word not in numbers:
+                raise ValueError(
+                    f"words must be among those of the task, got {word!r}; it knows "
+                    f"{listed(vocabulary.words[1:], most=10**6)}"
+                )
     questions, known, answers = (_padded([[each[i] for each in q] for q in asked]) for i in range(3))
     return Encoded(
         _padded([[numbers[word] for word in words] for words in rows], sentence_length),
