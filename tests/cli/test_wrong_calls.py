@@ -57,6 +57,7 @@ NAMES = ", ".join(TASKS)
             "tapehead train: --optimiser must be one of rmsprop, graves-rmsprop, adam, got 'sgd'",
         ),
         (["train", "copy", "again"], "tapehead train: unexpected argument again"),
+        (["train", "copy", "c\nd"], "tapehead train: unexpected argument c d"),
         (
             ["train", "copy", "--hidden-size", "0"],
             "tapehead train: hidden_size must be a whole number of at least 1, got 0",

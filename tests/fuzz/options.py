@@ -77,9 +77,15 @@ _TOGETHER = (
 def _command(name: str, draw: random.Random) -> tuple[list[str], list[Option]]:
     if name == "train":
         task = draw.choice(tuple(TASKS))
-        machine = draw.choice(
-            [name for name, kind in MACHINES.items() if kind.reads is TASKS[task].tells]
-        )
+        kind = TASKS[task]
+        # A machine that chooses cannot be told what depends on its answers.
+        fits = [
+            name
+            for name, machine in MACHINES.items()
+            if machine.reads is kind.tells
+            and not (kind.interactive and machine.trained_by != "supervised")
+        ]
+        machine = draw.choice(fits)
         return [name, task, "--machine", machine], _training_options(task, machine)
     if name == "reproduce":
         experiment = draw.choice((*EXPERIMENTS, "nonsense"))

@@ -6,6 +6,7 @@ computed anew nothing can tell what was there: then any answer will do that is n
 """
 
 import atexit
+import codecs
 import contextlib
 import json
 import os
@@ -120,6 +121,9 @@ def truth(machine: str) -> Truth:
     best = load_checkpoint(folder, steps[-1]).progress["best"]["step"]
     result = read_result(path)
     assert result is not None
+    # What JSON takes random bytes for is imported when it is first asked for.
+    for name in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        codecs.lookup(name)
     # Once before this process may no longer read what is still to be imported.
     ended(["view", str(path), "--out", str(_folder() / "figures")], ())
     return Truth(

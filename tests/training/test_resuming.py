@@ -237,6 +237,18 @@ def test_an_edited_result_is_no_result(tmp_path, edited):
     assert read_result(tmp_path) == again.to_dict()
 
 
+def test_a_result_from_later_in_the_same_run_is_refused(tmp_path):
+    first = train(tiny(), tmp_path / "run")
+    shutil.copytree(tmp_path / "run", tmp_path / "longer")
+    train(tiny(max_sequences=600), tmp_path / "longer", resume=True)
+    shutil.copy(tmp_path / "longer" / "result.json", tmp_path / "run" / "result.json")
+    with pytest.raises(TapeheadError, match=r"is of step \d+, the last checkpoint of step \d+"):
+        read_result(tmp_path / "run")
+    again = train(tiny(), tmp_path / "run", resume=True)
+    assert again.scores == first.scores
+    assert read_result(tmp_path / "run") == again.to_dict()
+
+
 @pytest.mark.parametrize("other", [{"seed": 1}, {}])
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, other):
     """Also of a run with the same settings: its rows are others'."""

@@ -302,8 +302,10 @@ def _one_line(complaint: str, options: Sequence[Option], tokens: Sequence[str]) 
     if "Unrecognized" in complaint:
         extra = re.search(r"Unrecognized options: ([^│|\n]*)", complaint)
         text = extra[1].strip() if extra else ""
-        # A long one was broken into lines there.
-        whole = next((token for token in tokens if text and token.startswith(text)), text)
+        # A long one was broken into lines there, as was one of several lines.
+        first = [token for token in tokens if (token.strip().splitlines() or [""])[0] == text]
+        begun = [token for token in tokens if text and token.startswith(text)]
+        whole = next(iter([*first, *begun]), text)
         return f"unexpected argument {cut(whole) or repr(whole)}"
     if "Missing" in complaint and missing:
         return f"{missing[0].flag} is missing"

@@ -124,7 +124,9 @@ class MemoryNetwork(Reader):
 
     def _attention(self, looked: list[Tensor], story: Story) -> Tensors:
         """What each hop looked at, from how long ago it was told to its place in the story."""
-        back = story.known[..., None] - 1 - torch.arange(story.told.shape[1], device=story.told.device)
+        back = (
+            story.known[..., None] - 1 - torch.arange(story.told.shape[1], device=story.told.device)
+        )
         weights = torch.stack(looked, 2)
         there = (back >= 0) & (back < weights.shape[3])
         back = back.clamp(0, weights.shape[3] - 1)[:, :, None].expand(-1, -1, self.hops, -1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tapehead.checks import shown
 from tapehead.errors import TapeheadError
-from tapehead.runs.checkpoint import FIRST_SEALED, FORMAT, latest_start
+from tapehead.runs.checkpoint import FIRST_SEALED, FORMAT, checkpoint_steps, latest_start
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.files import is_there, read_bytes
 from tapehead.runs.result import checked_result
@@ -127,11 +127,15 @@ def read_metrics(path: Path | str) -> list[dict[str, Any]]:
     return rows
 
 
-def read_result(path: Path | str) -> dict[str, Any] | None:
+def read_result(path: Path | str, *, of_any_step: bool = False) -> dict[str, Any] | None:
     """A run's result.json, or None if it has not ended yet.
 
+    Args:
+        of_any_step: even one of a step whose checkpoint is no longer there, or not yet.
+
     Raises:
-        TapeheadError: it is damaged, was edited or belongs to another run.
+        TapeheadError: it is damaged, was edited, belongs to another run, or to a step beyond the
+            last checkpoint, as after a copy of some of the files.
     """
     path = Path(path)
     file = path / RESULT
@@ -145,4 +149,11 @@ def read_result(path: Path | str) -> dict[str, Any] | None:
         raise TapeheadError(
             f"{file} belongs to another run: remove it, and resume to have it again"
         )
-    return checked_result(value, file)
+    result = checked_result(value, file)
+    steps = [] if of_any_step else checkpoint_steps(path / "checkpoint")
+    if steps and result["steps"] > steps[-1]:
+        raise TapeheadError(
+            f"{file} is of step {result['steps']:,}, the last checkpoint of step {steps[-1]:,}: "
+            "remove it, and resume to have it again"
+        )
+    return result

@@ -77,7 +77,9 @@ STEP_ERRORS = Metric("step_errors", "wrong steps", "per sequence")
 WRONG = Metric("wrong", "wrong answers", "% of questions")
 REGRET = Metric("regret", "regret", "bits per sequence")
 LOSS = Metric("loss", "loss", "nats per answered bit")
-_KNOWN = {metric.name: metric for metric in (SOLVED, BITS, BIT_ERRORS, STEP_ERRORS, WRONG, REGRET, LOSS)}
+_KNOWN = {
+    metric.name: metric for metric in (SOLVED, BITS, BIT_ERRORS, STEP_ERRORS, WRONG, REGRET, LOSS)
+}
 
 
 def metric_of(name: Metric | str) -> Metric:

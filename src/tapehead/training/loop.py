@@ -81,7 +81,7 @@ class Loop:
     def finish(self) -> Result:
         """Last row, validation and checkpoint, the test settings, and result.json."""
         session, progress = self.session, self.session.progress
-        earlier = None if self._path is None else read_result(self._path)
+        earlier = None if self._path is None else read_result(self._path, of_any_step=True)
         if earlier is not None and earlier["steps"] != progress.step:
             earlier = None  # of a checkpoint that is no more
         wanted = self.config.test_sequences and not (earlier or {}).get("evaluation")

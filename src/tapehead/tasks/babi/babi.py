@@ -1,5 +1,6 @@
 """The twenty bAbI tasks: short stories, and questions with an answer of one word."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,10 +12,12 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from tapehead.checks import listed
 from tapehead.forms import Story
 from tapehead.tasks.answers import Answer, Replies
 from tapehead.tasks.babi.encoding import Encoded, Vocabulary, encode
 from tapehead.tasks.babi.files import read_split
+from tapehead.tasks.babi.simulation import QUESTIONS, SIMULATED, all_words, simulate
 from tapehead.tasks.babi.text import TextStory, parse
 from tapehead.tasks.metrics import WRONG, PassMark
 from tapehead.tasks.task import Batch, Task
@@ -56,8 +59,13 @@ class Library(NamedTuple):
     """All stories of a task, as they were told and as numbers, by split."""
 
     vocabulary: Vocabulary
+    sentence_length: int
+    """Words of the longest sentence or question."""
     texts: Mapping[str, list[TextStory]]
+    """Without those of splits that are simulated."""
     encoded: Mapping[str, Encoded]
+    questions_each: Mapping[str, float]
+    """Mean number of questions of a story."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +80,10 @@ class BAbI(Task):
     size: training questions of a task: "10k" or "1k".
     split: the stories that batches are drawn from. A run trains on "train", chooses by "valid", and
         is tested on "test".
-    data: folder or archive with the files; left out: a copy in the user's cache, downloaded once.
+    data: folder or archive with the files; left out: that of the environment's TAPEHEAD_BABI, or a
+        copy in the user's cache, downloaded once.
+    generated: train on fresh stories without end, told by a simulation of tasks 1, 2 and 3.
+        Validation and test are those of the files if `data` says where they are, else fresh too.
     """
 
     name = "babi"
@@ -84,11 +95,15 @@ class BAbI(Task):
     size: Literal["10k", "1k"] = "10k"
     split: Split = "train"
     data: str = ""
+    generated: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.task, int):
             object.__setattr__(self, "task", str(self.task))
         super().__post_init__()
+        if self.generated and self.task not in map(str, SIMULATED):
+            allowed = listed([str(number) for number in SIMULATED])
+            raise ValueError(f"task must be one of {allowed} if generated, got {self.task!r}")
 
     @property
     def library(self) -> Library:
@@ -97,12 +112,22 @@ class BAbI(Task):
         Raises:
             TapeheadError: the files cannot be found or read.
         """
-        return _library(self.data, self.size, self.task)
+        return _library(self.data, self.size, self.task, self.generated)
+
+    @property
+    def _is_endless(self) -> bool:
+        """Whether stories are simulated as they are needed."""
+        return not self.library.texts[self.split]
 
     @property
     def stories(self) -> list[TextStory]:
-        """The stories of this split, as they were told."""
+        """The stories of this split, as they were told; a hundred of those without end."""
+        if self._is_endless:
+            return self._simulated(random.Random(0), 100)
         return self.library.texts[self.split]
+
+    def _simulated(self, draw: random.Random, count: int) -> list[TextStory]:
+        return [simulate(int(self.task), draw) for _ in range(count)]
 
     def form_of(self, story: TextStory) -> Story:
         """A story as a machine of this task reads it; its answers need not be known.
@@ -110,24 +135,28 @@ class BAbI(Task):
         Raises:
             ValueError: a word that the task does not know, or a sentence that is too long.
         """
+        return self._form([story]).inputs
+
+    def _form(self, stories: list[TextStory]) -> Batch:
         library = self.library
-        length = self._encoded.sentences.shape[1]
-        encoded = encode([story], library.vocabulary, length)
-        return encoded.form(torch.zeros(1, dtype=torch.int64))[0]
+        encoded = encode(stories, library.vocabulary, library.sentence_length)
+        return self._batch(encoded, torch.arange(len(stories), device="cpu"))
 
     @property
     def sizes(self) -> Mapping[str, Any]:
         vocabulary = self.library.vocabulary
         return {
             "vocabulary_size": len(vocabulary.words),
-            "sentence_length": self._encoded.sentences.shape[1],
+            "sentence_length": self.library.sentence_length,
             "num_answers": vocabulary.num_answers,
         }
 
     @property
     def answer(self) -> Answer:
-        each = float(self._encoded.asked.sum() / len(self.stories))
-        return Replies(self.library.vocabulary.answers, words=("answer",), each=each)
+        library = self.library
+        return Replies(
+            library.vocabulary.answers, words=("answer",), each=library.questions_each[self.split]
+        )
 
     @property
     def pass_mark(self) -> PassMark:
@@ -135,7 +164,7 @@ class BAbI(Task):
 
     @property
     def num_problems(self) -> int | None:
-        return len(self.stories) if self.split != "train" else None
+        return None if self.split == "train" or self._is_endless else len(self.stories)
 
     @property
     def held_out(self) -> "BAbI":
@@ -145,45 +174,62 @@ class BAbI(Task):
         return {"test": replace(self, split="test")}
 
     def problems(self, numbers: Int64[Tensor, " batch"]) -> Batch:
-        form, answers, asked = self._encoded.form(numbers)
+        return self._batch(self.library.encoded[self.split], numbers)
+
+    def _batch(self, encoded: Encoded, numbers: Int64[Tensor, " batch"]) -> Batch:
+        form, answers, asked = encoded.form(numbers)
         targets = one_hot(answers, self.library.vocabulary.num_answers).float()
         return Batch(form, targets * asked[..., None], asked)
 
     def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
-        device, count = generator.device, len(self.stories)
-        numbers = torch.randint(count, (batch_size,), generator=generator, device=device)
-        return self.problems(numbers.cpu()).map(lambda part: part.to(device))
-
-    @property
-    def _encoded(self) -> Encoded:
-        return self.library.encoded[self.split]
+        device = generator.device
+        most = 2**63 - 1 if self._is_endless else len(self.library.texts[self.split])
+        size = 1 if self._is_endless else batch_size
+        drawn = torch.randint(most, (size,), generator=generator, device=device).cpu()
+        if self._is_endless:
+            batch = self._form(self._simulated(random.Random(int(drawn)), batch_size))
+        else:
+            batch = self.problems(drawn)
+        return batch.map(lambda part: part.to(device))
 
 
 @lru_cache(maxsize=32)
-def _library(data: str, size: str, task: str) -> Library:
+def _library(data: str, size: str, task: str, generated: bool) -> Library:
     place = Path(data) if data else None
     texts: dict[str, list[TextStory]] = {"train": [], "valid": [], "test": []}
-    for number in TITLES if task == "all" else [int(task)]:
-        for split, found in _texts(place, size, number).items():
-            texts[split] += found
+    if not generated:
+        for number in TITLES if task == "all" else [int(task)]:
+            for split, found in _texts(place, size, number).items():
+                texts[split] += found
+    elif data:
+        for split in ("valid", "test"):
+            texts[split] = parse(*read_split(place, size, int(task), split)[:2])
     everything = [story for stories in texts.values() for story in stories]
+    everything += all_words() if generated else []
     vocabulary = Vocabulary.of(everything)
     length = max(
         len(words)
         for story in everything
         for words in (*story.sentences, *(question.words for question in story.questions))
     )
-    encoded = {split: encode(stories, vocabulary, length) for split, stories in texts.items()}
-    return Library(vocabulary, texts, encoded)
+    encoded = {
+        split: encode(stories, vocabulary, length) for split, stories in texts.items() if stories
+    }
+    each = {
+        split: sum(len(story.questions) for story in stories) / max(1, len(stories))
+        for split, stories in texts.items()
+    }
+    each |= {split: float(QUESTIONS) for split, stories in texts.items() if not stories}
+    return Library(vocabulary, length, texts, encoded, each)
 
 
 def _texts(data: Path | None, size: str, task: int) -> dict[str, list[TextStory]]:
     """The stories of one task by split."""
     found, undivided = {}, False
     for split in ("train", "valid", "test"):
-        text, where, undivided_file = read_split(data, size, task, split)
+        text, where, whole = read_split(data, size, task, split)
         found[split] = parse(text, where)
-        undivided |= undivided_file
+        undivided |= whole
     if undivided:
         stories = found["train"]
         kept = len(stories) - max(1, len(stories) // 10)

@@ -107,7 +107,9 @@ def encode(stories: Sequence[TextStory], vocabulary: Vocabulary, sentence_length
                     f"words must be among those of the task, got {word!r}; it knows "
                     f"{listed(vocabulary.words[1:], most=10**6)}"
                 )
-    questions, known, answers = (_padded([[each[i] for each in q] for q in asked]) for i in range(3))
+    questions, known, answers = (
+        _padded([[each[i] for each in q] for q in asked]) for i in range(3)
+    )
     return Encoded(
         _padded([[numbers[word] for word in words] for words in rows], sentence_length),
         _padded(told),

@@ -5,6 +5,7 @@ The set is that of Weston et al. (2015), version 1.2, in English, under CC BY 3.
 
 import hashlib
 import json
+import os
 import re
 import tarfile
 import zipfile
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from tapehead.errors import TapeheadError
+from tapehead.tasks.babi.simulation import SIMULATED
 
 ADDRESSES: dict[str, str | None] = {
     "https://parl.ai/downloads/babi/babi.tar.gz": (
@@ -22,6 +24,9 @@ ADDRESSES: dict[str, str | None] = {
 }
 """Tried one after the other, each with its published checksum, if there is one: the text files
 inside have their own."""
+
+FOLDER = "TAPEHEAD_BABI"
+"""An environment variable: the folder or archive to take where no `data` is given."""
 
 FOLDERS = {"10k": ("en-valid-10k", "en-10k"), "1k": ("en-valid", "en")}
 """By the size of the set: the folder whose training files have been split into training and
@@ -44,6 +49,8 @@ def read_split(data: Path | None, size: str, task: int, split: str) -> tuple[str
         TapeheadError: nothing is there or can be read; says what was looked for and where.
     """
     divided, whole = FOLDERS[size]
+    if data is None and os.environ.get(FOLDER):
+        data = Path(os.environ[FOLDER])
     places = [_downloaded()] if data is None else _places(data)
     # Training and validation come from one folder: the two were not divided alike.
     wanted = [f"{divided}/qa{task}_train.txt", f"{whole}/qa{task}_*_train.txt"]
@@ -65,13 +72,16 @@ def read_split(data: Path | None, size: str, task: int, split: str) -> tuple[str
     raise TapeheadError(
         f"no file {' or '.join(wanted)} in {where}: data must be a folder or an archive of "
         "the bAbI tasks, version 1.2"
+        + ("; --generated trains on fresh stories" if task in SIMULATED else "")
     )
 
 
 def _places(data: Path) -> list[Path]:
     """Folders and archives to look into."""
     if not data.exists():
-        raise TapeheadError(f"data must be a folder or an archive, got {data}, which does not exist")
+        raise TapeheadError(
+            f"data must be a folder or an archive, got {data}, which does not exist"
+        )
     if data.is_file():
         if not data.name.endswith(_ARCHIVES):
             allowed = ", ".join(_ARCHIVES)
