@@ -66,6 +66,13 @@ class DiscreteNTM(DiscreteMachine, NTM):
         backend: of soft addresses: "auto", "reference" or "cpu"; see `NTM`. Choices have the
             reference alone.
         addressing: "discrete", one row at a time, or "soft", all rows at once.
+
+    >>> import torch
+    >>> from tapehead import DiscreteNTM
+    >>> machine = DiscreteNTM(input_size=9, output_size=8, memory_size=16, word_size=6)
+    >>> trace = machine.trace(torch.rand(1, 3, 9))
+    >>> trace.read_weights.amax(dim=-1).flatten()  # all of the weight is on one row
+    tensor([1., 1., 1.])
     """
 
     @configured(ntm_numbers)

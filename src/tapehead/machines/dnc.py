@@ -88,6 +88,16 @@ class DNC(Recurrent):
         gradient_clip: on the way back, the gradient of each controller activation is cut to plus
             or minus this (the paper: 10); 0 leaves clipping to the optimiser.
         backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
+
+    >>> import torch
+    >>> from tapehead import DNC
+    >>> machine = DNC(input_size=9, output_size=8, memory_size=16, word_size=6, num_reads=2)
+    >>> y, state = machine(torch.rand(4, 10, 9))
+    >>> y.shape, state.usage.shape
+    (torch.Size([4, 10, 8]), torch.Size([4, 16]))
+    >>> machine.memory_size = 64
+    >>> machine(torch.rand(4, 10, 9))[1].usage.shape
+    torch.Size([4, 64])
     """
 
     controller: str | OwnController

@@ -74,6 +74,16 @@ class NTM(Recurrent):
             state it began with is cut to plus or minus this (section 4.6); 0 cuts nothing. Over
             long sequences that gradient can grow without bound, and swamp all else before an
             optimiser could clip the whole. A loss averaged over many answers wants a small bound.
+
+    >>> import torch
+    >>> from tapehead import NTM
+    >>> machine = NTM(input_size=9, output_size=8, memory_size=16, word_size=6)
+    >>> y, state = machine(torch.rand(4, 10, 9))  # (batch, time, input) -> logits
+    >>> y.shape, state.memory.shape
+    (torch.Size([4, 10, 8]), torch.Size([4, 16, 6]))
+    >>> y, state = machine(torch.rand(4, 5, 9), state)  # goes on from there
+    >>> machine.trace(torch.rand(1, 5, 9)).read_weights.shape  # (batch, time, heads, rows)
+    torch.Size([1, 5, 1, 16])
     """
 
     controller: str | OwnController

@@ -12,7 +12,12 @@ SETTINGS = ("fast", "paper")
 
 @dataclass(frozen=True)
 class Published:
-    """What a paper reports of one contestant on one task, in the experiment's unit."""
+    """What a paper reports of one contestant on one task, in the experiment's unit.
+
+    >>> from tapehead.recipes import EXPERIMENTS
+    >>> EXPERIMENTS["ntm/associative-recall"].published["ntm-lstm"].tests
+    {'6': 0.0, '10': 1.8, '15': 4.8, '20': 7.0}
+    """
 
     value: float | None
     """After training, at the training sizes."""
@@ -26,7 +31,15 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A published experiment that `tapehead reproduce` runs again."""
+    """A published experiment that `tapehead reproduce` runs again.
+
+    >>> from tapehead.recipes import EXPERIMENTS
+    >>> experiment = EXPERIMENTS["ntm/copy"]
+    >>> experiment.task, experiment.contestants
+    ('copy', ('ntm-lstm', 'ntm-feedforward', 'lstm'))
+    >>> experiment.recipe("copy", "ntm-lstm", "paper").learning_rate
+    0.0001
+    """
 
     name: str
     """Paper and task, as on the command line: "ntm/copy"."""

@@ -40,6 +40,16 @@ class TrainConfig:
     Raises:
         ValueError: a value is out of its range; names the option, the value and what is allowed.
         TypeError: a value has the wrong type.
+
+    >>> from dataclasses import replace
+    >>> from tapehead.training import TrainConfig
+    >>> config = TrainConfig(task="copy", task_options={"max_length": 5}, machine="dnc")
+    >>> replace(config, seed=1).learning_rate
+    0.0004
+    >>> replace(config, learning_rate=-1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: learning_rate must be a finite number above 0, got -1.0
     """
 
     task: str = "copy"

@@ -48,6 +48,17 @@ class RowChoices(Objective):
             toss of a coin (Gulcehre et al. 2016, section 5); 0 goes over at once.
         soft_entropy_cost: of a nat of entropy of each address in the soft batches, which makes
             addresses sharp enough to be chosen by; it rises from 0 over `soft_batches`.
+
+    >>> import torch
+    >>> from tapehead import DiscreteNTM
+    >>> from tapehead.tasks import Copy
+    >>> from tapehead.training.objectives import RowChoices
+    >>> task = Copy(max_length=3)
+    >>> machine = DiscreteNTM(**task.sizes, memory_size=8, word_size=4, hidden_size=16)
+    >>> objective = RowChoices(**machine.objective_sizes, estimator="rebar")
+    >>> objective(machine, task, task.batch(torch.Generator().manual_seed(0), 4)).loss.backward()
+    >>> all(weight.grad is not None for weight in machine.parameters())
+    True
     """
 
     changeable = ("annealing", "soft_batches", "soft_entropy_cost")
