@@ -46,6 +46,8 @@ class DiscreteNTM(DiscreteMachine, NTM):
     Trace names are those of `NTM`, and `logits` and `weights` (choices, rows), every address
     before and after its choice, in the order of choosing.
 
+    `memory_size` may be set at any time, as that of `NTM`.
+
     Args:
         input_size: numbers per input step.
         output_size: numbers per output step (logits).
@@ -119,8 +121,12 @@ class DiscreteNTM(DiscreteMachine, NTM):
             head_init=head_init,
             backend=backend,
         )
-        self.choices, self.rows = num_reads + num_writes, memory_size
+        self.choices = num_reads + num_writes
         self.addressing, self.context_size = addressing, hidden_size
+
+    @property
+    def rows(self) -> int:
+        return self.memory_size
 
     def backend_choice(self) -> Choice:
         if self.addressing == "discrete":

@@ -183,6 +183,13 @@ class RowChoices(Objective):
                 "got torch.no_grad or torch.inference_mode"
             )
 
+        made_for = self.address_estimator.rows
+        if machine.rows != made_for:
+            raise ValueError(
+                f"rows of the machine must be {made_for}, as when this objective was made for it, "
+                f"got {machine.rows}: make another objective"
+            )
+
         def run(x: Tensor, lengths: Tensor | None, choose: Chooser, offset: Tensor | None) -> Run:
             start = machine.initial_state(x.shape[0])
             return machine.run(x, start, choose, lengths=lengths, offset=offset)
