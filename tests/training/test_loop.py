@@ -384,6 +384,24 @@ def test_the_best_validation_is_kept_and_loaded(tmp_path):
     assert same_weights(weights(machine), weights(named))
 
 
+def test_some_checkpoints_are_kept_for_good(tmp_path):
+    """Also where the run was stopped between them, and whatever number of sequences a step has."""
+    config = learnable(max_sequences=400, keep_every=90, stop_when_solved=False)
+    train(config, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "pieces", reporter=StopAt(10))
+    train(config, tmp_path / "pieces", resume=True)
+    size = config.batch_size
+    due = {-(-multiple // size) for multiple in (90, 180, 270, 360)}
+    for name in ("whole", "pieces"):
+        assert due <= set(checkpoint_steps(tmp_path / name / "checkpoint"))
+    train(replace(config, keep_every=None), tmp_path / "none")
+    assert len(checkpoint_steps(tmp_path / "none" / "checkpoint")) <= 3
+    first = min(due)
+    one, other = (load_run(tmp_path / name, step=first)[1] for name in ("whole", "pieces"))
+    assert same_weights(weights(one), weights(other))
+
+
 def test_what_cannot_be_loaded_says_why(tmp_path):
     with pytest.raises(TapeheadError, match=r"^there is no run directory .*none$"):
         load_run(tmp_path / "none")

@@ -165,6 +165,7 @@ class Session:
         self.learner.flat.gather()
         optimiser = self.learner.optimiser_tensors()
         copy_tensors(optimiser, checkpoint.parts["optimiser"], "optimiser", checkpoint.step)
+        self.learner.set_epsilon()
         self.tally.restore(self._own(checkpoint.parts["scores"]), self.learner.device)
         states = self._own(checkpoint.parts["random"])
         self.generator.set_state(states.pop("training"))
