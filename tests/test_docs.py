@@ -121,7 +121,7 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run):
 
     monkeypatch.setattr(train_command, "_train", stand_in)
     monkeypatch.setattr("tapehead.cli.reproduce._contest", lambda *_: 0)
-    monkeypatch.setattr("tapehead.cli.reproduce._study", lambda *_: 0)
+    monkeypatch.setattr("tapehead.cli.reproduce._calculation", lambda *_: 0)
     monkeypatch.setattr("tapehead.benchmark.ntm_speed", lambda *_, **__: [])
     for words in commands(path.read_text()):
         name, *arguments = [PLACEHOLDERS.get(word, word) for word in words]

@@ -25,7 +25,7 @@ PLAIN = {
     "Estimate": "Family shows one",
     "Judged": "Objective shows one",
     "Outcome": "Job shows one",
-    "Study": "what `tapehead reproduce` imports, which `tapehead list` shows",
+    "Calculation": "what `tapehead reproduce` imports, which `tapehead list` shows",
 }
 """Classes of data that nobody makes by hand: why each has no example of its own."""
 

@@ -15,7 +15,7 @@ from tapehead.signals import Stopped, StopRequest, stop_on_signal
 from tapehead.training.display.reporter import Reporter, RunInfo
 from tapehead.training.optimisers.schedules import learning_rate_schedule
 from tapehead.training.rows import Rows
-from tapehead.training.saving import Saver, crossed
+from tapehead.training.saving import Saver, crossed, is_kept
 from tapehead.training.session import Session
 from tapehead.training.stopwatch import Stopwatch
 
@@ -71,7 +71,7 @@ class Loop:
             under_mark = reported and self._rows.report()
             if under_mark or self._validation_is_due():
                 self._save_now |= self._rows.validate()
-            self._save_now |= self._saver.is_kept(progress.step)
+            self._save_now |= is_kept(progress.step, config)
             now = perf_counter()
             if now >= tell_at:
                 self._reporter.progressed(progress.sequences, self._stopwatch.seconds(now))
