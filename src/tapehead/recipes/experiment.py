@@ -18,7 +18,8 @@ class Published:
     """What a paper reports of one contestant on one task, in the experiment's unit.
 
     >>> from tapehead.recipes import EXPERIMENTS
-    >>> EXPERIMENTS["ntm/associative-recall"].published["ntm-lstm"].tests
+    >>> recall = EXPERIMENTS["ntm/associative-recall"]
+    >>> recall.published_of("associative-recall", "ntm-lstm").tests
     {'6': 0.0, '10': 1.8, '15': 4.8, '20': 7.0}
     """
 
