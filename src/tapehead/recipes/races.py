@@ -29,17 +29,27 @@ SAMPLES = 64
 
 def with_curves(contest: "Contest") -> list[Cell]:
     """The usual cells, that of the training with the validations of every seed, and how many
-    sequences a machine that is annealed has seen when it is soft no more."""
+    sequences a machine that is annealed has seen when it is soft no more.
+
+    Seconds are those of the processor: races are run side by side, and on machines that do more.
+    """
     cells = contest.cells()
     metric = contest.experiment.metric
-    cells[0]["curves"] = [
+    curves = [
         [
-            {name: row[name] for name in ("sequences", "seconds", metric)}
+            {
+                "sequences": row["sequences"],
+                "seconds": round(row["cpu_seconds"], 2),
+                metric: row[metric],
+            }
             for row in read_metrics(job.path)
             if row["kind"] == "validation"
         ]
         for job in contest.jobs
     ]
+    cells[0]["curves"] = curves
+    # A run ends with the validation that it is solved by, or with one in vain.
+    cells[0]["seconds"] = [rows[-1]["seconds"] for rows in curves]
     config = contest.jobs[0].config
     phases = (config.objective_options.get(name, 0) for name in ("soft_batches", "annealing"))
     cells[0]["soft_until"] = sum(int(batches) for batches in phases) * config.batch_size

@@ -116,6 +116,7 @@ class Rows:
                     "step": progress.step,
                     "sequences": progress.sequences,
                     "seconds": round(progress.seconds, 3),
+                    "cpu_seconds": round(progress.cpu_seconds, 3),
                     **scores,
                     "passed": passed,
                 }

@@ -126,7 +126,7 @@ def race_figure(
     return figure
 
 
-_X = {"sequences": ("sequences seen (thousands)", 1e-3), "seconds": ("training time (s)", 1)}
+_X = {"sequences": ("sequences seen (thousands)", 1e-3), "seconds": ("CPU time of training (s)", 1)}
 
 
 def _soft_until(axes: Axes, sequences: float) -> None:
