@@ -85,7 +85,7 @@ class Recorder(Reporter):
         self.rows: list[dict[str, Any]] = []
 
     def reported(self, row: Any) -> None:
-        clock = ("seconds", "sequences_per_second")
+        clock = ("seconds", "cpu_seconds", "sequences_per_second")
         self.rows.append({name: value for name, value in row.items() if name not in clock})
 
 

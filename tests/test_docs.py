@@ -98,7 +98,7 @@ def test_snippets_run_as_they_stand(path, errors_of_snippets):
 def small_run(tmp_path_factory):
     path = tmp_path_factory.mktemp("docs") / "run"
     config = TrainConfig(
-        machine="lstm", machine_options={"hidden_size": 4}, max_sequences=8, batch_size=4,
+        machine_options={"hidden_size": 4, "memory_size": 6}, max_sequences=8, batch_size=4,
         report_every=4, validation_sequences=2, threads=1,
     )  # fmt: skip
     train(config, path)
@@ -121,7 +121,7 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run):
 
     monkeypatch.setattr(train_command, "_train", stand_in)
     monkeypatch.setattr("tapehead.cli.reproduce._contest", lambda *_: 0)
-    monkeypatch.setattr("tapehead.cli.reproduce._study", lambda *_: 0)
+    monkeypatch.setattr("tapehead.cli.reproduce._calculation", lambda *_: 0)
     monkeypatch.setattr("tapehead.benchmark.ntm_speed", lambda *_, **__: [])
     for words in commands(path.read_text()):
         name, *arguments = [PLACEHOLDERS.get(word, word) for word in words]

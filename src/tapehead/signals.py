@@ -20,6 +20,11 @@ class Stopped(TapeheadError):
 
     exit_code: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP, 141 for SIGPIPE (a closed pipe), as
         shells count.
+
+    >>> from tapehead.training import Stopped
+    >>> stopped = Stopped(2, "at sequence 1,000; resume to go on")
+    >>> stopped.exit_code, str(stopped)
+    (130, 'stopped by SIGINT at sequence 1,000; resume to go on')
     """
 
     def __init__(self, number: int, circumstances: str):

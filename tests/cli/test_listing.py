@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tapehead.machines import MACHINES
-from tapehead.recipes import EXPERIMENTS, STUDIES
+from tapehead.recipes import CALCULATIONS, EXPERIMENTS
 from tapehead.recipes import results as results_module
 from tapehead.recipes.results import SUMMARY, summary
 from tapehead.tasks import TASKS
@@ -26,12 +26,19 @@ def test_what_is_read_from_source_is_the_real_thing():
 
 def test_the_overview_names_everything(call):
     out = call("list").out
-    for name in [*TASKS, *MACHINES, *EXPERIMENTS, *STUDIES]:
+    for name in [*TASKS, *MACHINES, *EXPERIMENTS, *CALCULATIONS]:
         assert f"  {name} " in out
     assert max(map(len, out.splitlines())) <= 100
     listed = call("list", "--json").json[0]
     assert list(listed["tasks"]) == list(TASKS)
-    assert set(listed["experiments"]) == {*EXPERIMENTS, *STUDIES}
+    assert set(listed["experiments"]) == {*EXPERIMENTS, *CALCULATIONS}
+    tardis = next(
+        each
+        for each in call("list", "--experiments", "--json").json[0]["experiments"]
+        if each["name"] == "discrete/tardis"
+    )
+    assert tardis["tasks"] == ["copy", "associative-recall"]
+    assert tardis["machines"][-2:] == ["lstm", "ntm"]
 
 
 def test_parameter_counts_stand_beside_the_papers(call):

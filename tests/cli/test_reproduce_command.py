@@ -77,7 +77,7 @@ def test_a_run_that_fails_fails_the_experiment(call, tmp_path):
     assert (tmp_path / "runs" / "lstm" / "seed-1" / "result.json").exists()
 
 
-def test_a_study_runs_by_its_own_rules(call, tmp_path, monkeypatch):
+def test_a_calculation_runs_by_its_own_rules(call, tmp_path, monkeypatch):
     def reproduce(folder, *, seeds, command):
         folder.mkdir(parents=True)
         cell = {

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from calls import TINY, process
 
 from tapehead.tasks import make_task
@@ -22,6 +23,39 @@ def test_a_run_is_scored_at_the_sizes_asked_for(call, tmp_path):
     screen = call("evaluate", "run", "--help").out
     assert "--length none" in screen
     assert "--max-length 2" in screen  # as the run had it
+
+
+NTM = ["train", "copy", "--hidden-size=4", "--memory-size=6", "--no-figures", "--quiet", *TINY]
+
+
+def test_a_run_is_scored_with_more_rows(call, tmp_path):
+    assert call(*NTM, "--out=ntm").code == 0
+    asked = ["evaluate", "ntm", "--memory-size=11", "--length=7", "--sequences=4"]
+    scores = call(*asked, "--json").json[0]
+    assert scores["memory_size"] == 11
+    _, machine, task = load_run(tmp_path / "ntm")
+    task = task.resized(min_length=7, max_length=7)
+    before = evaluate(machine, task, sequences=4)
+    machine.memory_size = 11
+    wanted = evaluate(machine, task, sequences=4)
+    assert scores["evaluation"]["length 7"] == wanted != before
+    assert "ntm on copy with 11 rows, 4 sequences" in call(*asked).out
+
+
+@pytest.mark.parametrize(
+    ("machine", "rows", "words"),
+    [
+        (NTM, 0, "--memory-size must be a whole number of at least 1, got 0"),
+        (NTM, 10**12, "--memory-size must be small enough for"),
+        (LSTM, 7, "--memory-size must be left out for lstm, whose memory is fixed, got 7"),
+    ],
+)
+def test_rows_that_it_cannot_have_are_a_wrong_call(call, machine, rows, words):
+    assert call(*machine, "--out=run").code == 0
+    outcome = call("evaluate", "run", f"--memory-size={rows}", "--sequences=1")
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_repeats_stay_normalised_as_in_training():

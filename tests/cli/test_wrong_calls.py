@@ -96,6 +96,18 @@ NAMES = ", ".join(TASKS)
         (["reproduce", "ntm/copy", "--num-seeds=0"], "--num-seeds must be a whole number of at"),
         (["reproduce", "ntm/copy", "--machines", "ntm"], "got 'ntm'; did you mean ntm-lstm?"),
         (
+            ["reproduce", "discrete/copy", "--setting=paper"],
+            "--setting must be one of fast, got 'paper'",
+        ),
+        (
+            ["reproduce", "discrete/rl-ntm", "--data=here"],
+            "--data means nothing to discrete/rl-ntm",
+        ),
+        (
+            ["reproduce", "discrete/tardis", "--machines", "tardis"],
+            "got 'tardis'; did you mean tardis straight-through-gumbel?",
+        ),
+        (
             ["reproduce", "estimators/bernoulli", "--resume"],
             "tapehead reproduce: --resume means nothing to estimators/bernoulli",
         ),

@@ -28,7 +28,7 @@ from typing import Any
 from same_runs import differences
 
 from tapehead.recipes.experiment import Experiment
-from tapehead.recipes.reproduce import plan, run_plan
+from tapehead.recipes.jobs import plan, run_plan
 from tapehead.signals import Stopped
 from tapehead.training import TrainConfig, train
 from tapehead.training.fleet import Processes
@@ -83,7 +83,11 @@ def settings(name: str, seed: int) -> TrainConfig:
 def reproduce(folder: Path, seed: int) -> None:
     """What `tapehead reproduce` does between its plan and its figure, on a budget of seconds."""
     experiment = Experiment(
-        name="kill/campaign", source="", task="copy", contestants=("ntm", "lstm"), recipe=_recipe
+        name="kill/campaign",
+        source="",
+        tasks=("copy",),
+        contestants=("ntm", "lstm"),
+        recipe=_recipe,
     )
     jobs = plan(experiment, "fast", [seed], folder)
     run_plan(jobs, Processes(2))

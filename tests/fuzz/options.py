@@ -139,7 +139,7 @@ def called(argv: list[str], names: tuple[str, ...]) -> str:
         # What would take minutes is another campaign's.
         for owner, name in ((train_command, "_train"), (reproduce, "_contest")):
             stack.enter_context(mock.patch.object(owner, name, return_value=0))
-        stack.enter_context(mock.patch.object(reproduce, "_study", return_value=0))
+        stack.enter_context(mock.patch.object(reproduce, "_calculation", return_value=0))
         stack.enter_context(mock.patch("tapehead.benchmark.ntm_speed", return_value=[]))
         code, _ = ended(argv, names)
         left = sorted(path.name for path in folder.rglob("*"))

@@ -10,7 +10,10 @@ from torch import Tensor
 from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
 from tapehead.training import read_metrics, read_result
 
-CLOCKS = {"seconds", "sequences_per_second", "row_seconds", "metrics_bytes", "metrics_check"}
+CLOCKS = {
+    "seconds", "cpu_seconds", "sequences_per_second", "row_seconds", "metrics_bytes",
+    "metrics_check",
+}  # fmt: skip
 """What a clock decides: times, and the rows' digests, which cover times."""
 
 

@@ -100,7 +100,7 @@ def test_an_option_takes_effect_or_cannot_be_set(kind):
     machine = made(kind)
     for name, (changeable, _) in _options_of(kind).items():
         before = getattr(machine, name)
-        if isinstance(vars(kind).get(name), property) or changeable:
+        if isinstance(getattr(kind, name, None), property) or changeable:
             continue
         setter = OTHER.get(type(before), lambda value: "another")
         with pytest.raises(AttributeError, match=f"^{name} of this {kind.__name__} is fixed at"):
@@ -127,14 +127,14 @@ def test_what_may_be_set_is_checked():
 
 def test_a_subclass_and_a_copy_are_as_fixed():
     class Mine(NTM):
-        def __init__(self, rows):
-            super().__init__(5, 3, memory_size=rows)
-            self.rows = rows
+        def __init__(self, numbers):
+            super().__init__(5, 3, word_size=numbers)
+            self.numbers = numbers
 
     for machine in (Mine(7), copy.deepcopy(Mine(7))):
-        machine.rows = 8
-        with pytest.raises(AttributeError, match=r"^memory_size of this Mine is fixed at 7, got 8"):
-            machine.memory_size = 8
+        machine.numbers = 8
+        with pytest.raises(AttributeError, match=r"^word_size of this Mine is fixed at 7, got 8"):
+            machine.word_size = 8
 
 
 def test_numpy_numbers_make_the_same_machine():

@@ -6,8 +6,11 @@ import pytest
 
 from tapehead.errors import TapeheadError
 from tapehead.recipes import dnc_graphs, recipe
+from tapehead.recipes.reproduce import reproduce
 from tapehead.runs.build import build_machine, build_task
 from tapehead.tasks import TASKS
+from tapehead.training import read_config
+from tapehead.training.fleet import Here
 
 # Extended Data Table 2: LSTM, batch, learning rate, memory.
 TABLE = {
@@ -54,11 +57,14 @@ def test_published_accuracies_stand_at_tests_that_exist(tmp_path):
 
 
 def test_one_curriculum_from_training_to_the_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(dnc_graphs, "TASKS", dnc_graphs.TASKS[2:])
     monkeypatch.setattr(dnc_graphs, "FAST_MACHINE", SMALL)
-    options = {"runs": tmp_path / "runs", "workers": 1, "test_sequences": 3}
-    made = dnc_graphs.reproduce(tmp_path, **options, max_sequences=32)
-    lesson, *accuracies = made["cells"]
+    experiment = dataclasses.replace(dnc_graphs.EXPERIMENT, tasks=("inference",))
+    options = {"out": tmp_path, "runs": tmp_path / "runs", "max_sequences": 32}
+    options |= {"test_sequences": 3, "engine": lambda jobs: Here()}
+    made = reproduce(experiment, **options)
+    lesson, *accuracies = made.cells
+    # What is asked of the machine is the judge's affair, not the run's.
+    assert read_config(tmp_path / "runs" / "dnc" / "seed-0").test_sequences == 0
     assert (lesson["values"], lesson["published"], lesson["solved"]) == ([1], 17, 0)
     assert lesson["sequences"] == [32]
     assert lesson["begun"] == [{"1": 32}]
@@ -71,9 +77,26 @@ def test_one_curriculum_from_training_to_the_table(tmp_path, monkeypatch):
     assert all(0 <= cell["values"][0] <= 100 for cell in accuracies)
     assert (tmp_path / "figure.png").stat().st_size > 1000
     with pytest.raises(TapeheadError, match="already holds a run: --resume goes on with it"):
-        dnc_graphs.reproduce(tmp_path, **options, max_sequences=32)
-    again = dnc_graphs.reproduce(tmp_path, **options, max_sequences=32, resume=True)
-    assert again["cells"][1]["values"] == accuracies[0]["values"]
+        reproduce(experiment, **options)
+    again = reproduce(experiment, **options, resume=True)
+    assert again.cells == made.cells
+
+
+def test_the_figure_climbs_from_lesson_to_lesson():
+    """From the cells of a result alone."""
+    cell = {
+        "task": "traversal",
+        "metric": "lesson reached",
+        "begun": [{"1": 100, "3": 400}],
+        "sequences": [900],
+        "values": [3],
+        "published": 14,
+    }
+    other = cell | {"metric": "accuracy", "values": [50.0]}
+    (axes,) = dnc_graphs.figure([cell, other]).axes
+    climb, last = axes.lines
+    assert climb.get_xydata().tolist() == [[0.1, 1], [0.4, 3], [0.9, 3]]
+    assert set(last.get_ydata()) == {14}
 
 
 def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypatch):
@@ -97,7 +120,7 @@ def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypa
         return {"solved": 0.25}
 
     monkeypatch.setattr(runs, "evaluate", look)
-    found = dnc_graphs.judge(tmp_path / "run", data=None, sequences=3)
+    found = dnc_graphs.judged_run(tmp_path / "run", data=None, sequences=3)
     assert found["lesson"] == 3
     assert found["climb"] == [(32, 3)]
     assert set(found["accuracy"].values()) == {25.0}
@@ -107,5 +130,5 @@ def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypa
 
 def test_a_folder_without_the_maps_is_said_before_training(tmp_path):
     with pytest.raises(TapeheadError, match="stations"):
-        dnc_graphs.reproduce(tmp_path / "out", data=str(tmp_path), runs=tmp_path / "runs")
+        reproduce(dnc_graphs.EXPERIMENT, out=tmp_path, data=str(tmp_path), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

@@ -113,15 +113,19 @@ def test_a_recipe_that_does_not_exist():
 
 def test_published_values_stand_at_sizes_that_the_tasks_test():
     for experiment in EXPERIMENTS.values():
-        task = build_task(experiment.recipe(experiment.task, experiment.contestants[0], "fast"))
-        assert set(experiment.published) <= set(experiment.contestants)
-        for published in experiment.published.values():
-            assert set(published.tests) <= set(task.test_settings())
-            assert published.source
-            assert bool(published.tests) == bool(published.tests_source)
-            json.dumps([published.value, dict(published.tests)])
+        assert set(experiment.published) <= set(experiment.tasks)
+        for name, contestants in experiment.published.items():
+            task = build_task(experiment.recipe(name, experiment.contestants[0], "fast"))
+            assert set(contestants) <= set(experiment.contestants)
+            for published in contestants.values():
+                assert set(published.tests) <= set(task.test_settings())
+                assert published.source
+                assert bool(published.tests) == bool(published.tests_source)
+                json.dumps([published.value, dict(published.tests)])
     for name in TASKS:
-        assert set(EXPERIMENTS[f"ntm/{name}"].published) == {"ntm-lstm", "ntm-feedforward", "lstm"}
-    recall = EXPERIMENTS["ntm/associative-recall"].published
-    assert recall["lstm"].tests["20"] == 38.5
-    assert EXPERIMENTS["ntm/priority-sort"].published["lstm"].value == 58
+        published = EXPERIMENTS[f"ntm/{name}"].published[name]
+        assert set(published) == {"ntm-lstm", "ntm-feedforward", "lstm"}
+    recall = EXPERIMENTS["ntm/associative-recall"].published_of("associative-recall", "lstm")
+    assert recall.tests["20"] == 38.5
+    assert EXPERIMENTS["ntm/priority-sort"].published_of("priority-sort", "lstm").value == 58
+    assert EXPERIMENTS["ntm/priority-sort"].published_of("copy", "lstm") is None

@@ -17,11 +17,12 @@ ROWS = [
     for machine, entry, option, paper, usual in ROW.findall(PAGE.read_text())
 ]
 EVERY = [
-    (experiment.task, contestant, experiment.recipe)
-    for experiment in (*EXPERIMENTS.values(), *dnc_graphs.TASKS)
+    (task, contestant, experiment.recipe)
+    for experiment in EXPERIMENTS.values()
+    for task in experiment.tasks
     for contestant in experiment.contestants
     # What is compared there is the order of reading itself.
-    if experiment.name != "ntm/read-order"
+    if experiment.name != "ntm/read-order" and "paper" in experiment.settings
 ]
 
 

@@ -10,14 +10,8 @@ import pytest
 from tapehead.errors import TapeheadError
 from tapehead.recipes import EXPERIMENTS, recipe
 from tapehead.recipes.drawing import draw_result
-from tapehead.recipes.reproduce import (
-    Job,
-    check_jobs,
-    jobs_of,
-    plan,
-    result_cells,
-    run_plan,
-)
+from tapehead.recipes.jobs import Job, check_jobs, jobs_of, plan, run_plan
+from tapehead.recipes.reproduce import result_cells
 from tapehead.recipes.results import write_result
 from tapehead.runs.sealed import read_sealed, write_sealed
 from tapehead.training import Reporter, Stopped, read_config, read_metrics, read_result
@@ -43,6 +37,13 @@ def test_the_plan_is_every_contestant_with_every_seed():
     orders = plan(EXPERIMENTS["ntm/read-order"], "fast", [1], Path("runs"))
     assert orders[0].contestant == "ntm-lstm, read first"
     assert orders[0].path == Path("runs/ntm-lstm-read-first/seed-1")
+    tapes = plan(EXPERIMENTS["discrete/rl-ntm"], "fast", [3, 4], Path("runs"))
+    assert [job.name for job in tapes[:3]] == [
+        "rl-ntm-direct, copy-tape, seed 3", "rl-ntm-lstm, copy-tape, seed 3",
+        "rl-ntm-direct, duplicated-tape, seed 3",
+    ]  # fmt: skip
+    assert tapes[-1].path == Path("runs/repeat-copy-tape/rl-ntm-lstm/seed-4")
+    assert len({job.name for job in tapes}) == len({job.path for job in tapes}) == len(tapes) == 20
     assert some[0].config.test_sequences == recipe("copy", "lstm").test_sequences
 
 
@@ -107,10 +108,7 @@ def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     check_jobs(tiny, resume=False)
     seen = Journal()
     results = run_plan(tiny, Processes(2), seen)
-    assert {name: list(runs) for name, runs in results.items()} == {
-        "ntm-feedforward": [0], "lstm": [0],
-    }  # fmt: skip
-    assert results["lstm"][0]["sequences"] == 16
+    assert [(result["seed"], result["sequences"]) for result in results] == [(0, 16)] * 2
     assert sorted(seen.finished) == ["lstm, seed 0", "ntm-feedforward, seed 0"]
     assert seen.counts == [(1, 0, 2), (2, 0, 2)]
     cells = result_cells(COPY, "fast", tiny, results)
@@ -158,9 +156,9 @@ def test_a_finished_run_goes_on_where_the_recipe_asks_for_more(tiny):
         longer = {"schedule": "constant", "max_sequences": sequences}
         return [replace(tiny[1], config=replace(tiny[1].config, **longer, **manner))]
 
-    assert run_plan(lasting(16), Processes(1))["lstm"][0]["sequences"] == 16
+    assert run_plan(lasting(16), Processes(1))[0]["sequences"] == 16
     check_jobs(lasting(32), resume=True)
-    assert run_plan(lasting(32), Processes(1))["lstm"][0]["sequences"] == 32
+    assert run_plan(lasting(32), Processes(1))[0]["sequences"] == 32
     path = tiny[1].path
     # A row for each report and, at either end, one for the validation.
     assert [row["sequences"] for row in read_metrics(path)] == [8, 16, 16, 24, 32, 32]
@@ -191,8 +189,8 @@ def test_ctrl_c_stops_the_runs_saved_and_resume_finishes_them(tiny):
     assert list((job.path / "checkpoint").iterdir())
     before = len(read_metrics(job.path))
     ending = replace(job, config=replace(job.config, max_sequences=8 * before + 16))
-    results = run_plan([ending], Processes(1))
-    assert results["lstm"][0]["sequences"] >= 8 * before
+    (result,) = run_plan([ending], Processes(1))
+    assert result["sequences"] >= 8 * before
     rows = [row["sequences"] for row in read_metrics(job.path) if row["kind"] == "train"]
     assert rows == sorted(set(rows))
 

@@ -8,7 +8,8 @@ from tapehead.errors import TapeheadError
 from tapehead.recipes import EXPERIMENTS
 from tapehead.recipes.results import all_cells, cells_of, middle, read_result, write_result
 
-RECALL = EXPERIMENTS["ntm/associative-recall"]
+TASK = "associative-recall"
+RECALL = EXPERIMENTS[f"ntm/{TASK}"]
 FACTS = {
     "command": "tapehead reproduce ntm/associative-recall", "commit": "abc",
     "commit_has_changes": False, "versions": {"torch": "2"}, "hardware": {"cores": 2},
@@ -29,7 +30,7 @@ def run(solved_at, bits):
 
 def test_cells_hold_one_value_for_each_seed_in_order():
     runs = {3: run(None, 5.0), 1: run(400, 0.25)}
-    trained, six, seven = cells_of(RECALL, "lstm", "fast", runs)
+    trained, six, seven = cells_of(RECALL, TASK, "lstm", "fast", runs)
     assert (trained["seeds"], trained["values"], trained["test"]) == ([1, 3], [0.25, 5.0], None)
     assert (trained["solved"], trained["success_rate"]) == (1, 0.5)
     assert trained["solved_by_seed"] == [True, False]
@@ -50,10 +51,10 @@ def test_cells_hold_one_value_for_each_seed_in_order():
 
 
 def test_a_result_keeps_what_others_put_there(tmp_path):
-    lstm = cells_of(RECALL, "lstm", "fast", {0: run(None, 5.0)})
-    ntm = cells_of(RECALL, "ntm-lstm", "fast", {0: run(400, 0.0)})
-    paper = cells_of(RECALL, "lstm", "paper", {0: run(None, 9.0)})
-    better = cells_of(RECALL, "lstm", "fast", {0: run(None, 4.0)})
+    lstm = cells_of(RECALL, TASK, "lstm", "fast", {0: run(None, 5.0)})
+    ntm = cells_of(RECALL, TASK, "ntm-lstm", "fast", {0: run(400, 0.0)})
+    paper = cells_of(RECALL, TASK, "lstm", "paper", {0: run(None, 9.0)})
+    better = cells_of(RECALL, TASK, "lstm", "fast", {0: run(None, 4.0)})
     for number, cells in enumerate((lstm, ntm, paper, better)):
         write_result(tmp_path, RECALL, cells, FACTS | {"commit": str(number)})
     result = read_result(tmp_path)
@@ -74,7 +75,7 @@ def test_a_result_keeps_what_others_put_there(tmp_path):
 
 def test_all_cells_of_a_folder_name_their_experiment(tmp_path):
     assert all_cells(tmp_path) == []
-    cells = cells_of(RECALL, "lstm", "fast", {0: run(None, 5.0)})
+    cells = cells_of(RECALL, TASK, "lstm", "fast", {0: run(None, 5.0)})
     write_result(tmp_path / "ntm" / "associative-recall", RECALL, cells, FACTS)
     found = all_cells(tmp_path)
     assert len(found) == 3
@@ -98,7 +99,7 @@ def test_damaged_and_foreign_results_are_named(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
-    cells = cells_of(RECALL, "lstm", "fast", {0: run(None, 5.0)})
+    cells = cells_of(RECALL, TASK, "lstm", "fast", {0: run(None, 5.0)})
     with pytest.raises(TapeheadError, match=r"cannot write to .*file/folder: Not a directory"):
         write_result(tmp_path / "file" / "folder", RECALL, cells, FACTS)
 

@@ -43,8 +43,10 @@ def test_claims_are_the_runs_of_cells_that_can_be_run_again(tmp_path):
     assert [claim.seed for claim in fast] == [0, 3]
     assert fast[1].published == Outcome(False, 60_000, 7.25)
     assert (fast[0].commit, fast[0].seconds) == ("01234567", 9.0)
-    trial = CELL | {"commits": ["aaaaaaaabb", "bbbbbbbbaa"]}
-    write(tmp_path / "more", trial, experiment="discrete/copy")
+    each = CELL | {"commits": ["aaaaaaaabb", "bbbbbbbbaa"], "machine": "ntm soft"}
+    unknown = [each | {"machine": "a"}, each | {"task": "ngrams"}, each | {"setting": "paper"}]
+    write(tmp_path / "more", *unknown, each, experiment="discrete/copy")
+    assert len(claims(tmp_path / "more")) == 1
     assert [claim.commit for claim in claims(tmp_path / "more")[0]] == ["aaaaaaaa", "bbbbbbbb"]
 
 
@@ -149,6 +151,18 @@ def test_a_run_of_a_recipe_is_the_same_run_again(monkeypatch):
     assert first.value > 10
     assert dataclasses.replace(claim, seed=1) != claim
     assert rerun(dataclasses.replace(claim, seed=1)).value != first.value
+
+
+def test_a_run_of_an_experiment_of_several_tasks_is_the_same_run_again():
+    claim = dataclasses.replace(
+        claim_of(0),
+        experiment="discrete/rl-ntm",
+        machine="rl-ntm-direct",
+        task="reverse-tape",
+        published=Outcome(False, 128, 0.0),
+        command="tapehead reproduce discrete/rl-ntm --max-sequences 128",
+    )
+    assert rerun(claim) == Outcome(False, 128, 0.0)
 
 
 def test_the_published_results_of_this_repository_have_claims():

@@ -65,6 +65,49 @@ def test_an_annealed_machine_begins_to_choose_with_a_fresh_optimiser(optimiser, 
     assert empty == [False, False, fresh, False, False]
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+def test_another_epsilon_holds_from_the_first_choice_on(fresh):
+    """Softness is whole until 3 batches are seen, and a machine that is never soft has no such."""
+    options = {"soft_batches": 2, "annealing": 5}
+    config = replace(chooser(**options), fresh_optimiser=fresh, choosing_epsilon=0.5)
+    for settings, expected in (
+        (config, [1e-8, 1e-8, 0.5, 0.5]),
+        (replace(config, choosing_epsilon=None), [1e-8] * 4),
+        (replace(config, objective_options={}), [1e-8] * 4),
+        (replace(chooser(addressing="soft"), choosing_epsilon=0.5), [1e-8] * 4),
+    ):
+        run = session(settings)
+        batch = run.task.batch(torch.Generator().manual_seed(1), 4)
+        found = []
+        for number in range(1, 5):
+            run.learner.step(run.task, batch, number, 1e-3)
+            found.append(run.learner.optimiser.param_groups[0]["epsilon"])
+        assert found == expected
+
+
+def test_an_annealed_machine_is_not_done_while_it_is_soft(monkeypatch):
+    """With a mark that everyone meets, training goes on until every batch is discrete."""
+    monkeypatch.setattr(Copy, "solved", lambda task, scores: True)
+
+    def done(**options):
+        config = replace(chooser(**options), report_every=4, validate_every=1000, batch_size=4)
+        asked = []
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                written, "mean_scores", lambda *args: asked.append(args) or mean_scores(*args)
+            )
+            result = train(config)
+        # No validation is called for before it can be passed.
+        assert len(asked) == 1
+        return result.sequences if result.solved else None
+
+    assert done(annealing=3) == 12
+    assert done(annealing=3, soft_batches=7) == 40
+    assert done(soft_batches=7) == 28
+    assert done(soft_batches=17) is None
+    assert done() == 4
+
+
 def test_lessons_are_judged_softly_while_every_batch_is_soft(monkeypatch):
     """Validation and tests never are: what counts in the end are hard addresses."""
     options = {"soft_batches": 2, "annealing": 1}
@@ -158,12 +201,14 @@ def test_outputs_of_several_samples_are_those_of_the_first(monkeypatch):
         ("discrete-ntm", {"estimator": "relax", "baseline": "moving-average"}),
         ("dynamic-ntm", {"annealing": 10}),
         ("discrete-ntm", {"annealing": 10, "soft_batches": 7}),
+        ("discrete-ntm", {"annealing": 5, "soft_batches": 2}),
         ("tardis", {"estimator": "reinforce"}),
     ],
 )
 def test_resumed_is_uninterrupted(tmp_path, machine, options):
-    """Noise of the choices, tosses of the annealing, averages of the baseline: all as they were."""
-    config = chooser(machine, **options)
+    """Noise of the choices, tosses of the annealing, averages of the baseline, the epsilon of a
+    machine that chooses: all as they were."""
+    config = replace(chooser(machine, **options), choosing_epsilon=1e-2)
     train(config, tmp_path / "whole")
     with pytest.raises(Stopped):
         train(config, tmp_path / "pieces", reporter=StopAt(8))

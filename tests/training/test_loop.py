@@ -2,6 +2,7 @@ import json
 import os
 import random
 import signal
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from tapehead.runs.checkpoint import checkpoint_steps
 from tapehead.runs.evaluation import mean_scores
 from tapehead.runs.randomness import Stream
 from tapehead.runs.sealed import read_sealed, write_sealed
+from tapehead.tasks.copy import Copy
 from tapehead.training import (
     Reporter,
     Stopped,
@@ -26,7 +28,7 @@ from tapehead.training import (
     train,
 )
 
-TIMES = ("seconds", "sequences_per_second")
+TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
 
 
 def rows(path, kind=None):
@@ -114,9 +116,28 @@ def test_rows_of_metrics(tmp_path):
     validations = [row for row in metrics if row["kind"] == "validation"]
     assert [row["sequences"] for row in validations] == [100, 200, 240]
     assert validations[-1]["bit_errors"] == result.scores["bit_errors"]
-    seconds = [row["seconds"] for row in metrics]
-    assert seconds == sorted(seconds)
+    for name, some in (("seconds", metrics), ("cpu_seconds", validations)):
+        times = [row[name] for row in some]
+        assert times == sorted(times)
     assert result.sequences, result.steps == (240, 60)
+
+
+def test_seconds_of_the_processor_leave_out_what_is_waited_for(tmp_path, monkeypatch):
+    """A run that goes on adds to those it had."""
+    drawn = Copy.batch
+
+    def slowly(*args):
+        time.sleep(0.01)
+        return drawn(*args)
+
+    monkeypatch.setattr(Copy, "batch", slowly)
+    train(tiny(), tmp_path / "run")
+    first = read_metrics(tmp_path / "run")[-1]
+    assert first["seconds"] > 0.6
+    assert 0 < first["cpu_seconds"] < first["seconds"] - 0.5
+    train(tiny(max_sequences=480), tmp_path / "run", resume=True)
+    last = read_metrics(tmp_path / "run")[-1]
+    assert last["cpu_seconds"] > 1.2 * first["cpu_seconds"]
 
 
 def test_run_directory(tmp_path):
@@ -382,6 +403,24 @@ def test_the_best_validation_is_kept_and_loaded(tmp_path):
     assert not same_weights(weights(machine), weights(latest))
     _, named, _ = load_run(tmp_path / "run", step=best["step"])
     assert same_weights(weights(machine), weights(named))
+
+
+def test_some_checkpoints_are_kept_for_good(tmp_path):
+    """Also where the run was stopped between them, and whatever number of sequences a step has."""
+    config = learnable(max_sequences=400, keep_every=90, stop_when_solved=False)
+    train(config, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "pieces", reporter=StopAt(10))
+    train(config, tmp_path / "pieces", resume=True)
+    size = config.batch_size
+    due = {-(-multiple // size) for multiple in (90, 180, 270, 360)}
+    for name in ("whole", "pieces"):
+        assert due <= set(checkpoint_steps(tmp_path / name / "checkpoint"))
+    train(replace(config, keep_every=None), tmp_path / "none")
+    assert len(checkpoint_steps(tmp_path / "none" / "checkpoint")) <= 3
+    first = min(due)
+    one, other = (load_run(tmp_path / name, step=first)[1] for name in ("whole", "pieces"))
+    assert same_weights(weights(one), weights(other))
 
 
 def test_what_cannot_be_loaded_says_why(tmp_path):

@@ -18,7 +18,7 @@ from tapehead.training import TrainConfig, read_metrics, read_result, train
 
 HERE = Path(__file__).parent
 PATIENCE = 250  # seconds: processes import for a while where all cores are busy
-TIMES = ("seconds", "sequences_per_second")
+TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
 
 
 def settings(**changes):

@@ -26,7 +26,7 @@ from tapehead.training import (
     train,
 )
 
-TIMES = ("seconds", "sequences_per_second")
+TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
 OLD = Path(__file__).parent / "run_of_format_1"
 
 

@@ -21,24 +21,26 @@ def cell(machine, curves, solved, task="copy", **more):
     }
 
 
-def curve(*errors, variance=-3.0):
+def curve(*errors):
     return [
-        {
-            "sequences": 1000 * number,
-            "seconds": 2.0 * number,
-            "bit_errors": error,
-            "log_variance": variance,
-        }
+        {"sequences": 1000 * number, "seconds": 2.0 * number, "bit_errors": error}
         for number, error in enumerate(errors, start=1)
+    ]
+
+
+def probed(*variances):
+    return [
+        {"sequences": 800 * number, "log_variance": variance}
+        for number, variance in enumerate(variances, start=1)
     ]
 
 
 REINFORCE = cell(
     "discrete-ntm reinforce", [curve(8.0, 4.0, 2.0), curve(8.0, 0.0), curve(9.0, 6.0, 6.0)],
-    [False, True, False],
-    options={"machine": {}},
+    [False, True, False], soft_until=0,
+    variances=[probed(-3.0, -4.0, -5.0), probed(-9.0, -50.0), probed(-1.0, -2.0)],
 )  # fmt: skip
-SOFT = cell("ntm soft", [curve(3.0, 1.0, variance=None)], [False])
+SOFT = cell("ntm soft", [curve(3.0, 1.0)], [False], variances=[[]])
 
 
 def medians(axes):
@@ -63,14 +65,24 @@ def test_estimators_race_over_sequences_and_time():
     marks = [line for line in error.lines if line.get_marker() == "s"]
     assert [mark.get_xydata().tolist() for mark in marks] == [[[2.0, 0.01]]]
     assert medians(time)[0].get_xdata().tolist() == [2.0, 4.0, 6.0]
-    # The soft machine makes no choice whose gradient could vary.
-    assert len(medians(variance)) == 1
+    # The soft machine makes no choice whose gradient could vary, and is not asked.
+    (middle,) = medians(variance)
+    assert middle.get_xdata().tolist() == pytest.approx([0.8, 1.6, 2.4])
+    # The second seed keeps its last value: choices so sure that nothing varies stand on the floor.
+    assert middle.get_ydata().tolist() == [-3.0, -4.0, -5.0]
+
+
+def test_cells_without_the_variance_leave_its_panel_empty():
+    """Those of results from before it was measured apart."""
+    (bare,) = ({name: part for name, part in c.items() if name != "variances"} for c in [REINFORCE])
+    figure = estimator_figure([bare], {"discrete-ntm": "One row at a time"}, "ntm soft")
+    error, _, variance, _ = figure.axes
+    assert medians(error)
+    assert not variance.lines
 
 
 def test_the_soft_part_of_an_annealed_race_is_shaded():
-    machine = {"addressing": "annealed", "soft_batches": 60, "annealing": 40}
-    options = {"machine": machine, "schedule": {"batch_size": 20}}
-    annealed = REINFORCE | {"machine": "annealed discrete-ntm reinforce", "options": options}
+    annealed = REINFORCE | {"machine": "annealed discrete-ntm reinforce", "soft_until": 2000}
     titles = {"discrete-ntm": "at once", "annealed discrete-ntm": "annealed"}
     figure = estimator_figure([REINFORCE, annealed, SOFT], titles, "ntm soft")
     shades = {

@@ -11,6 +11,7 @@ from tapehead.cli.options import UsageError, check_seed
 from tapehead.cli.sizes import chosen_sizes, size_options
 
 if TYPE_CHECKING:  # helping and refusing need no torch
+    from tapehead.machines.machine import Machine
     from tapehead.tasks.metrics import Metric
 
 
@@ -28,6 +29,8 @@ class Evaluate:
     """Decides the sequences."""
     step: str = "best"
     """Checkpoint: best (by validation), latest, or the number of a step."""
+    memory_size: int | None = None
+    """Rows of its memory; left out: as it was trained."""
     device: str = "cpu"
     """Where the machine runs: auto, cpu, cuda or cuda:N."""
     json: bool = False
@@ -57,6 +60,11 @@ def run(argv: Sequence[str]) -> int:
     chosen = chosen_sizes(load_task(command.run), sizes, values) if sizes else {}
     config, machine, task = load_run(command.run, step=step, device=device)
     wanted = {"sequences": command.sequences, "seed": command.seed}
+    asked, heading = dict(wanted), f"{config.machine} on {config.task}"
+    if command.memory_size is not None:
+        _give_memory(machine, config.machine, command.memory_size)
+        asked["memory_size"] = command.memory_size
+        heading += f" with {command.memory_size:,} rows"
     backend = str(machine.backend_choice())
     if chosen:
         scores = {label: evaluate(machine, at, **wanted) for label, at in chosen.items()}
@@ -64,12 +72,25 @@ def run(argv: Sequence[str]) -> int:
         scores = {"as trained": evaluate(machine, task, **wanted)}
         scores |= evaluate_settings(machine, task, **wanted)
     if command.json:
-        print_json({"run": str(command.run), "backend": backend, **wanted, "evaluation": scores})
+        print_json({"run": str(command.run), "backend": backend, **asked, "evaluation": scores})
     else:
-        heading = f"{config.machine} on {config.task}, {command.sequences:,} sequences for each row"
-        print(f"{heading}, backend {backend}")
+        print(f"{heading}, {command.sequences:,} sequences for each size, backend {backend}")
         print(scores_table(scores, task.metrics))
     return 0
+
+
+def _give_memory(machine: "Machine", name: str, rows: int) -> None:
+    """Raise a UsageError if the machine cannot have so many rows."""
+    from tapehead.machines.resizable import Resizable
+
+    if not isinstance(machine, Resizable):
+        raise UsageError(
+            f"--memory-size must be left out for {name}, whose memory is fixed, got {rows}"
+        )
+    try:
+        machine.memory_size = rows
+    except ValueError as error:
+        raise UsageError(str(error).replace("memory_size", "--memory-size", 1)) from None
 
 
 def scores_table(evaluation: Mapping[str, Mapping[str, float]], metrics: Sequence["Metric"]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from tapehead.cli.command import print_json, read, table
 from tapehead.cli.help import packed, screen_width
 from tapehead.cli.options import UsageError, options_of
-from tapehead.recipes import EXPERIMENTS, STUDIES
+from tapehead.recipes import CALCULATIONS, EXPERIMENTS
 from tapehead.recipes.results import all_cells, middle, packaged_cells
 from tapehead.registry import MACHINES, TASKS
 
@@ -58,7 +58,7 @@ def _overview() -> dict[str, dict[str, str]]:
         "machines": {name: MACHINES.summary(name) for name in MACHINES},
         "tasks": {name: TASKS.summary(name) for name in TASKS},
         "experiments": {
-            name: other.source for name, other in [*EXPERIMENTS.items(), *STUDIES.items()]
+            name: other.source for name, other in [*EXPERIMENTS.items(), *CALCULATIONS.items()]
         },
     }
 
@@ -84,12 +84,13 @@ def _machines() -> list[dict[str, Any]]:
     rows = []
     for experiment in EXPERIMENTS.values():
         for contestant in experiment.parameters:
-            config = experiment.recipe(experiment.task, contestant, "paper")
+            (task,) = experiment.tasks
+            config = experiment.recipe(task, contestant, "paper")
             machine = build_machine(config, build_task(config))
             rows.append(
                 {
                     "machine": contestant,
-                    "task": experiment.task,
+                    "task": task,
                     "options": config.machine_options,
                     "parameters": sum(weight.numel() for weight in machine.parameters()),
                     "published": experiment.parameters[contestant],
@@ -179,15 +180,15 @@ def _experiments() -> list[dict[str, Any]]:
         {
             "name": name,
             "source": experiment.source,
-            "task": experiment.task,
+            "tasks": list(experiment.tasks),
             "machines": list(experiment.contestants),
             "metric": experiment.metric,
             "unit": experiment.unit,
         }
         for name, experiment in EXPERIMENTS.items()
     ] + [
-        {"name": name, "source": study.source, "task": None, "machines": [], "metric": None}
-        for name, study in STUDIES.items()
+        {"name": name, "source": other.source, "tasks": [], "machines": [], "metric": None}
+        for name, other in CALCULATIONS.items()
     ]
 
 

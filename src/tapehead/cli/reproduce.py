@@ -5,24 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from tapehead.cli.command import print_json, read
 from tapehead.cli.engine import Name, check_engine, engine_of
 from tapehead.cli.listing import results_table
 from tapehead.cli.options import UsageError, check_choice, check_one_of, chosen_seeds, options_of
-from tapehead.recipes import EXPERIMENTS, SETTINGS, STUDIES, Experiment, Study
-from tapehead.recipes.drawing import draw_result
-from tapehead.recipes.reproduce import (
-    check_jobs,
-    jobs_of,
-    plan,
-    result_cells,
-    run_plan,
-)
-from tapehead.recipes.results import write_result
+from tapehead.recipes import CALCULATIONS, EXPERIMENTS, SETTINGS, Calculation, Experiment
+from tapehead.recipes.reproduce import Reproduced, reproduce
 from tapehead.runs.files import clear_errors
-from tapehead.runs.provenance import provenance
 from tapehead.training import make_reporter
 
 
@@ -66,7 +56,7 @@ class Reproduce:
     """Print the result as one line of JSON at the end, and nothing else."""
 
 
-CHOICES = {"experiment": [*EXPERIMENTS, *STUDIES], "setting": SETTINGS}
+CHOICES = {"experiment": [*EXPERIMENTS, *CALCULATIONS], "setting": SETTINGS}
 
 
 def run(argv: Sequence[str]) -> int:
@@ -83,68 +73,56 @@ def run(argv: Sequence[str]) -> int:
             raise UsageError(f"--{flag} must be a whole number of at least 1, got {value}")
     # As typed, without the folder that tapehead is installed in.
     command_line = shlex.join(["tapehead", "reproduce", *argv])
-    if command.experiment in STUDIES:
-        return _study(command, STUDIES[command.experiment], command_line)
+    if command.experiment in CALCULATIONS:
+        return _calculation(command, CALCULATIONS[command.experiment], command_line)
     return _contest(command, EXPERIMENTS[command.experiment], command_line)
 
 
-_EVERY_STUDY = ("seeds", "num_seeds", "out", "quiet", "json")
-
-
-def _study(command: Reproduce, study: Study, command_line: str) -> int:
-    for option in options_of(Reproduce):
-        usual = option.positional or option.name in (*_EVERY_STUDY, *study.options)
-        if not usual and getattr(command, option.name) != option.default:
-            raise UsageError(f"{option.flag} means nothing to {study.name}")
-    module = import_module(study.module)
-    seeds = command.seeds or module.SEEDS
-    folder = command.out or Path("results") / study.name
-    with clear_errors(f"write to {folder}"):
-        options = {name: getattr(command, name) for name in study.options}
-        result = module.reproduce(folder, seeds=seeds, command=command_line, **options)
-    _show(command, result, result["cells"], [folder / "result.json", folder / "figure.png"])
-    return 0
+_TRAINED = ("setting", "machines", "runs", "resume", "workers", "engine", "ray_address",
+            "max_sequences", "test_sequences", "data")  # fmt: skip
+"""Options that only trained machines have a use for."""
 
 
 def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> int:
-    if command.data is not None:
+    if command.data is not None and "data" not in experiment.judged_with:
         raise UsageError(f"--data means nothing to {experiment.name}")
+    check_choice("--setting", command.setting, experiment.settings)
     for machine in command.machines:
         check_choice("--machines", machine, experiment.contestants)
-    runs = command.runs or Path("runs") / experiment.name / command.setting
-    jobs = plan(
+    judging = {"test_sequences": command.test_sequences, "data": command.data}
+    found = reproduce(
         experiment,
         command.setting,
-        command.seeds or range(experiment.seeds),
-        runs,
-        contestants=command.machines,
-        stop_when_solved=experiment.until_solved,
+        seeds=command.seeds,
+        machines=command.machines,
+        out=command.out,
+        runs=command.runs,
+        resume=command.resume,
+        engine=lambda jobs: engine_of(command, jobs[0].config, len(jobs)),
+        reporter=make_reporter("quiet" if command.quiet or command.json else "auto", many=True),
+        command=command_line,
         max_sequences=command.max_sequences,
-        test_sequences=command.test_sequences,
+        **{name: value for name, value in judging.items() if value is not None},
     )
-    check_jobs(jobs, resume=command.resume)
-    facts = provenance() | {"command": command_line}
-    reporter = make_reporter("quiet" if command.quiet or command.json else "auto", many=True)
-    results = run_plan(jobs, engine_of(command, jobs[0].config, len(jobs)), reporter)
-    cells = result_cells(experiment, command.setting, jobs, results)
-    out = command.out or Path("results") / experiment.name
-    result = write_result(out, experiment, cells, facts)
-    picture = "figure.png" if command.setting == "fast" else f"figure-{command.setting}.png"
-    drawn = jobs_of(experiment, command.setting, result["cells"], runs)
-    machines = {job.contestant for job in drawn}
-    known = [
-        cell
-        for cell in result["cells"]
-        if cell["setting"] == command.setting and cell["machine"] in machines
-    ]
-    figure = draw_result(experiment, command.setting, drawn, known, out / picture)
-    _show(command, result, cells, [out / "result.json", figure])
+    _show(command, found)
     return 0
 
 
-def _show(
-    command: Reproduce, result: dict[str, Any], cells: Sequence[dict[str, Any]], files: list[Path]
-) -> None:
+def _calculation(command: Reproduce, calculation: Calculation, command_line: str) -> int:
+    for option in options_of(Reproduce):
+        if option.name in _TRAINED and getattr(command, option.name) != option.default:
+            raise UsageError(f"{option.flag} means nothing to {calculation.name}")
+    module = import_module(calculation.module)
+    folder = command.out or Path("results") / calculation.name
+    with clear_errors(f"write to {folder}"):
+        result = module.reproduce(folder, seeds=command.seeds or module.SEEDS, command=command_line)
+    files = (folder / "result.json", folder / "figure.png")
+    _show(command, Reproduced(result, result["cells"], files))
+    return 0
+
+
+def _show(command: Reproduce, found: Reproduced) -> None:
+    result, cells, files = found
     if command.json:
         print_json(result)
     elif not command.quiet:

@@ -46,6 +46,8 @@ class DiscreteNTM(DiscreteMachine, NTM):
     Trace names are those of `NTM`, and `logits` and `weights` (choices, rows), every address
     before and after its choice, in the order of choosing.
 
+    `memory_size` may be set at any time, as that of `NTM`.
+
     Args:
         input_size: numbers per input step.
         output_size: numbers per output step (logits).
@@ -66,6 +68,13 @@ class DiscreteNTM(DiscreteMachine, NTM):
         backend: of soft addresses: "auto", "reference" or "cpu"; see `NTM`. Choices have the
             reference alone.
         addressing: "discrete", one row at a time, or "soft", all rows at once.
+
+    >>> import torch
+    >>> from tapehead import DiscreteNTM
+    >>> machine = DiscreteNTM(input_size=9, output_size=8, memory_size=16, word_size=6)
+    >>> trace = machine.trace(torch.rand(1, 3, 9))
+    >>> trace.read_weights.amax(dim=-1).flatten()  # all of the weight is on one row
+    tensor([1., 1., 1.])
     """
 
     @configured(ntm_numbers)
@@ -112,8 +121,12 @@ class DiscreteNTM(DiscreteMachine, NTM):
             head_init=head_init,
             backend=backend,
         )
-        self.choices, self.rows = num_reads + num_writes, memory_size
+        self.choices = num_reads + num_writes
         self.addressing, self.context_size = addressing, hidden_size
+
+    @property
+    def rows(self) -> int:
+        return self.memory_size
 
     def backend_choice(self) -> Choice:
         if self.addressing == "discrete":

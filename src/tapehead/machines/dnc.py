@@ -17,14 +17,14 @@ from tapehead.checks import (
     Size,
     choice,
     choice_or_function,
-    whole,
 )
 from tapehead.machines.cells import MAKER, MakeController, OwnController
 from tapehead.machines.layers import check_layers
 from tapehead.machines.machine import Trace, check_range, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.plain import is_plain
-from tapehead.machines.recurrent import Recurrent, check_batch_size
+from tapehead.machines.recurrent import check_batch_size
+from tapehead.machines.resizable import Resizable
 from tapehead.machines.sizes import dnc_numbers
 from tapehead.ops.allocation import ALLOCATIONS
 from tapehead.ops.backends import BACKENDS, Choice
@@ -37,7 +37,7 @@ INITIAL_ALLOCATION_STRENGTH = 10.0
 """beta of the softmax allocation before training: a free row outweighs a full one by e^10."""
 
 
-class DNC(Recurrent):
+class DNC(Resizable):
     """A controller with a memory that keeps track of what is in use and in which order it was
     written.
 
@@ -88,6 +88,16 @@ class DNC(Recurrent):
         gradient_clip: on the way back, the gradient of each controller activation is cut to plus
             or minus this (the paper: 10); 0 leaves clipping to the optimiser.
         backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
+
+    >>> import torch
+    >>> from tapehead import DNC
+    >>> machine = DNC(input_size=9, output_size=8, memory_size=16, word_size=6, num_reads=2)
+    >>> y, state = machine(torch.rand(4, 10, 9))
+    >>> y.shape, state.usage.shape
+    (torch.Size([4, 10, 8]), torch.Size([4, 16]))
+    >>> machine.memory_size = 64
+    >>> machine(torch.rand(4, 10, 9))[1].usage.shape
+    torch.Size([4, 64])
     """
 
     controller: str | OwnController
@@ -100,7 +110,6 @@ class DNC(Recurrent):
     allocation_strength: Tensor
     ahead: nn.LSTM | None
     ahead_interface: nn.Linear | None
-    _memory_size: int
     changeable = ("backend", "bypass_dropout")
 
     @configured(dnc_numbers)
@@ -193,18 +202,6 @@ class DNC(Recurrent):
         self.ahead = nn.LSTM(input_size, ahead, batch_first=True) if bidirectional else None
         self.ahead_interface = nn.Linear(ahead, interface, bias=False) if bidirectional else None
         self.reset_parameters()
-
-    @property
-    def memory_size(self) -> int:
-        """Rows of the memory; may be set at any time."""
-        return self._memory_size
-
-    @memory_size.setter
-    def memory_size(self, rows: int) -> None:
-        rows = whole(1)("memory_size", rows)
-        if hasattr(self, "_memory_size"):
-            self.check_fits(memory_size=rows)
-        self._memory_size = rows
 
     def reset_parameters(self) -> None:
         """Draw all weights afresh, but for those of a controller that was brought along."""

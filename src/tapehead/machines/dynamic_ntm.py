@@ -80,6 +80,13 @@ class DynamicNTM(DiscreteMachine):
         no_operation: have a row that keeps nothing: to read or write it is to do neither.
         least_recently_used: let each head subtract its recent logits from its present ones.
         addressing: "discrete", one row at a time, or "soft", all rows at once.
+
+    >>> import torch
+    >>> from tapehead import DynamicNTM
+    >>> machine = DynamicNTM(input_size=9, output_size=8, memory_size=16, word_size=6)
+    >>> trace = machine.trace(torch.rand(1, 5, 9))
+    >>> trace.reads.shape[-1] == machine.address_size + machine.word_size
+    True
     """
 
     changeable = ("least_recently_used",)

@@ -36,6 +36,13 @@ class LSTM(Recurrent):
         num_layers: stacked layers.
         controller_init: the state at the start: "zeros", or "learned", which begins as zeros (the
             NTM paper's, section 4).
+
+    >>> import torch
+    >>> from tapehead import LSTM
+    >>> machine = LSTM(input_size=9, output_size=8, hidden_size=32, num_layers=2)
+    >>> y, state = machine(torch.rand(4, 10, 9), lengths=[10, 7, 3, 1])
+    >>> y.shape, state.hidden.shape  # (batch, time, output), (batch, layers, hidden)
+    (torch.Size([4, 10, 8]), torch.Size([4, 2, 32]))
     """
 
     @configured(lstm_numbers)

@@ -20,6 +20,14 @@ class Trace:
 
     Every entry of `tensors` is (batch, time, ...), and reads as an attribute too:
     `trace.read_weights`. Each machine's docstring lists its names and shapes.
+
+    >>> import torch
+    >>> from tapehead import LSTM
+    >>> trace = LSTM(input_size=9, output_size=8, hidden_size=32).trace(torch.rand(4, 10, 9))
+    >>> trace
+    Trace(y (4, 10, 8), hidden (4, 10, 32), state LSTMState)
+    >>> trace.hidden.shape
+    torch.Size([4, 10, 32])
     """
 
     y: Float[Tensor, "batch time output"]
@@ -43,7 +51,14 @@ class Trace:
 
 
 class Machine(Configured, ABC):
-    """A network that reads a form and answers in logits: what training and viewing need of it."""
+    """A network that reads a form and answers in logits: what training and viewing need of it.
+
+    >>> from tapehead import NTM, RLNTM, Machine
+    >>> issubclass(NTM, Machine), NTM.reads.__name__, RLNTM.reads.__name__
+    (True, 'Sequence', 'Tape')
+    >>> RLNTM.trained_by
+    'moves'
+    """
 
     reads: ClassVar[type]
     """The form that it reads (`tapehead.forms`), whose fields its `forward` takes by name."""

@@ -11,7 +11,8 @@ from tapehead.machines.cells import MAKER, MakeController, OwnController
 from tapehead.machines.machine import Trace, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.plain import is_plain, weight_of
-from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent, check_batch_size
+from tapehead.machines.recurrent import CONTROLLER_INITS, check_batch_size
+from tapehead.machines.resizable import Resizable, logits_at, rows_at
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.calling import Called, Map
@@ -29,7 +30,7 @@ rows, and a slope that lets training undo it."""
 _NONE_CALLED = Called()
 
 
-class NTM(Recurrent):
+class NTM(Resizable):
     """A controller that reads and writes a matrix of memory by attention.
 
     Trace names, all (batch, time, ...), heads ordered reads first, then writes:
@@ -37,6 +38,14 @@ class NTM(Recurrent):
     `shift` (heads, shifts), `content_weights` (heads, rows), `read_weights` (reads, rows),
     `write_weights` (writes, rows), `erase`, `add` (writes, word), `reads` (reads, word),
     `memory` (rows, word) after the step.
+
+    `machine.memory_size = 512` gives a trained machine another memory; a state from before no
+    longer fits. New rows come after the old ones, and each begins as the mean of these. Heads go on
+    beginning on the old rows: what their first weightings give all new rows together is lost in
+    rounding. Fewer rows are the first ones, with what these have learned; they share the first
+    weightings in the same proportions. So more rows and then fewer again change nothing. Initial
+    memory and weightings become new parameters: an optimiser or an objective that was made before
+    does not know them.
 
     Args:
         input_size: numbers per input step.
@@ -74,6 +83,16 @@ class NTM(Recurrent):
             state it began with is cut to plus or minus this (section 4.6); 0 cuts nothing. Over
             long sequences that gradient can grow without bound, and swamp all else before an
             optimiser could clip the whole. A loss averaged over many answers wants a small bound.
+
+    >>> import torch
+    >>> from tapehead import NTM
+    >>> machine = NTM(input_size=9, output_size=8, memory_size=16, word_size=6)
+    >>> y, state = machine(torch.rand(4, 10, 9))  # (batch, time, input) -> logits
+    >>> y.shape, state.memory.shape
+    (torch.Size([4, 10, 8]), torch.Size([4, 16, 6]))
+    >>> y, state = machine(torch.rand(4, 5, 9), state)  # goes on from there
+    >>> machine.trace(torch.rand(1, 5, 9)).read_weights.shape  # (batch, time, heads, rows)
+    torch.Size([1, 5, 1, 16])
     """
 
     controller: str | OwnController
@@ -202,6 +221,13 @@ class NTM(Recurrent):
                 logits.normal_()
                 if self.head_init == "focused":
                     logits[:, 0] += FOCUS
+
+    def _resized(self, rows: int) -> dict[str, Tensor]:
+        return {
+            "initial_memory": rows_at(rows, self.initial_memory),
+            "initial_read_logits": logits_at(rows, self.initial_read_logits),
+            "initial_write_logits": logits_at(rows, self.initial_write_logits),
+        }
 
     def initial_state(self, batch_size: int) -> NTMState:
         check_batch_size(self, batch_size)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from typing import Any, ClassVar, ParamSpec
 
-from torch import nn
+from torch import Tensor, nn
 
 from tapehead.checks import Check, checked_arguments, checks_of, shown
 from tapehead.machines.explaining import shapes_of
@@ -49,6 +49,26 @@ class Configured(nn.Module):
         names = list(inspect.signature(init).parameters)[1:]
         options = {name: getattr(self, name) for name in names} | changed
         _check_room(self, _CONFIGURE[init], options)
+
+    def reshape(self, **weights: Tensor) -> None:
+        """For the setter of a property: weights of other shapes in place of those of these names,
+        which are parameters or buffers as those were, and like them trained or not.
+
+        Raises:
+            RuntimeError: one of them is pruned or parametrised, and so no weight of its own.
+        """
+        for name in weights:
+            if name not in self._parameters and name not in self._buffers:
+                raise RuntimeError(
+                    f"{name} must be a plain weight to take another shape, got one that is pruned "
+                    "or parametrised"
+                )
+        for name, weight in weights.items():
+            old = self._parameters.get(name)
+            if old is not None:
+                weight = nn.Parameter(weight, requires_grad=old.requires_grad)
+            setattr(self, name, weight)
+            self._shapes = {**vars(self).get("_shapes", {}), name: tuple(weight.shape)}
 
 
 def configured(

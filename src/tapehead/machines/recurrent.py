@@ -35,6 +35,15 @@ class Recurrent(Machine):
     State goes in and comes out as a `NamedTuple` of batch-first tensors; nothing mutable hides in
     the module, so a sequence may be run whole or in pieces, and two sequences never mix.
     Outputs are logits.
+
+    >>> import torch
+    >>> from tapehead import LSTM
+    >>> machine, x = LSTM(input_size=9, output_size=8, hidden_size=32), torch.rand(4, 10, 9)
+    >>> whole, _ = machine(x)
+    >>> first, state = machine(x[:, :6])
+    >>> second, state = machine(x[:, 6:], state)
+    >>> torch.allclose(whole, torch.cat([first, second], dim=1), atol=1e-6)
+    True
     """
 
     reads = Sequence

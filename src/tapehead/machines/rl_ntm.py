@@ -80,6 +80,16 @@ class RLNTM(Machine):
             outside, or "wrap": the tape up to its last symbol is a ring, as in the authors' code.
         reach: places to either side that a head sees. With 0 a machine must be right about where
             its heads go before anything that it stored is of use.
+
+    >>> import torch
+    >>> from tapehead import RLNTM
+    >>> from tapehead.tasks import ReverseTape
+    >>> task = ReverseTape(num_symbols=5, max_complexity=4)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=3)
+    >>> machine = RLNTM(**task.sizes)
+    >>> y, _ = machine(**batch.inputs._asdict())
+    >>> y.shape == batch.targets.shape
+    True
     """
 
     reads = Tape

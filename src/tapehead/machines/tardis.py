@@ -102,6 +102,13 @@ class TARDIS(DiscreteMachine):
             the picture of the last hidden state.
         peepholes: let the gates of the LSTM see its cell state. These four are departures.md's.
         addressing: "discrete", one row at a time, or "soft", all rows at once.
+
+    >>> import torch
+    >>> from tapehead import TARDIS
+    >>> machine = TARDIS(input_size=9, output_size=8, memory_size=16, word_size=6)
+    >>> y, state = machine(torch.rand(4, 10, 9))
+    >>> state.filled  # a row in each step, while there are empty ones
+    tensor([10, 10, 10, 10])
     """
 
     choices = 1

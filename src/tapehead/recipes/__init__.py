@@ -3,52 +3,27 @@
 from typing import TYPE_CHECKING
 
 from tapehead.checks import listed, shown
-from tapehead.recipes import dnc, dnc_graphs, ntm, tapes
-from tapehead.recipes.experiment import SETTINGS, Experiment, Published, Study
+from tapehead.recipes import discrete, dnc, dnc_graphs, ntm, tapes, tardis
+from tapehead.recipes.experiment import SETTINGS, Calculation, Experiment, Published
 
 if TYPE_CHECKING:
     import tapehead.runs.config
 
 EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment for experiment in (*ntm.EXPERIMENTS, *dnc.EXPERIMENTS)
+    experiment.name: experiment
+    for experiment in (
+        *ntm.EXPERIMENTS,
+        *dnc.EXPERIMENTS,
+        dnc_graphs.EXPERIMENT,
+        discrete.EXPERIMENT,
+        tapes.EXPERIMENT,
+        tardis.EXPERIMENT,
+    )
 }
-"""Every experiment by its name on the command line."""
+"""Every experiment that trains machines, by its name on the command line."""
 
-STUDIES: dict[str, Study] = {
-    "dnc/graphs": Study(
-        name="dnc/graphs",
-        source="Graves, Wayne et al. 2016, Methods and Extended Data Tables 3 to 5",
-        module="tapehead.recipes.dnc_graphs",
-        options=(
-            "data",
-            "runs",
-            "resume",
-            "workers",
-            "max_sequences",
-            "test_sequences",
-            "quiet",
-            "json",
-        ),
-    ),
-    "discrete/copy": Study(
-        name="discrete/copy",
-        source="estimators of the gradient through the choice of a row, side by side",
-        module="tapehead.recipes.discrete",
-        options=("machines", "workers", "quiet", "json"),
-    ),
-    "discrete/rl-ntm": Study(
-        name="discrete/rl-ntm",
-        source="Zaremba & Sutskever 2015, Table 4",
-        module="tapehead.recipes.tapes",
-        options=("machines", "runs", "resume", "workers", "max_sequences", "quiet", "json"),
-    ),
-    "discrete/tardis": Study(
-        name="discrete/tardis",
-        source="Gulcehre, Chandar & Bengio 2017, beside an LSTM and an NTM",
-        module="tapehead.recipes.tardis",
-        options=("machines", "workers", "quiet", "json"),
-    ),
-    "estimators/bernoulli": Study(
+CALCULATIONS: dict[str, Calculation] = {
+    "estimators/bernoulli": Calculation(
         name="estimators/bernoulli",
         source="Grathwohl et al. 2018, Figure 1",
         module="tapehead.recipes.estimators",
@@ -71,26 +46,28 @@ def recipe(task: str, machine: str, setting: str = "fast") -> "tapehead.runs.con
     contestant = {"ntm": "ntm-lstm", "rl-ntm": "rl-ntm-direct"}.get(machine, machine)
     if setting not in SETTINGS:
         raise ValueError(f"setting must be one of {', '.join(SETTINGS)}, got {shown(setting)}")
-    every = [*EXPERIMENTS.values(), *dnc_graphs.TASKS, *tapes.TASKS]
-    experiments = [other for other in every if other.task == task]
+    experiments = [each for each in EXPERIMENTS.values() if task in each.tasks]
     if not experiments:
-        known = dict.fromkeys(experiment.task for experiment in every)
+        known = dict.fromkeys(name for each in EXPERIMENTS.values() for name in each.tasks)
         raise ValueError(f"no recipe for task {shown(task)}; there are some for {listed(known)}")
     for experiment in experiments:
         if contestant in experiment.contestants:
+            if setting not in experiment.settings:
+                allowed = listed(experiment.settings)
+                raise ValueError(f"setting must be {allowed} for {task}, got {shown(setting)}")
             return experiment.recipe(task, contestant, setting)
-    known = [name for experiment in experiments for name in experiment.contestants]
+    known = dict.fromkeys(name for each in experiments for name in each.contestants)
     raise ValueError(
         f"no recipe for {shown(machine)} on {task}; there are some for {listed(known)}"
     )
 
 
 __all__ = [
+    "CALCULATIONS",
     "EXPERIMENTS",
     "SETTINGS",
-    "STUDIES",
+    "Calculation",
     "Experiment",
     "Published",
-    "Study",
     "recipe",
 ]

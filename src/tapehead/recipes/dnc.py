@@ -142,10 +142,10 @@ EXPERIMENTS = (
         Experiment(
             name=f"dnc/{task}",
             source=f"{ntm.PAPER}, {section}; {PAPER}",
-            task=task,
+            tasks=(task,),
             contestants=CONTESTANTS,
             recipe=recipe,
-            published=_published(task),
+            published={task: _published(task)},
             seeds=10 if task == "copy" else 5,
         )
         for task, section in list(ntm.SECTIONS.items())[:3]
@@ -153,14 +153,14 @@ EXPERIMENTS = (
     Experiment(
         name="dnc/allocation",
         source=f"{PAPER}, Extended Data Figure 1",
-        task="chained-copy",
+        tasks=("chained-copy",),
         contestants=("dnc", "ntm-feedforward", "lstm"),
         recipe=allocation,
     ),
     Experiment(
         name="dnc/extensions",
         source=f"{PAPER}, Methods; one choice of its design changed",
-        task="copy",
+        tasks=("copy",),
         contestants=tuple(VARIANTS),
         recipe=extension,
         seeds=3,

@@ -15,13 +15,16 @@ from tapehead.recipes import dnc
 from tapehead.recipes.experiment import Experiment
 
 if TYPE_CHECKING:
+    import matplotlib.figure
+
     import tapehead.runs.config
+    from tapehead.recipes.reproduce import Contest
     from tapehead.tasks import Task
 
-NAME = "dnc/graphs"
 PAPER = "Graves, Wayne et al. 2016"
-SEEDS = (0,)
-SETTING = "fast"
+TEST_SEQUENCES = 1_000
+LESSON = "lesson reached"
+"""The metric of how far a curriculum was climbed."""
 
 
 class Curriculum(NamedTuple):
@@ -120,108 +123,59 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     )
 
 
-TASKS = tuple(
-    Experiment(
-        name=NAME,
-        source=f"{PAPER}, Methods and Extended Data Table {curriculum.table}",
-        task=task,
-        contestants=("dnc",),
-        recipe=recipe,
-    )
-    for task, curriculum in CURRICULA.items()
-)
-"""Each curriculum as an experiment of its own, which `reproduce` below runs together."""
-
-
-def reproduce(
-    folder: Path,
-    *,
-    seeds: tuple[int, ...] = SEEDS,
-    command: str = f"tapehead reproduce {NAME}",
-    data: str | None = None,
-    runs: Path | None = None,
-    resume: bool = False,
-    workers: int | None = None,
-    max_sequences: int | None = None,
-    test_sequences: int | None = None,
-    quiet: bool = False,
-    json: bool = False,
-) -> dict[str, Any]:
-    """Train all three, judge them, and write `result.json` and `figure.png` into `folder`.
-
-    Args:
-        quiet, json: do not print a line for each lesson that is begun.
-
-    Raises:
-        TapeheadError: `data` holds no such tables, there are runs already and `resume` is not set,
-            or a run failed.
-    """
-    from tapehead.recipes.reproduce import check_jobs, plan, run_plan
-    from tapehead.recipes.results import write_result
-    from tapehead.runs.provenance import provenance
+def judge(contest: "Contest") -> list[dict[str, Any]]:
+    """The lesson that each seed reached, then its accuracy at each test."""
     from tapehead.tasks import make_task
-    from tapehead.tasks.graphs.maps import underground
-    from tapehead.training.fleet import Processes, default_workers
-    from tapehead.viewing.lessons import lessons_figure
-    from tapehead.viewing.style import save
 
-    if data:
-        underground(data)  # not after hours of training that its tables are missing
-    base = runs or Path("runs") / NAME / SETTING
-    jobs = {
-        experiment.task: plan(
-            experiment,
-            SETTING,
-            seeds,
-            base / experiment.task,
-            max_sequences=max_sequences,
+    task, options = contest.task, contest.options
+    judged = [
+        judged_run(
+            job.path,
+            data=options.get("data"),
+            sequences=options.get("test_sequences") or TEST_SEQUENCES,
         )
-        for experiment in TASKS
+        for job in contest.jobs
+    ]
+    curriculum = CURRICULA[task]
+    source = f"{PAPER}, Methods and Extended Data Table {curriculum.table}"
+    shared = {
+        "machine": contest.contestant,
+        "task": task,
+        "setting": contest.setting,
+        "seeds": [job.config.seed for job in contest.jobs],
+        "solved": sum(one["finished"] for one in judged),
+        "sequences": [one["sequences"] for one in judged],
+        "seconds": [one["seconds"] for one in judged],
     }
-    together = [job for task in jobs.values() for job in task]
-    check_jobs(together, resume=resume)
-    facts = provenance() | {"command": command}
-    engine = Processes(min(workers or default_workers(), len(together)))
-    run_plan(together, engine, _lessons(tell=not (quiet or json)))
-    cells, climbs = [], {}
-    for experiment in TASKS:
-        task = experiment.task
-        judged = [
-            judge(job.path, data=data, sequences=test_sequences or 1_000) for job in jobs[task]
-        ]
-        cells += cells_of(task, seeds, judged, experiment.source)
-        climbs[task] = [one["climb"] for one in judged]
-    whole = dataclasses.replace(
-        TASKS[0], source=f"{PAPER}, Methods and Extended Data Tables 3 to 5"
-    )
-    result = write_result(folder, whole, cells, facts)
-    lessons = {task: make_task(task).max_difficulty for task in climbs}
-    save(lessons_figure(climbs, lessons), folder / "figure.png")
-    return result
+    cells = [
+        shared
+        | {
+            "test": task,
+            "metric": LESSON,
+            "unit": "1",
+            "values": [one["lesson"] for one in judged],
+            "begun": [_begun(one["climb"]) for one in judged],
+            "published": make_task(task).max_difficulty,
+            "source": source,
+        }
+    ]
+    for test in judged[0]["accuracy"]:
+        published = curriculum.accuracy.get(test)
+        cells.append(
+            shared
+            | {
+                "test": f"{task}, {test}",
+                "metric": "accuracy",
+                "unit": "% of sequences without an error",
+                "values": [one["accuracy"][test] for one in judged],
+                "published": published,
+                "source": source if published is not None else None,
+            }
+        )
+    return cells
 
 
-def _lessons(*, tell: bool) -> "tapehead.training.Reporter":
-    """Says when a run begins a lesson."""
-    from tapehead.training import Reporter, RunInfo
-
-    class Lessons(Reporter):
-        def started(self, info: RunInfo) -> None:
-            self._run, self._at = f"{info.task}, seed {info.seed}", None
-
-        def reported(self, row: Mapping[str, Any]) -> None:
-            lesson = row.get("difficulty")
-            if tell and lesson is not None and lesson != self._at:
-                self._at = lesson
-                seen = f"{row['sequences']:,} sequences"
-                print(f"{self._run}: lesson {lesson} after {seen}", flush=True)
-
-        def for_run(self, name: str, seed: int) -> Reporter:
-            return Lessons()
-
-    return Lessons()
-
-
-def judge(path: Path, *, data: str | None, sequences: int) -> dict[str, Any]:
+def judged_run(path: Path, *, data: str | None, sequences: int) -> dict[str, Any]:
     """How far a run came, and what its machine can do.
 
     Returns:
@@ -263,53 +217,52 @@ def judge(path: Path, *, data: str | None, sequences: int) -> dict[str, Any]:
 PAPER_ROWS = {task: curriculum.paper[1]["memory_size"] for task, curriculum in CURRICULA.items()}
 
 
-def cells_of(
-    task: str, seeds: tuple[int, ...], judged: list[dict[str, Any]], source: str
-) -> list[dict[str, Any]]:
-    """The lesson reached, then the accuracy at each test, one value for each seed."""
-    from tapehead.tasks import make_task
-
-    lessons = make_task(task).max_difficulty
-    shared = {
-        "machine": "dnc",
-        "task": task,
-        "setting": SETTING,
-        "seeds": list(seeds),
-        "solved": sum(one["finished"] for one in judged),
-        "sequences": [one["sequences"] for one in judged],
-        "seconds": [one["seconds"] for one in judged],
-    }
-    cells = [
-        shared
-        | {
-            "test": task,
-            "metric": "lesson reached",
-            "unit": "1",
-            "values": [one["lesson"] for one in judged],
-            "begun": [_begun(one["climb"]) for one in judged],
-            "published": lessons,
-            "source": source,
-        }
-    ]
-    for test in judged[0]["accuracy"]:
-        published = CURRICULA[task].accuracy.get(test)
-        cells.append(
-            shared
-            | {
-                "test": f"{task}, {test}",
-                "metric": "accuracy",
-                "unit": "% of sequences without an error",
-                "values": [one["accuracy"][test] for one in judged],
-                "published": published,
-                "source": source if published is not None else None,
-            }
-        )
-    return cells
-
-
 def _begun(climb: Sequence[tuple[int, int]]) -> dict[str, int]:
     """The sequences after which each lesson was first reported."""
     begun: dict[str, int] = {}
     for sequences, lesson in climb:
         begun.setdefault(str(lesson), sequences)
     return begun
+
+
+def check(data: str | None = None, test_sequences: int | None = None) -> None:
+    """Raise a TapeheadError if the tables of the Underground are not where they should be: not
+    after hours of training."""
+    from tapehead.tasks.graphs.maps import underground
+
+    if data:
+        underground(data)
+
+
+def figure(cells: Sequence[dict[str, Any]]) -> "matplotlib.figure.Figure":
+    """The lesson that each seed was at, over the sequences it had seen."""
+    from tapehead.viewing.lessons import lessons_figure
+
+    reached = {cell["task"]: cell for cell in cells if cell["metric"] == LESSON}
+    climbs = {
+        task: [
+            [*((begun, int(lesson)) for lesson, begun in lessons.items()), (end, last)]
+            for lessons, end, last in zip(
+                cell["begun"], cell["sequences"], cell["values"], strict=True
+            )
+        ]
+        for task, cell in reached.items()
+    }
+    return lessons_figure(climbs, {task: cell["published"] for task, cell in reached.items()})
+
+
+EXPERIMENT = Experiment(
+    name="dnc/graphs",
+    source=f"{PAPER}, Methods and Extended Data Tables 3 to 5",
+    tasks=tuple(CURRICULA),
+    contestants=("dnc",),
+    recipe=recipe,
+    metric="accuracy",
+    unit="% of sequences without an error",
+    seeds=1,
+    until_solved=True,
+    judge=judge,
+    judged_with=("data", "test_sequences"),
+    check=check,
+    figure=figure,
+)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tapehead.recipes.experiment import Experiment
-from tapehead.recipes.reproduce import Job
+from tapehead.recipes.jobs import Job
 from tapehead.recipes.results import Cell
 from tapehead.runs.build import build_task
 from tapehead.runs.files import clear_errors
@@ -49,7 +49,7 @@ def draw_result(
         published_errors=published_errors or None,
         trained=(varied.lowest, varied.highest) if varied else None,
         xlabel=varied.name if varied else "test",
-        title=f"{TASKS[experiment.task].title}, {setting} setting",
+        title=f"{TASKS[jobs[0].config.task].title}, {setting} setting",
     )
     with clear_errors(f"write {path}"):
         return save(figure, path)

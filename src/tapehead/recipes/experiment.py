@@ -1,18 +1,27 @@
-"""What an experiment is: a task, the machines that meet on it, and what was published of them."""
+"""What an experiment is: the settings of its runs, how they are judged, and a figure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what lists the experiments need not wait for torch
+    import matplotlib.figure
+
     import tapehead.runs.config
+    from tapehead.recipes.reproduce import Contest
 
 SETTINGS = ("fast", "paper")
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a paper reports of one contestant on one task, in the experiment's unit."""
+    """What a paper reports of one contestant on one task, in the experiment's unit.
+
+    >>> from tapehead.recipes import EXPERIMENTS
+    >>> recall = EXPERIMENTS["ntm/associative-recall"]
+    >>> recall.published_of("associative-recall", "ntm-lstm").tests
+    {'6': 0.0, '10': 1.8, '15': 4.8, '20': 7.0}
+    """
 
     value: float | None
     """After training, at the training sizes."""
@@ -26,35 +35,59 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A published experiment that `tapehead reproduce` runs again."""
+    """A published experiment that `tapehead reproduce` runs again: machines trained on tasks.
+
+    What looks at finished runs imports what it needs when it is called.
+
+    >>> from tapehead.recipes import EXPERIMENTS
+    >>> experiment = EXPERIMENTS["ntm/copy"]
+    >>> experiment.tasks, experiment.contestants
+    (('copy',), ('ntm-lstm', 'ntm-feedforward', 'lstm'))
+    >>> experiment.recipe("copy", "ntm-lstm", "paper").learning_rate
+    0.0001
+    """
 
     name: str
-    """Paper and task, as on the command line: "ntm/copy"."""
+    """Paper and subject, as on the command line: "ntm/copy"."""
     source: str
     """The paper and section that describe it."""
-    task: str
-    """Name of its task."""
+    tasks: tuple[str, ...]
+    """Names of its tasks."""
     contestants: tuple[str, ...]
     """The machines that are compared, by name: "ntm-lstm", "ntm-feedforward", "lstm"."""
     recipe: Callable[[str, str, str], "tapehead.runs.config.TrainConfig"]
     """(task, contestant, setting) -> the settings of a run, but for its seed."""
+    settings: tuple[str, ...] = SETTINGS
+    """Those that there are recipes for."""
     metric: str = "bits"
     """The score that the paper reports."""
     unit: str = "bits per sequence"
     """What that is counted in."""
-    published: Mapping[str, Published] = field(default_factory=dict)
-    """By contestant."""
+    published: Mapping[str, Mapping[str, Published]] = field(default_factory=dict)
+    """By task and contestant."""
     parameters: Mapping[str, int] = field(default_factory=dict)
     """The parameter count that the paper gives, by contestant."""
     seeds: int = 5
     """How many seeds each contestant gets unless told otherwise."""
     until_solved: bool = False
     """Whether a run ends at its first success; else curves and tests are of the whole training."""
+    judge: "Callable[[Contest], list[dict[str, Any]]] | None" = None
+    """From the finished runs of a contestant on a task to cells of the result; left out: a cell for
+    the last validation and for each test, see `results.cells_of`."""
+    judged_with: tuple[str, ...] = ()
+    """Options of the command line that `judge` takes too, under their names."""
+    check: Callable[..., None] | None = None
+    """Looks at those options before anything is trained."""
+    figure: "Callable[[Sequence[dict[str, Any]]], matplotlib.figure.Figure] | None" = None
+    """From the cells of the result; left out: learning curves, and errors at the tests."""
+
+    def published_of(self, task: str, contestant: str) -> Published | None:
+        return self.published.get(task, {}).get(contestant)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
-    """A published experiment that is not a race of trained machines, and runs by its own rules.
+class Calculation:
+    """A published experiment that trains no machine.
 
     Its module has `reproduce(folder, *, seeds, command)`, which writes `result.json` and
     `figure.png` into the folder and returns what the former holds, and `SEEDS`, its usual seeds.
@@ -66,5 +99,3 @@ class Study:
     """The paper and section that describe it."""
     module: str
     """Imported when it is run."""
-    options: tuple[str, ...] = ()
-    """What else `reproduce` takes, under the names that the command line has for it."""

@@ -297,10 +297,10 @@ EXPERIMENTS = (
         Experiment(
             name=f"ntm/{task}",
             source=f"{PAPER}, {section}",
-            task=task,
+            tasks=(task,),
             contestants=CONTESTANTS,
             recipe=recipe,
-            published=PUBLISHED[task],
+            published={task: PUBLISHED[task]},
             metric=METRICS[task][0],
             unit=METRICS[task][1],
             parameters={name: SIZES[name][task].parameters for name in CONTESTANTS},
@@ -310,7 +310,7 @@ EXPERIMENTS = (
     Experiment(
         name="ntm/read-order",
         source=f"{PAPER}, equation 2, against common practice",
-        task="copy",
+        tasks=("copy",),
         contestants=tuple(READ_ORDERS),
         recipe=read_order,
         seeds=10,
@@ -318,7 +318,7 @@ EXPERIMENTS = (
     Experiment(
         name="ntm/time-to-solution",
         source=f"{PAPER}, section 4.1, as `make train`",
-        task="copy",
+        tasks=("copy",),
         contestants=("ntm-lstm",),
         recipe=recipe,
         seeds=20,

@@ -1,154 +1,142 @@
-"""A published experiment run again: every contestant with every seed, several at a time.
+"""A published experiment run again: its runs, the cells of its result, and its figure."""
 
-Each run has its own process and one thread: the machines are many small operations, so a core for
-each run beats several cores on one. A run that was stopped goes on from its checkpoint.
-"""
-
-import dataclasses
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tapehead.errors import TapeheadError
+from tapehead.recipes.drawing import draw_result
 from tapehead.recipes.experiment import Experiment
-from tapehead.recipes.results import Cell, cells_of
-from tapehead.runs import read_config, read_result
+from tapehead.recipes.jobs import Job, check_jobs, jobs_of, plan, run_plan
+from tapehead.recipes.results import Cell, cells_of, write_result
+from tapehead.runs.files import clear_errors
+from tapehead.runs.provenance import provenance
 from tapehead.runs.records import read_start
-from tapehead.runs.resumable import MANNER, check_resumable, differing
-from tapehead.training import Reporter, fleet
-from tapehead.training.fleet import Engine, run_jobs
+from tapehead.training import Reporter
+from tapehead.training.fleet import Engine, make_engine
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job(fleet.Job):
-    """One run of an experiment, which goes on with what there is of it."""
+class Contest(NamedTuple):
+    """The finished runs of one contestant on one task.
 
+    Attributes:
+        jobs: a run for each seed.
+        results: of those runs, by seed, as in their `result.json`.
+        options: what the command line says of how to judge them.
+    """
+
+    experiment: Experiment
+    setting: str
+    task: str
     contestant: str
-    path: Path
-    resume: bool = True
+    jobs: Sequence[Job]
+    results: Mapping[int, Mapping[str, Any]]
+    options: Mapping[str, Any]
 
-    @property
-    def name(self) -> str:
-        return f"{self.contestant}, seed {self.config.seed}"
-
-    @property
-    def log(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.log")
+    def cells(self) -> list[Cell]:
+        """A cell for the last validation and one for each test."""
+        return cells_of(self.experiment, self.task, self.contestant, self.setting, self.results)
 
 
-def plan(
+class Reproduced(NamedTuple):
+    """What `result.json` holds, the cells of it that are new, and the files that were written."""
+
+    result: dict[str, Any]
+    cells: list[Cell]
+    files: tuple[Path, ...]
+
+
+def in_processes(jobs: Sequence[Job]) -> Engine:
+    """One for each core that this process may use."""
+    return make_engine("processes", len(jobs))
+
+
+def reproduce(
     experiment: Experiment,
-    setting: str,
-    seeds: Sequence[int],
-    runs: Path,
+    setting: str = "fast",
     *,
-    contestants: Sequence[str] | None = None,
-    **overrides: Any,
-) -> list[Job]:
-    """The runs of an experiment, in folders `runs/<contestant>/seed-<n>`.
+    seeds: Sequence[int] = (),
+    machines: Sequence[str] = (),
+    out: Path | None = None,
+    runs: Path | None = None,
+    resume: bool = False,
+    engine: Callable[[Sequence[Job]], Engine] = in_processes,
+    reporter: Reporter | None = None,
+    command: str | None = None,
+    max_sequences: int | None = None,
+    **judging: Any,
+) -> Reproduced:
+    """Train every contestant on every task with every seed, judge the runs, and draw them.
 
-    `overrides` are options of TrainConfig that replace the recipe's; None leaves the recipe's.
-    """
-    changes = {name: value for name, value in overrides.items() if value is not None}
-    return [
-        Job(
-            contestant=contestant,
-            config=dataclasses.replace(
-                experiment.recipe(experiment.task, contestant, setting),
-                seed=seed,
-                threads=1,
-                **changes,
-            ),
-            path=runs / re.sub("[^a-z0-9]+", "-", contestant) / f"seed-{seed}",
-        )
-        # Seed by seed, so that a run that is cut short has something of every contestant.
-        for seed in seeds
-        for contestant in contestants or experiment.contestants
-    ]
-
-
-def jobs_of(experiment: Experiment, setting: str, cells: Sequence[Cell], runs: Path) -> list[Job]:
-    """The runs behind the cells of a result, also of machines that an earlier command trained;
-    those whose folders are not there are left out."""
-    seeds = {cell["machine"]: cell["seeds"] for cell in cells if cell["setting"] == setting}
-    return [
-        job
-        for contestant in experiment.contestants
-        for job in plan(
-            experiment, setting, seeds.get(contestant, ()), runs, contestants=[contestant]
-        )
-        if (job.path / "metrics.jsonl").exists()
-    ]
-
-
-def check_jobs(jobs: Sequence[Job], *, resume: bool) -> None:
-    """Look at what is in the folders of the runs already.
+    Args:
+        seeds: left out: the experiment's usual ones.
+        machines: only these contestants; left out: all. Those trained before stay in the result.
+        out: folder of `result.json` and `figure.png`; left out: `results/<experiment>`.
+        runs: folder of the run directories; left out: `runs/<experiment>/<setting>`.
+        resume: go on with the runs that are there.
+        engine: what does these jobs.
+        command: that the result names; left out: the usual one.
+        max_sequences: give up on a run after so many; left out: the recipe's.
+        judging: options of the judge, `experiment.judged_with`; `test_sequences`, unless the judge
+            takes it, is that of the runs.
 
     Raises:
-        TapeheadError: there are runs and `resume` is not set, or they have other settings than a
-            resumed run may change.
+        TapeheadError: there are runs already and `resume` is not set, a run failed, or something
+            cannot be written.
+        Stopped: a signal arrived; every run has saved its state.
     """
-    for job in jobs:
-        if not (job.path / "config.json").exists():
-            continue
-        if not resume:
-            raise TapeheadError(
-                f"{job.path} already holds a run: --resume goes on with it, --runs names another "
-                "folder"
-            )
-        try:
-            check_resumable(read_config(job.path, to_resume=True), job.config)
-        except TapeheadError as error:
-            raise TapeheadError(f"{job.path}: {error}; --runs names another folder") from None
-
-
-def run_plan(
-    jobs: Sequence[Job], engine: Engine, reporter: Reporter | None = None
-) -> dict[str, dict[int, Any]]:
-    """Train them all; returns each run's `result.json` by contestant and seed.
-
-    Runs that are done already are not run again; one that was done with fewer sequences goes on.
-    When one fails the others still go on.
-
-    Raises:
-        TapeheadError: some failed; names the first.
-        Stopped: a signal arrived, or nobody reads what the reporter writes; every run has saved
-            its state.
-    """
-    found = {job.path: _result_of(job) for job in jobs}
-    todo = [job for job in jobs if found[job.path] is None]
-    outcome = run_jobs(todo, engine, reporter)
-    if outcome.errors:
-        place = min(outcome.errors)
-        first = todo[place]
-        raise TapeheadError(
-            f"{len(outcome.errors)} of {len(jobs)} runs failed; {first.name}: "
-            f"{outcome.errors[place]} ({first.log} may have more)"
-        )
-    results: dict[str, dict[int, Any]] = {}
-    for job in jobs:
-        result = found[job.path] or read_result(job.path)
-        results.setdefault(job.contestant, {})[job.config.seed] = result
-    return results
+    own = {name: judging.pop(name) for name in experiment.judged_with if name in judging}
+    if experiment.check is not None:
+        experiment.check(**own)
+    runs = runs or Path("runs") / experiment.name / setting
+    jobs = plan(
+        experiment,
+        setting,
+        seeds or range(experiment.seeds),
+        runs,
+        contestants=machines,
+        stop_when_solved=experiment.until_solved,
+        max_sequences=max_sequences,
+        **judging,
+    )
+    check_jobs(jobs, resume=resume)
+    facts = provenance() | {"command": command or f"tapehead reproduce {experiment.name}"}
+    results = run_plan(jobs, engine(jobs), reporter)
+    cells = result_cells(experiment, setting, jobs, results, own)
+    out = out or Path("results") / experiment.name
+    result = write_result(out, experiment, cells, facts)
+    figure = _draw(experiment, setting, result["cells"], runs, out)
+    return Reproduced(result, cells, (out / "result.json", figure))
 
 
 def result_cells(
     experiment: Experiment,
     setting: str,
     jobs: Sequence[Job],
-    results: dict[str, dict[int, Any]],
+    results: Sequence[Mapping[str, Any]],
+    options: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
-    """The cells of `result.json`, contestant by contestant, each with its runs' commit."""
-    return [
-        {**cell, **trained_at([job for job in jobs if job.contestant == contestant])}
-        for contestant, runs in results.items()
-        for cell in cells_of(experiment, contestant, setting, runs)
-    ]
+    """The cells of `result.json`, task by task and contestant by contestant, each with its runs'
+    commit."""
+    contests: dict[tuple[str, str], list[tuple[Job, Mapping[str, Any]]]] = {}
+    for job, result in zip(jobs, results, strict=True):
+        contests.setdefault((job.config.task, job.contestant), []).append((job, result))
+    cells = []
+    for (task, contestant), runs in contests.items():
+        contest = Contest(
+            experiment,
+            setting,
+            task,
+            contestant,
+            [job for job, _ in runs],
+            {job.config.seed: result for job, result in runs},
+            options or {},
+        )
+        found = contest.cells() if experiment.judge is None else experiment.judge(contest)
+        cells += [{**cell, **_trained_at(contest.jobs)} for cell in found]
+    return cells
 
 
-def trained_at(jobs: Sequence[Job]) -> dict[str, Any]:
+def _trained_at(jobs: Sequence[Job]) -> dict[str, Any]:
     """The commit that runs were trained at, which may be older than the one that draws them."""
     starts = [read_start(job.path) for job in jobs]
     commits = {start["commit"] or "unknown" for start in starts}
@@ -158,12 +146,18 @@ def trained_at(jobs: Sequence[Job]) -> dict[str, Any]:
     }
 
 
-def _result_of(job: Job) -> dict[str, Any] | None:
-    """Of a run that is done, if it was done with these settings."""
-    try:
-        result = read_result(job.path)
-    except TapeheadError:  # damaged: resuming the run writes it anew
-        return None
-    if result and set(differing(read_config(job.path, to_resume=True), job.config)) <= set(MANNER):
-        return result
-    return None
+def _draw(
+    experiment: Experiment, setting: str, cells: Sequence[Cell], runs: Path, out: Path
+) -> Path:
+    """`figure.png`, or that of another setting beside it."""
+    from tapehead.viewing.style import save
+
+    path = out / ("figure.png" if setting == "fast" else f"figure-{setting}.png")
+    known = [cell for cell in cells if cell["setting"] == setting]
+    if experiment.figure is not None:
+        with clear_errors(f"write {path}"):
+            return save(experiment.figure(known), path)
+    drawn = jobs_of(experiment, setting, known, runs)
+    machines = {job.contestant for job in drawn}
+    known = [cell for cell in known if cell["machine"] in machines]
+    return draw_result(experiment, setting, drawn, known, path)

@@ -18,15 +18,19 @@ Cell = dict[str, Any]
 
 
 def cells_of(
-    experiment: Experiment, contestant: str, setting: str, runs: Mapping[int, Mapping[str, Any]]
+    experiment: Experiment,
+    task: str,
+    contestant: str,
+    setting: str,
+    runs: Mapping[int, Mapping[str, Any]],
 ) -> list[Cell]:
-    """The cells of one contestant, from the `result.json` of its run with each seed."""
+    """The cells of one contestant on one task, from the `result.json` of its run with each seed."""
     seeds = sorted(runs)
     results = [runs[seed] for seed in seeds]
-    published = experiment.published.get(contestant)
+    published = experiment.published_of(task, contestant)
     common = {
         "machine": contestant,
-        "task": experiment.task,
+        "task": task,
         "setting": setting,
         "metric": experiment.metric,
         "unit": experiment.unit,

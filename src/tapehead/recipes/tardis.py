@@ -1,65 +1,83 @@
-"""The study `discrete/tardis`: TARDIS beside an LSTM and an NTM on copy and associative recall."""
+"""The experiment `discrete/tardis`: TARDIS beside an LSTM and an NTM on copy and associative
+recall."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tapehead.recipes.discrete import Schedule, trial
-from tapehead.recipes.trials import Trial, run_trials
-from tapehead.tasks import Task, make_task
+from tapehead.recipes.experiment import Experiment
 
-NAME = "discrete/tardis"
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+    import tapehead.runs.config
+    from tapehead.recipes.reproduce import Contest
+
 PAPER = "Gulcehre, Chandar & Bengio 2017 (arXiv 1701.08718); no values of these tasks at hand"
-SEEDS = tuple(range(5))
 
-CONTESTANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "tardis straight-through-gumbel": ("tardis", {"estimator": "straight-through-gumbel"}),
-    "tardis reinforce": ("tardis", {"estimator": "reinforce", "entropy": 0.0005}),
-    "lstm": ("lstm", {"hidden_size": 128, "num_layers": 1}),
-    "ntm": ("ntm", {"memory_size": 64, "memory_init": "uniform"}),
+TASK_OPTIONS = {"copy": {"max_length": 10}, "associative-recall": {"max_items": 3}}
+"""Small enough for an hour of one core."""
+
+CONTESTANTS: dict[str, dict[str, Any]] = {
+    "tardis straight-through-gumbel": {
+        "machine": "tardis",
+        "objective_options": {"estimator": "straight-through-gumbel"},
+    },
+    "tardis reinforce": {
+        "machine": "tardis",
+        "objective_options": {"estimator": "reinforce", "entropy": 0.0005},
+    },
+    "lstm": {"machine": "lstm", "machine_options": {"hidden_size": 128, "num_layers": 1}},
+    "ntm": {"machine": "ntm", "machine_options": {"memory_size": 64, "memory_init": "uniform"}},
 }
-"""Name -> kind and options."""
+
+TRAINING: dict[str, Any] = {
+    "optimiser": "adam",
+    "learning_rate": 2e-3,
+    "clip_value": None,
+    "clip_norm": 1.0,
+    "batch_size": 32,
+    "max_sequences": 60_800,
+    "report_every": 1_600,
+    "validate_every": 1_600,
+    "validation_sequences": 128,
+}
 
 
-def tasks() -> dict[str, tuple[Task, Schedule]]:
-    """The tasks, small enough for an hour of one core, and how they are trained: without
-    lessons."""
-    copy = make_task("copy", max_length=10)
-    recall = make_task("associative-recall", max_items=3)
-    schedule = Schedule(learning_rate=2e-3, clip_norm=1.0, lessons=False)
-    return {"copy": (copy, schedule), "associative-recall": (recall, schedule)}
+def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
+    """The settings of each contestant, trained alike, with the whole task from the first batch
+    on."""
+    from tapehead.runs.config import TrainConfig
+
+    options = {"task": task, "task_options": dict(TASK_OPTIONS[task])}
+    return TrainConfig.from_dict(TRAINING | options | CONTESTANTS[contestant])
 
 
-def trials() -> list[Trial]:
-    """A trial for each contestant and task."""
-    return [
-        trial(name, kind, options, task, schedule)
-        for task, schedule in tasks().values()
-        for name, (kind, options) in CONTESTANTS.items()
-    ]
+def judge(contest: "Contest") -> list[dict[str, Any]]:
+    """The usual cell, with learning curves."""
+    from tapehead.recipes.races import with_curves
+
+    return with_curves(contest)
 
 
-def reproduce(
-    folder: Path,
-    *,
-    seeds: Sequence[int] = SEEDS,
-    command: str = f"tapehead reproduce {NAME}",
-    chosen: Sequence[Trial] | None = None,
-    **how: Any,
-) -> dict[str, Any]:
-    """Run the study; write `result.json` and `figure.png` into `folder`.
-
-    Args:
-        how: machines, workers, quiet and json of `run_trials`.
-
-    Returns:
-        What `result.json` holds.
-    """
-    # Drawing is slow to import, and a caller of the functions above may not need it.
+def figure(cells: Sequence[dict[str, Any]]) -> "matplotlib.figure.Figure":
+    """A column for each task."""
+    from tapehead.tasks import TASKS
     from tapehead.viewing.races import task_figure
-    from tapehead.viewing.style import save
 
-    result = run_trials(NAME, PAPER, chosen or trials(), seeds, folder, command, **how)
-    titles = {name: task.title for name, (task, _) in tasks().items()}
-    save(task_figure(result["cells"], titles), folder / "figure.png")
-    return result
+    titles = {task: TASKS[task].title for task in TASK_OPTIONS}
+    return task_figure([cell for cell in cells if cell["test"] is None], titles)
+
+
+EXPERIMENT = Experiment(
+    name="discrete/tardis",
+    source=PAPER,
+    tasks=tuple(TASK_OPTIONS),
+    contestants=tuple(CONTESTANTS),
+    recipe=recipe,
+    settings=("fast",),
+    metric="bit_errors",
+    unit="wrong bits per sequence",
+    until_solved=True,
+    judge=judge,
+    figure=figure,
+)

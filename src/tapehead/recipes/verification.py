@@ -17,11 +17,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tapehead.recipes import EXPERIMENTS, STUDIES
+from tapehead.recipes import EXPERIMENTS
 from tapehead.recipes.results import Cell, read_result
 
 TOLERANCE = 1e-6
@@ -75,7 +74,7 @@ def claims(folder: Path) -> list[list[Claim]]:
     """Every run below a folder of results that can be run again, cell by cell.
 
     Left out are tests of what was trained (their runs are in another cell), cells that do not say
-    which seed was solved, and those of settings that there are no longer.
+    which seed was solved, and those of tasks, machines and settings that there are no longer.
     """
     found = []
     for path in sorted(folder.glob("**/result.json")):
@@ -84,10 +83,20 @@ def claims(folder: Path) -> list[list[Claim]]:
         for cell in result["cells"]:
             commits = [str(one) for one in _commits(cell, result)]
             former = cell.get("setting") == "paper" and commits[0][:8] in FORMER_PAPER_SETTING
-            known = result["experiment"] in (*EXPERIMENTS, *STUDIES)
+            known = _is_known(cell, result["experiment"])
             if known and not former and not cell.get("test") and "solved_by_seed" in cell:
                 found.append(list(_runs(cell, result["experiment"], commits)))
     return found
+
+
+def _is_known(cell: Cell, name: str) -> bool:
+    experiment = EXPERIMENTS.get(name)
+    return (
+        experiment is not None
+        and cell["task"] in experiment.tasks
+        and cell["machine"] in experiment.contestants
+        and cell["setting"] in experiment.settings
+    )
 
 
 def _commits(cell: Cell, result: Mapping[str, Any]) -> list[Any]:
@@ -125,16 +134,11 @@ def sample(cells: Sequence[Sequence[Claim]], budget: float, seed: int) -> list[C
 
 def rerun(claim: Claim) -> Outcome:
     """The run of a claim again, with one thread."""
-    if claim.experiment in STUDIES:
-        trials = import_module(STUDIES[claim.experiment].module).trials()
-        trial = next(t for t in trials if (t.machine, t.task) == (claim.machine, claim.task))
-        found = trial.run(claim.seed)
-        return Outcome(bool(found["solved"]), found["sequences"], found["value"])
     from tapehead.training import TrainConfig, train
 
     experiment = EXPERIMENTS[claim.experiment]
     config: TrainConfig = dataclasses.replace(
-        experiment.recipe(experiment.task, claim.machine, claim.setting),
+        experiment.recipe(claim.task, claim.machine, claim.setting),
         seed=claim.seed,
         threads=1,
         test_sequences=0,
@@ -226,8 +230,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--only", nargs="*", default=[], help="these experiments alone")
     given = parser.parse_args(argv)
     for name in given.only:
-        if name not in (*EXPERIMENTS, *STUDIES):
-            parser.error(f"--only must be one of {', '.join((*EXPERIMENTS, *STUDIES))}, got {name}")
+        if name not in EXPERIMENTS:
+            parser.error(f"--only must be one of {', '.join(EXPERIMENTS)}, got {name}")
     checked = verify(given.results, budget=given.budget, seed=given.seed, only=given.only)
     if not checked:
         print(f"nothing in {given.results} can be run again within {given.budget:g} seconds")

@@ -40,6 +40,16 @@ class TrainConfig:
     Raises:
         ValueError: a value is out of its range; names the option, the value and what is allowed.
         TypeError: a value has the wrong type.
+
+    >>> from dataclasses import replace
+    >>> from tapehead.training import TrainConfig
+    >>> config = TrainConfig(task="copy", task_options={"max_length": 5}, machine="dnc")
+    >>> replace(config, seed=1).learning_rate
+    0.0004
+    >>> replace(config, learning_rate=-1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: learning_rate must be a finite number above 0, got -1.0
     """
 
     task: str = "copy"
@@ -69,6 +79,8 @@ class TrainConfig:
     """Scale the whole gradient down to this norm."""
     fresh_optimiser: bool = True
     """Begin to choose with a new optimiser; for a machine whose addressing is annealed."""
+    choosing_epsilon: Positive | None = None
+    """Of the optimiser once an annealed machine begins to choose; left out: as before."""
     schedule: Schedule = "constant"
     """Course of the learning rate from the warm-up to max_sequences."""
     final_learning_rate: NotNegative = 0.0
@@ -104,6 +116,8 @@ class TrainConfig:
     """Sequences for each of the task's test settings after training; 0 skips them."""
     checkpoint_every: NotNegative = 60.0
     """Seconds between checkpoints."""
+    keep_every: Size | None = None
+    """Sequences between checkpoints kept for good; left out: the last two and the best stay."""
 
     seed: Count = 0
     """Decides the weights and the training sequences."""

@@ -23,6 +23,12 @@ class Result:
     evaluation: mean scores at each test setting, if the config asks for them.
     path: run directory, or None.
     machine: the trained machine as it ended, or None if another process trained it.
+
+    >>> from tapehead.training import TrainConfig, train
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, validation_sequences=4)
+    >>> result = train(config)
+    >>> result.solved, result.sequences, result.steps
+    (False, 16, 2)
     """
 
     seed: int

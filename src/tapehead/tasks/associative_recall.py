@@ -37,6 +37,24 @@ class AssociativeRecall(SequenceTask):
     item_length: k, vectors of each item.
     min_items, max_items: range of n, uniform, both ends included.
     mixed_lengths: n for each sequence of a batch; if false, one n for each batch.
+
+    >>> import torch
+    >>> from tapehead.tasks import AssociativeRecall
+    >>> task = AssociativeRecall(num_bits=3, item_length=1, min_items=3, max_items=3)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.x[0].int()
+    tensor([[0, 0, 0, 1, 0],
+            [1, 1, 0, 0, 0],
+            [0, 0, 0, 1, 0],
+            [1, 1, 1, 0, 0],
+            [0, 0, 0, 1, 0],
+            [1, 1, 1, 0, 0],
+            [0, 0, 0, 0, 1],
+            [1, 1, 0, 0, 0],
+            [0, 0, 0, 0, 1],
+            [0, 0, 0, 0, 0]], dtype=torch.int32)
+    >>> batch.targets[0, -1].int()
+    tensor([1, 1, 1], dtype=torch.int32)
     """
 
     name: ClassVar[str] = "associative-recall"

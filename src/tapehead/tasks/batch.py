@@ -13,6 +13,12 @@ class Batch(NamedTuple):
     inputs: a form (`tapehead.forms`), padded.
     targets: beside the outputs, step by step.
     mask: marks the answer steps; the rest of `targets` is zero and is never scored.
+
+    >>> import torch
+    >>> from tapehead.tasks import Copy
+    >>> batch = Copy(max_length=3).batch(torch.Generator().manual_seed(0), batch_size=2)
+    >>> {name: tuple(tensor.shape) for name, tensor in batch.tensors().items()}
+    {'inputs.x': (2, 7, 9), 'inputs.lengths': (2,), 'targets': (2, 7, 8), 'mask': (2, 7)}
     """
 
     inputs: Any

@@ -36,6 +36,25 @@ class ChainedCopy(SequenceTask):
     length: L, vectors of each episode.
     min_copies, max_copies: range of n, uniform, both ends included.
     mixed_lengths: n for each sequence of a batch; if false, one n for each batch.
+
+    >>> import torch
+    >>> from tapehead.tasks import ChainedCopy
+    >>> task = ChainedCopy(num_bits=3, length=1, min_copies=2, max_copies=2)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.x[0].int()
+    tensor([[1, 1, 0, 0],
+            [0, 0, 0, 1],
+            [0, 0, 0, 0],
+            [1, 1, 1, 0],
+            [0, 0, 0, 1],
+            [0, 0, 0, 0]], dtype=torch.int32)
+    >>> batch.targets[0].int()
+    tensor([[0, 0, 0],
+            [0, 0, 0],
+            [1, 1, 0],
+            [0, 0, 0],
+            [0, 0, 0],
+            [1, 1, 1]], dtype=torch.int32)
     """
 
     name: ClassVar[str] = "chained-copy"

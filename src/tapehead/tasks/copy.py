@@ -32,6 +32,23 @@ class Copy(SequenceTask):
     num_bits: bits of each vector.
     min_length, max_length: range of L, uniform, both ends included.
     mixed_lengths: a length for each sequence of a batch; if false, one length for each batch.
+
+    >>> import torch
+    >>> from tapehead.tasks import Copy
+    >>> task = Copy(num_bits=3, min_length=2, max_length=2)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.x[0].int()
+    tensor([[1, 1, 0, 0],
+            [1, 1, 1, 0],
+            [0, 0, 0, 1],
+            [0, 0, 0, 0],
+            [0, 0, 0, 0]], dtype=torch.int32)
+    >>> batch.targets[0].int()
+    tensor([[0, 0, 0],
+            [0, 0, 0],
+            [0, 0, 0],
+            [1, 1, 0],
+            [1, 1, 1]], dtype=torch.int32)
     """
 
     name: ClassVar[str] = "copy"

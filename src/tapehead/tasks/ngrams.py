@@ -25,6 +25,15 @@ class NGrams(SequenceTask):
 
     context_length: c; the paper's 6-grams have contexts of 5 bits.
     sequence_length: n.
+
+    >>> import torch
+    >>> from tapehead.tasks import NGrams
+    >>> task = NGrams(context_length=2, sequence_length=12)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.x[0, :, 0].int()
+    tensor([1, 1, 0, 0, 0, 1, 1, 0, 0, 1, 1], dtype=torch.int32)
+    >>> batch.targets[0, :, 0].int()  # the next bit, once there is a full context
+    tensor([0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 0], dtype=torch.int32)
     """
 
     name: ClassVar[str] = "ngrams"

@@ -36,6 +36,19 @@ class PrioritySort(SequenceTask):
     num_bits: bits of each vector.
     num_vectors: n.
     num_answers: m.
+
+    >>> import torch
+    >>> from tapehead.tasks import PrioritySort
+    >>> task = PrioritySort(num_bits=2, num_vectors=4, num_answers=2)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.x[0, :4]  # the last column is the priority
+    tensor([[ 0.0000,  1.0000, -0.0887],
+            [ 1.0000,  0.0000,  0.2646],
+            [ 1.0000,  1.0000, -0.3022],
+            [ 1.0000,  1.0000, -0.1966]])
+    >>> batch.targets[0, 4:]
+    tensor([[1., 0.],
+            [0., 1.]])
     """
 
     name: ClassVar[str] = "priority-sort"

@@ -39,6 +39,21 @@ class RepeatCopy(SequenceTask):
         machine must name the range of its training: more repeats than it then give a number that
         the machine has never seen, as in the paper.
     mixed_lengths: L and R for each sequence of a batch; if false, one L and one R for each batch.
+
+    >>> import torch
+    >>> from tapehead.tasks import RepeatCopy
+    >>> task = RepeatCopy(num_bits=3, min_length=2, max_length=2, min_repeats=2, max_repeats=2)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.targets[0].int()
+    tensor([[0, 0, 0, 0],
+            [0, 0, 0, 0],
+            [0, 0, 0, 0],
+            [0, 0, 0, 0],
+            [1, 0, 1, 0],
+            [1, 1, 1, 0],
+            [1, 0, 1, 0],
+            [1, 1, 1, 0],
+            [0, 0, 0, 1]], dtype=torch.int32)
     """
 
     name: ClassVar[str] = "repeat-copy"

@@ -153,7 +153,15 @@ class TapeTask(Task):
 
 
 class CopyTape(TapeTask):
-    """Write what is on the tape."""
+    """Write what is on the tape.
+
+    >>> import torch
+    >>> from tapehead.tasks import CopyTape
+    >>> task = CopyTape(num_symbols=5, min_complexity=3, max_complexity=3)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.symbols, batch.targets.argmax(dim=-1)
+    (tensor([[8, 7, 4, 1]]), tensor([[8, 7, 4, 0]]))
+    """
 
     name = "copy-tape"
     title = "Copy a tape"
@@ -176,7 +184,15 @@ class CopyTape(TapeTask):
 
 
 class DuplicatedTape(CopyTape):
-    """Every symbol stands on the tape three times; write each once."""
+    """Every symbol stands on the tape three times; write each once.
+
+    >>> import torch
+    >>> from tapehead.tasks import DuplicatedTape
+    >>> task = DuplicatedTape(num_symbols=5, min_complexity=3, max_complexity=3)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.symbols, batch.targets.argmax(dim=-1)
+    (tensor([[8, 8, 8, 7, 7, 7, 4, 4, 4, 1]]), tensor([[8, 7, 4, 0]]))
+    """
 
     name = "duplicated-tape"
     title = "Duplicated input"
@@ -195,7 +211,15 @@ class DuplicatedTape(CopyTape):
 
 
 class ReverseTape(CopyTape):
-    """Write what is on the tape from its end to its beginning."""
+    """Write what is on the tape from its end to its beginning.
+
+    >>> import torch
+    >>> from tapehead.tasks import ReverseTape
+    >>> task = ReverseTape(num_symbols=5, min_complexity=3, max_complexity=3)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.symbols, batch.targets.argmax(dim=-1)
+    (tensor([[8, 7, 4, 1]]), tensor([[4, 7, 8, 0]]))
+    """
 
     name = "reverse-tape"
     title = "Reverse a tape"
@@ -210,7 +234,15 @@ class ReverseTape(CopyTape):
 
 
 class ForwardReverseTape(ReverseTape):
-    """Reverse a tape on which the head never goes back: only with memory."""
+    """Reverse a tape on which the head never goes back: only with memory.
+
+    >>> import torch
+    >>> from tapehead.tasks import ForwardReverseTape
+    >>> task = ForwardReverseTape(num_symbols=5, min_complexity=3, max_complexity=3)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.symbols, batch.targets.argmax(dim=-1)
+    (tensor([[8, 7, 4, 1]]), tensor([[4, 7, 8, 0]]))
+    """
 
     name = "forward-reverse-tape"
     title = "Forward reverse"
@@ -218,7 +250,15 @@ class ForwardReverseTape(ReverseTape):
 
 
 class RepeatCopyTape(CopyTape):
-    """Write what is on the tape two or three times, as its first symbol says."""
+    """Write what is on the tape two or three times, as its first symbol says.
+
+    >>> import torch
+    >>> from tapehead.tasks import RepeatCopyTape
+    >>> task = RepeatCopyTape(num_symbols=5, min_complexity=3, max_complexity=3)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=1)
+    >>> batch.inputs.symbols, batch.targets.argmax(dim=-1)
+    (tensor([[3, 8, 7, 4, 1]]), tensor([[8, 7, 4, 8, 7, 4, 8, 7, 4, 0]]))
+    """
 
     name = "repeat-copy-tape"
     title = "Repeat copy of a tape"

@@ -29,7 +29,19 @@ SURELY_FITS = 10**8
 
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """A source of batches with its own measure of right and wrong: `answer` holds most of it."""
+    """A source of batches with its own measure of right and wrong: `answer` holds most of it.
+
+    >>> import torch
+    >>> from tapehead.tasks import Copy
+    >>> task = Copy(max_length=5)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=4)
+    >>> task.loss(torch.zeros_like(batch.targets), batch)  # logits of 0: each bit as likely as not
+    tensor(0.6931)
+    >>> task.scores(task.oracle(batch), batch)["bit_errors"]
+    tensor([0., 0., 0., 0.])
+    >>> list(task.test_settings())
+    ['10', '20', '30', '50', '120']
+    """
 
     name: ClassVar[str]
     """What the command line calls it."""
@@ -203,7 +215,13 @@ class Task(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceTask(Task):
-    """A task that tells vectors over time."""
+    """A task that tells vectors over time.
+
+    >>> from tapehead.tasks import Copy
+    >>> task = Copy(num_bits=2)
+    >>> task.channel_names, task.sizes
+    (['bit 1', 'bit 2', 'delimiter'], {'input_size': 3, 'output_size': 2})
+    """
 
     tells = Sequence
 

@@ -23,6 +23,14 @@ class NonFiniteError(TapeheadError):
         finite, that is so itself, or whose state in the optimiser is.
     batch: the sequences of the step; None for a validation, whose sequences are always the same.
     path: the file that holds them, if there is a run directory.
+
+    >>> from tapehead.training import NonFiniteError, TrainConfig, train
+    >>> config = TrainConfig(machine="lstm", learning_rate=1e30, max_sequences=64, batch_size=16)
+    >>> try:
+    ...     train(config)
+    ... except NonFiniteError as error:
+    ...     print(error.step, error.tensor)
+    1 output.bias
     """
 
     def __init__(self, step: int, tensor: str, description: str, batch: Batch | None):

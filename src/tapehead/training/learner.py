@@ -62,6 +62,8 @@ class Learner:
         self._reduce = fabric.all_reduce if fabric.world_size > 1 else None
         self._watch = None if self.device.type == "cpu" else _Watch(self.flat)
         self._fresh_optimiser = config.fresh_optimiser
+        # A machine that is never soft begins with no other epsilon than it goes on with.
+        self._choosing_epsilon = config.choosing_epsilon if objective.still_soft else None
 
     def step(self, task: Task, batch: Batch, number: int, learning_rate: float) -> Step:
         """Step number `number`, on a batch drawn on the CPU.
@@ -70,7 +72,7 @@ class Learner:
             NonFiniteError: the loss or a gradient of this step, or of the one before, is not
                 finite, or the weights are not or grew beyond all measure.
         """
-        soft = self._fresh_optimiser and self.objective.still_soft
+        soft = self.objective.still_soft
         batch, outputs, loss = self.differentiate(task, batch)
         gradient = self.flat.gradient
         if self._reduce is not None:
@@ -95,10 +97,17 @@ class Learner:
         ):
             raise overgrown(number, step.batch, self.flat.named_views(self._weights))
         if soft and not self.objective.still_soft:
-            # What it remembers of a soft machine's small gradients would make its first steps
-            # with chosen rows far too long.
-            self.optimiser.prepare()
+            if self._fresh_optimiser:
+                # What it remembers of a soft machine's small gradients would make its first steps
+                # with chosen rows far too long.
+                self.optimiser.prepare()
+            self.set_epsilon()
         return step
+
+    def set_epsilon(self) -> None:
+        """Give the optimiser the epsilon of how soft the machine is now."""
+        if self._choosing_epsilon is not None and not self.objective.still_soft:
+            self._group["epsilon"] = self._choosing_epsilon
 
     def differentiate(self, task: Task, batch: Batch) -> tuple[Batch, Tensor, Tensor]:
         """The batch on the machine's device, its outputs and loss; fills the gradient vector."""

@@ -15,7 +15,7 @@ from tapehead.signals import Stopped, StopRequest, stop_on_signal
 from tapehead.training.display.reporter import Reporter, RunInfo
 from tapehead.training.optimisers.schedules import learning_rate_schedule
 from tapehead.training.rows import Rows
-from tapehead.training.saving import Saver
+from tapehead.training.saving import Saver, crossed, is_kept
 from tapehead.training.session import Session
 from tapehead.training.stopwatch import Stopwatch
 
@@ -67,10 +67,11 @@ class Loop:
         tell_at = 0.0
         while not self.done:
             self._step()
-            reported = _crossed(progress.sequences, config.batch_size, config.report_every)
+            reported = crossed(progress.sequences, config.batch_size, config.report_every)
             under_mark = reported and self._rows.report()
             if under_mark or self._validation_is_due():
                 self._save_now |= self._rows.validate()
+            self._save_now |= is_kept(progress.step, config)
             now = perf_counter()
             if now >= tell_at:
                 self._reporter.progressed(progress.sequences, self._stopwatch.seconds(now))
@@ -132,7 +133,7 @@ class Loop:
 
     def _validation_is_due(self) -> bool:
         config, progress = self.config, self.session.progress
-        return _crossed(progress.sequences, config.batch_size, config.validate_every)
+        return crossed(progress.sequences, config.batch_size, config.validate_every)
 
     def _save_or_stop(self, now: float) -> None:
         due, signal = now >= self._save_at, self._stop.number
@@ -179,8 +180,3 @@ class Loop:
     def _result(self, value: dict[str, Any]) -> Result:
         result = Result.from_dict(value, self._path)
         return replace(result, machine=self.session.machine)
-
-
-def _crossed(sequences: int, batch_size: int, every: int) -> bool:
-    """Whether the last batch took the count of sequences over a multiple of `every`."""
-    return sequences // every > (sequences - batch_size) // every

@@ -61,7 +61,7 @@ class Rows:
             session.curriculum.reported(means, self._fresh_scores)
         # When success first came is a result even where it does not end the run.
         news = session.config.stop_when_solved or progress.solved_after is None
-        return news and at_full_difficulty and session.task.solved(means)
+        return news and at_full_difficulty and self._solved(means)
 
     def _fresh_scores(self, task: Task) -> dict[str, float]:
         """Mean scores on sequences that no training and no other report has drawn."""
@@ -96,7 +96,7 @@ class Rows:
                 if not math.isfinite(score):
                     description = f"the {name} of the validation is {score}"
                     raise NonFiniteError(progress.step, name, description, None)
-            passed = session.task.solved(scores)
+            passed = self._solved(scores)
             progress.validation = {"step": progress.step, "scores": scores, "passed": passed}
             best = progress.best is None or self._rank(scores) < self._rank(progress.best["scores"])
             if best:
@@ -116,11 +116,17 @@ class Rows:
                     "step": progress.step,
                     "sequences": progress.sequences,
                     "seconds": round(progress.seconds, 3),
+                    "cpu_seconds": round(progress.cpu_seconds, 3),
                     **scores,
                     "passed": passed,
                 }
             )
         return best
+
+    def _solved(self, scores: dict[str, float]) -> bool:
+        """Whether the machine solves the task as what it is to become: one that is still annealed
+        may yet forget what it can do."""
+        return self._session.objective.in_earnest and self._session.task.solved(scores)
 
     def _rank(self, scores: dict[str, float]) -> tuple[float, float]:
         mark = self._session.task.pass_mark

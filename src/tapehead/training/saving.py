@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from tapehead.runs.checkpoint import save_checkpoint
+from tapehead.runs.checkpoint import checkpoint_steps, save_checkpoint
+from tapehead.runs.config import TrainConfig
 from tapehead.runs.directory import RunDirectory
 from tapehead.tasks import Batch
 from tapehead.training.failures import non_finite_in
@@ -44,5 +45,20 @@ class Saver:
             checkpoint = replace(checkpoint, run=self._run.id, settings=settings)
             # The best as of the checkpoint before too, which may yet be gone back to.
             best = [best["step"] for best in (progress.best, self._best_saved) if best]
-            save_checkpoint(self._run.checkpoints, checkpoint, keep=best)
+            folder = self._run.checkpoints
+            config = self._session.config
+            kept = [step for step in checkpoint_steps(folder) if is_kept(step, config)]
+            save_checkpoint(folder, checkpoint, keep=best + kept)
         self.up_to_date, self._best_saved = True, progress.best
+
+
+def is_kept(step: int, config: TrainConfig) -> bool:
+    """Whether the checkpoint of a step is one of those that stay for good."""
+    return config.keep_every is not None and crossed(
+        step * config.batch_size, config.batch_size, config.keep_every
+    )
+
+
+def crossed(sequences: int, batch_size: int, every: int) -> bool:
+    """Whether the last batch took the count of sequences over a multiple of `every`."""
+    return sequences // every > (sequences - batch_size) // every

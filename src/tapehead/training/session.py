@@ -35,6 +35,7 @@ class Progress:
     """How far a run has come, as plain JSON values.
 
     seconds: of training alone.
+    cpu_seconds: of the processor in the same time, all threads together.
     row_sequences, row_seconds: where the last row of metrics ended.
     level: of the curriculum.
     metrics_bytes, metrics_check: length of metrics.jsonl, and the check of its last row.
@@ -46,6 +47,7 @@ class Progress:
     step: Count = 0
     sequences: Count = 0
     seconds: NotNegative = 0.0
+    cpu_seconds: NotNegative = 0.0
     row_sequences: Count = 0
     row_seconds: NotNegative = 0.0
     level: Count = 0
@@ -165,6 +167,7 @@ class Session:
         self.learner.flat.gather()
         optimiser = self.learner.optimiser_tensors()
         copy_tensors(optimiser, checkpoint.parts["optimiser"], "optimiser", checkpoint.step)
+        self.learner.set_epsilon()
         self.tally.restore(self._own(checkpoint.parts["scores"]), self.learner.device)
         states = self._own(checkpoint.parts["random"])
         self.generator.set_state(states.pop("training"))

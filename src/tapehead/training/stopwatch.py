@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, process_time
 
 from tapehead.training.session import Session
 
 
 class Stopwatch:
-    """Counts the seconds of a session's steps into its progress."""
+    """Counts the seconds of a session's steps into its progress: those of the clock, and those that
+    the processor gave to this process, which do not mind what else it is busy with."""
 
     def __init__(self, session: Session):
         self._session = session
 
     def start(self) -> None:
-        self._since = perf_counter()
+        self._since, self._cpu_since = perf_counter(), process_time()
 
     def seconds(self, now: float) -> float:
         """Of training until `now`, a value of `perf_counter`."""
@@ -23,7 +24,9 @@ class Stopwatch:
     def stop(self) -> None:
         """Finish the step, and count the time until now."""
         self._session.learner.settle()
-        self._session.progress.seconds = self.seconds(perf_counter())
+        progress = self._session.progress
+        progress.seconds = self.seconds(perf_counter())
+        progress.cpu_seconds += process_time() - self._cpu_since
 
     @contextmanager
     def stopped(self) -> Iterator[None]:

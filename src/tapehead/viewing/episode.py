@@ -33,6 +33,14 @@ class Episode:
 
     Raises:
         ValueError: shapes that do not fit together, or outputs that are not probabilities.
+
+    >>> import torch
+    >>> from tapehead.viewing import Episode, bit_figure
+    >>> asked, said = torch.tensor([[1, 0], [0, 1]]), torch.tensor([[0.9, 0.2], [0.1, 0.3]])
+    >>> episode = Episode(inputs=asked, targets=asked, outputs=said)
+    >>> episode.verdict
+    '1 of 4 bits wrong'
+    >>> figure = bit_figure(episode)
     """
 
     inputs: np.ndarray

@@ -36,6 +36,7 @@ class Panel(NamedTuple):
     """A row of a race: what is drawn over what.
 
     `mark`: a value under which the task counts as solved. `least`: lower values stand here.
+    `kind`: of the rows that are drawn.
     """
 
     metric: str
@@ -44,17 +45,20 @@ class Panel(NamedTuple):
     log: bool = False
     mark: float | None = None
     least: float = -np.inf
+    kind: str = "check"
 
 
 def seeds_of(cell: Mapping[str, Any]) -> list[Seed]:
-    """The learning curves of a cell, as figures take them."""
+    """The learning curves of a cell, as figures take them: checks, and probes of the gradient."""
+    probes = cell.get("variances") or [[]] * len(cell["curves"])
     return [
         Seed(
-            rows=[{"kind": "check", **row} for row in rows],
+            rows=[{"kind": "check", **row} for row in rows]
+            + [{"kind": "probe", **row} for row in probed],
             solved_at=sequences if solved else None,
         )
-        for rows, sequences, solved in zip(
-            cell["curves"], cell["sequences"], cell["solved_by_seed"], strict=True
+        for rows, probed, sequences, solved in zip(
+            cell["curves"], probes, cell["sequences"], cell["solved_by_seed"], strict=True
         )
     ]
 
@@ -93,10 +97,11 @@ def race_figure(
             axes = place(figure, x, y, inner, height)
             drawn.append((row, axes))
             for name, seeds in contestants.items():
-                if all(line.get(panel.metric) is not None for line in seeds[0].rows):
+                if all(len(_points(seed, panel)[0]) for seed in seeds):
                     _race(axes, seeds, panel, styles[name])
             axes.set_xlabel(_X[panel.x][0])
-            axes.set_xlim(0, axes.dataLim.x1)
+            if axes.lines:
+                axes.set_xlim(0, axes.dataLim.x1)
             if panel.log:
                 axes.set_yscale("log")
                 axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
@@ -134,10 +139,10 @@ def _soft_until(axes: Axes, sequences: float) -> None:
 
 def _race(axes: Axes, seeds: Sequence[Seed], panel: Panel, style: MachineStyle) -> None:
     scale, least = _X[panel.x][1], panel.least
-    axis, values = over_seeds(seeds, kind="check", x=panel.x, metric=panel.metric)
+    axis, values = over_seeds(seeds, kind=panel.kind, x=panel.x, metric=panel.metric)
     axis, values = axis * scale, np.maximum(values, least)
     for seed in seeds:
-        where, height = points_of(seed, "check", panel.x, panel.metric)
+        where, height = _points(seed, panel)
         axes.plot(
             where * scale, np.maximum(height, least), color=style.colour, lw=0.4, alpha=0.45
         )  # fmt: skip
@@ -145,12 +150,16 @@ def _race(axes: Axes, seeds: Sequence[Seed], panel: Panel, style: MachineStyle) 
     for seed in seeds:
         if seed.solved_at is not None:
             where, height = position_of(
-                seed, seed.solved_at, kind="check", x=panel.x, metric=panel.metric
+                seed, seed.solved_at, kind=panel.kind, x=panel.x, metric=panel.metric
             )
             axes.plot(
                 [where * scale], [max(height, least)], style.marker, color=style.colour, ms=4.0,
                 mec="white", mew=0.5, zorder=4, clip_on=False,
             )  # fmt: skip
+
+
+def _points(seed: Seed, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    return points_of(seed, panel.kind, panel.x, panel.metric)
 
 
 def _share_limits(row: Sequence[Axes]) -> None:
@@ -178,7 +187,8 @@ def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figu
     gradient, a line for each estimator.
 
     Args:
-        cells: as in `result.json`; a machine is called "<kind> <estimator>".
+        cells: as in `result.json`; a machine is called "<kind> <estimator>". "soft_until" of one
+            that is annealed: sequences after which it is soft no more.
         titles: kind -> what the figure calls it.
         soft: the machine without choices that stands in every column.
     """
@@ -193,13 +203,12 @@ def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figu
         if own:
             columns[title] = own | ({soft: curves[soft]} if soft in curves else {})
             first = f"{kind} {next(iter(own))}"
-            options = next(cell["options"] for cell in cells if cell["machine"] == first)
-            if options["machine"].get("addressing") == "annealed":
-                batches = options["machine"]["soft_batches"] + options["machine"]["annealing"]
-                discrete_from[title] = batches * options["schedule"]["batch_size"]
+            soft_until = next(c.get("soft_until") for c in cells if c["machine"] == first)
+            if soft_until:
+                discrete_from[title] = soft_until
     panels = [
         *_error_panels(cells),
-        Panel("log_variance", "sequences", _VARIANCE, least=_NO_VARIANCE),
+        Panel("log_variance", "sequences", _VARIANCE, least=_NO_VARIANCE, kind="probe"),
     ]
     styles = ESTIMATORS | {soft: _SOFT}
     return race_figure(columns, panels, styles, discrete_from=discrete_from)

@@ -22,6 +22,13 @@ class Seed:
         rows: reports in order, as in `metrics.jsonl`: "kind" ("train" or "validation"),
             "sequences", "seconds" and the metrics.
         solved_at: sequences seen when the task was solved; None if it was not.
+
+    >>> from tapehead.viewing import Seed, learning_curves
+    >>> rows = [{"kind": "validation", "sequences": n, "bit_errors": 8 / n} for n in (1, 2, 4)]
+    >>> seeds = [Seed(rows=rows, solved_at=4)]
+    >>> figure = learning_curves({"lstm": seeds}, metric="bit_errors")
+    >>> figure.axes[0].get_ylabel()
+    'wrong bits per sequence'
     """
 
     rows: Rows

@@ -63,6 +63,15 @@ class Inference(GraphTask):
     data: not used here.
 
     The defaults are the last of the paper's 17 lessons (Extended Data Table 4).
+
+    >>> import torch
+    >>> from tapehead.tasks import Inference
+    >>> task = Inference(min_nodes=4, max_nodes=6, min_length=2, max_length=2, queries=1)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=2)
+    >>> batch.inputs.x.shape, batch.targets.shape[-1]
+    (torch.Size([2, 28, 92]), 90)
+    >>> task.scores(task.oracle(batch), batch)["step_errors"]
+    tensor([0., 0.])
     """
 
     name: ClassVar[str] = "inference"

@@ -58,6 +58,15 @@ class ShortestPath(GraphTask):
     data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
 
     The defaults are the last of the paper's 15 lessons (Extended Data Table 5).
+
+    >>> import torch
+    >>> from tapehead.tasks import ShortestPath
+    >>> task = ShortestPath(min_nodes=4, max_nodes=6, min_length=2, max_length=2)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=2)
+    >>> batch.inputs.x.shape, batch.targets.shape[-1]
+    (torch.Size([2, 37, 92]), 90)
+    >>> task.scores(task.oracle(batch), batch)["solved"]
+    tensor([True, True])
     """
 
     name: ClassVar[str] = "shortest-path"

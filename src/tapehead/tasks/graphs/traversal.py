@@ -31,6 +31,15 @@ class Traversal(GraphTask):
     data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
 
     The defaults are the last of the paper's 14 lessons (Extended Data Table 3).
+
+    >>> import torch
+    >>> from tapehead.tasks import Traversal
+    >>> task = Traversal(min_nodes=3, max_nodes=4, min_length=2, max_length=2)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), batch_size=2)
+    >>> batch.inputs.x.shape, batch.targets.shape[-1]
+    (torch.Size([2, 17, 92]), 90)
+    >>> task.scores(task.oracle(batch), batch)["step_errors"]
+    tensor([0., 0.])
     """
 
     name: ClassVar[str] = "traversal"

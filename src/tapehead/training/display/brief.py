@@ -14,7 +14,18 @@ EVERY = 60.0
 
 
 class BriefReporter(Reporter):
-    """See `LineReporter` for a line for each row."""
+    """See `LineReporter` for a line for each row.
+
+    >>> import io
+    >>> from tapehead.training import TrainConfig, train
+    >>> from tapehead.training.display import BriefReporter
+    >>> lines = io.StringIO()
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, validation_sequences=4)
+    >>> train(config, reporter=BriefReporter(lines, "seed 0: ")).steps
+    2
+    >>> lines.getvalue().splitlines()
+    ['seed 0: under way', 'seed 0: not solved after 16 sequences']
+    """
 
     def __init__(self, file: TextIOBase | None = None, label: str = "", every: float = EVERY):
         self._file, self._label, self._every = file, label, every

@@ -91,7 +91,17 @@ class _Spoken(Reporter):
 
 
 class LineReporter(_Spoken):
-    """A plain line for each row."""
+    """A plain line for each row.
+
+    >>> import io
+    >>> from tapehead.training import LineReporter, TrainConfig, train
+    >>> lines = io.StringIO()
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, validation_sequences=4)
+    >>> train(config, reporter=LineReporter(lines)).steps
+    2
+    >>> lines.getvalue().split()[:3]
+    ['lstm', 'on', 'copy']
+    """
 
     def __init__(self, file: TextIOBase | None = None, label: str = "", every: float = QUIET_FOR):
         super().__init__(file, every)
@@ -159,7 +169,17 @@ class LineReporter(_Spoken):
 
 
 class JsonReporter(_Spoken):
-    """One JSON object a line, for programs; `event` says which of the reporter's calls it was."""
+    """One JSON object a line, for programs; `event` says which of the reporter's calls it was.
+
+    >>> import io, json
+    >>> from tapehead.training import JsonReporter, TrainConfig, train
+    >>> lines = io.StringIO()
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, validation_sequences=4)
+    >>> train(config, reporter=JsonReporter(lines)).steps
+    2
+    >>> [json.loads(line)["event"] for line in lines.getvalue().splitlines()]
+    ['started', 'reported', 'reported', 'finished']
+    """
 
     def __init__(
         self,

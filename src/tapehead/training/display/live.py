@@ -13,7 +13,18 @@ from tapehead.training.display.words import count
 
 
 class RichReporter(Reporter):
-    """Redraws when told of something new: no thread of its own takes time from training."""
+    """Redraws when told of something new: no thread of its own takes time from training.
+
+    >>> import io
+    >>> from rich.console import Console
+    >>> from tapehead.training import RichReporter, TrainConfig, train
+    >>> screen = io.StringIO()
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, validation_sequences=4)
+    >>> train(config, reporter=RichReporter(Console(file=screen))).steps
+    2
+    >>> "lstm" in screen.getvalue()
+    True
+    """
 
     def __init__(self, console: Console | None = None):
         self._console = console or Console()

@@ -15,6 +15,15 @@ class RunInfo:
     resumed_at: sequences done before; 0 for a fresh run.
     pass_mark: the metric and the threshold that decide whether the task is solved.
     backend: what computes the machine's operation, and why nothing quicker does.
+
+    >>> from tapehead.training import Reporter, TrainConfig, train
+    >>> class Sizes(Reporter):
+    ...     def started(self, info):
+    ...         print(f"{info.machine} on {info.task}, {info.parameters:,} parameters")
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, validation_sequences=4)
+    >>> train(config, reporter=Sizes()).sequences
+    lstm on copy, 1,328,136 parameters
+    16
     """
 
     task: str
@@ -37,6 +46,18 @@ class Reporter:
 
     One run calls `started`, then `progressed` a few times a second and `reported` for each row of
     metrics, then `finished` unless it failed, and `ended` in any case.
+
+    >>> from tapehead.training import Reporter, TrainConfig, train
+    >>> class Losses(Reporter):
+    ...     def reported(self, row):
+    ...         print(row["kind"], row["sequences"])
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, report_every=8,
+    ...                      validate_every=16, validation_sequences=4)
+    >>> train(config, reporter=Losses()).sequences
+    train 8
+    train 16
+    validation 16
+    16
     """
 
     def started(self, info: RunInfo) -> None:
@@ -69,7 +90,13 @@ class Reporter:
 
 
 class QuietReporter(Reporter):
-    """Says only what a user should know, on standard error."""
+    """Says only what a user should know, on standard error.
+
+    >>> from tapehead.training import QuietReporter, TrainConfig, train
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, validation_sequences=4)
+    >>> train(config, reporter=QuietReporter()).steps
+    2
+    """
 
     def noted(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

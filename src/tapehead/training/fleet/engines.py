@@ -19,6 +19,10 @@ class Engine(Protocol):
     """Does jobs in order, as many at a time as it can, and says what becomes of each.
 
     remote: whether jobs are done in other processes, so that they and their answers are pickled.
+
+    >>> from tapehead.training.fleet import Engine, Here, Processes
+    >>> isinstance(Here(), Engine), Here().remote, Processes(2).remote
+    (True, False, True)
     """
 
     remote: bool
@@ -44,7 +48,14 @@ class Engine(Protocol):
 
 
 class Here:
-    """This process, one job after the other; a signal is the job's own affair."""
+    """This process, one job after the other; a signal is the job's own affair.
+
+    >>> from tapehead.training import TrainConfig, train_seeds
+    >>> from tapehead.training.fleet import Here
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, validation_sequences=4)
+    >>> [result.seed for result in train_seeds(config, [0, 1], engine=Here())]
+    [0, 1]
+    """
 
     remote = False
 
@@ -75,7 +86,16 @@ class Here:
 
 
 class Processes:
-    """Processes on this machine, `count` at a time. See `Workers`."""
+    """Processes on this machine, `count` at a time. See `Workers`.
+
+    >>> from tapehead.training.fleet import Processes
+    >>> Processes(2).count
+    2
+    >>> Processes(0)
+    Traceback (most recent call last):
+        ...
+    ValueError: workers must be a whole number of at least 1, got 0
+    """
 
     remote = True
 

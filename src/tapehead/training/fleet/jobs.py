@@ -31,6 +31,13 @@ class Job:
     Attributes:
         path: run directory; None keeps nothing.
         resume: go on with what is there.
+
+    >>> from tapehead.training import TrainConfig
+    >>> from tapehead.training.fleet import Here, Job, run_jobs
+    >>> config = TrainConfig(machine="lstm", max_sequences=16, batch_size=8, validation_sequences=4)
+    >>> results, errors = run_jobs([Job(config=config, path=None)], Here())
+    >>> results[0].sequences, errors
+    (16, {})
     """
 
     config: TrainConfig

@@ -18,6 +18,14 @@ class SeedsFailed(TapeheadError):
 
     results: of the seeds that did not fail.
     errors: message of each seed that did.
+
+    >>> from tapehead.training import SeedsFailed, TrainConfig, train_seeds
+    >>> config = TrainConfig(machine="lstm", learning_rate=1e30, max_sequences=64, batch_size=16)
+    >>> try:
+    ...     train_seeds(config, [3])
+    ... except SeedsFailed as error:
+    ...     print(error.results, list(error.errors))
+    [] [3]
     """
 
     def __init__(self, results: list[Result], errors: dict[int, str]):

@@ -28,7 +28,14 @@ Tell = Callable[[Any], None]
 class News(Generic[Key]):
     """Of a job: it has `started`; it `told` its message `value`; it is `done` and returned `value`;
     it `failed` or its process `died`, for the reason `value`; it was `lost` with its machine, to be
-    started again; or it was `stopped` by a signal."""
+    started again; or it was `stopped` by a signal.
+
+    >>> from tapehead.training.fleet import Here, News
+    >>> from tapehead.signals import StopRequest
+    >>> Here().do(lambda tell, x: 2 * x, {"a": (3,)}, print, StopRequest())
+    News(key='a', event='started', value=None)
+    News(key='a', event='done', value=6)
+    """
 
     key: Key
     event: Literal["started", "told", "done", "failed", "died", "lost", "stopped"]

@@ -30,6 +30,17 @@ class MoveChoices(Objective):
         last_entropy: the same at last.
         entropy_batches: batches over which it goes from one to the other; 0: it stays at `entropy`.
         baseline_size: hidden units of the network that predicts the cost still to come.
+
+    >>> import torch
+    >>> from tapehead import RLNTM
+    >>> from tapehead.tasks import ReverseTape
+    >>> from tapehead.training.objectives import MoveChoices
+    >>> task = ReverseTape(num_symbols=5, max_complexity=4)
+    >>> machine = RLNTM(**task.sizes)
+    >>> objective = MoveChoices(**machine.objective_sizes)
+    >>> objective(machine, task, task.batch(torch.Generator().manual_seed(0), 4)).loss.backward()
+    >>> all(weight.grad is not None for weight in machine.parameters())
+    True
     """
 
     changeable = ("entropy", "last_entropy", "entropy_batches")

@@ -30,6 +30,18 @@ class Objective(Configured, ABC):
     """How the loss of a machine is differentiated.
 
     It may have weights of its own, such as a baseline: they are trained by the same `backward`.
+
+    >>> import torch
+    >>> from tapehead import LSTM
+    >>> from tapehead.tasks import Copy
+    >>> from tapehead.training.objectives import make_objective
+    >>> task = Copy(max_length=3)
+    >>> machine = LSTM(**task.sizes)
+    >>> objective = make_objective(machine, task)
+    >>> judged = objective(machine, task, task.batch(torch.Generator().manual_seed(0), 4))
+    >>> judged.loss.backward()
+    >>> all(weight.grad is not None for weight in machine.parameters())
+    True
     """
 
     @abstractmethod

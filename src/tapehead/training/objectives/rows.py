@@ -48,6 +48,17 @@ class RowChoices(Objective):
             toss of a coin (Gulcehre et al. 2016, section 5); 0 goes over at once.
         soft_entropy_cost: of a nat of entropy of each address in the soft batches, which makes
             addresses sharp enough to be chosen by; it rises from 0 over `soft_batches`.
+
+    >>> import torch
+    >>> from tapehead import DiscreteNTM
+    >>> from tapehead.tasks import Copy
+    >>> from tapehead.training.objectives import RowChoices
+    >>> task = Copy(max_length=3)
+    >>> machine = DiscreteNTM(**task.sizes, memory_size=8, word_size=4, hidden_size=16)
+    >>> objective = RowChoices(**machine.objective_sizes, estimator="rebar")
+    >>> objective(machine, task, task.batch(torch.Generator().manual_seed(0), 4)).loss.backward()
+    >>> all(weight.grad is not None for weight in machine.parameters())
+    True
     """
 
     changeable = ("annealing", "soft_batches", "soft_entropy_cost")
@@ -170,6 +181,13 @@ class RowChoices(Objective):
             raise RuntimeError(
                 f"estimator {self.address_estimator.name!r} must run where gradients are recorded, "
                 "got torch.no_grad or torch.inference_mode"
+            )
+
+        made_for = self.address_estimator.rows
+        if machine.rows != made_for:
+            raise ValueError(
+                f"rows of the machine must be {made_for}, as when this objective was made for it, "
+                f"got {machine.rows}: make another objective"
             )
 
         def run(x: Tensor, lengths: Tensor | None, choose: Chooser, offset: Tensor | None) -> Run:

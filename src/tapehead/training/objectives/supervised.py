@@ -8,7 +8,18 @@ from tapehead.training.objectives.objective import Judged, Objective
 
 
 class Supervised(Objective):
-    """The task's loss as it is, for machines that can be differentiated throughout."""
+    """The task's loss as it is, for machines that can be differentiated throughout.
+
+    >>> import torch
+    >>> from tapehead import LSTM
+    >>> from tapehead.tasks import Copy
+    >>> from tapehead.training.objectives import Supervised
+    >>> task = Copy(max_length=3)
+    >>> machine, batch = LSTM(**task.sizes), task.batch(torch.Generator().manual_seed(0), 4)
+    >>> judged = Supervised()(machine, task, batch)
+    >>> judged.loss == task.loss(judged.outputs, batch)
+    tensor(True)
+    """
 
     def forward(
         self,

@@ -18,6 +18,15 @@ class Adam(Optimiser):
         momentum: decay of the mean, beta 1.
         decay: decay of the mean square, beta 2.
         epsilon: added to the root.
+
+    >>> import torch
+    >>> from tapehead.training.optimisers import Adam
+    >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    >>> optimiser = Adam([weight], lr=0.1)
+    >>> weight.square().sum().backward()
+    >>> optimiser.step()
+    >>> weight.data
+    tensor([ 0.9000, -1.9000])
     """
 
     @checked

@@ -8,7 +8,12 @@ from torch import Tensor, nn
 
 
 class Optimiser(torch.optim.Optimizer):
-    """An optimiser whose state for a parameter is a few tensors shaped like it, or scalars."""
+    """An optimiser whose state for a parameter is a few tensors shaped like it, or scalars.
+
+    >>> from tapehead.training.optimisers import Adam, GravesRMSprop, Optimiser, RMSprop
+    >>> all(issubclass(kind, Optimiser) for kind in (Adam, GravesRMSprop, RMSprop))
+    True
+    """
 
     def __init__(self, params: Iterable[nn.Parameter], settings: dict):
         super().__init__(params, settings)

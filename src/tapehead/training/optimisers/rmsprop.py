@@ -40,6 +40,15 @@ class RMSprop(_RMSprop):
         decay: of the mean square.
         epsilon: added to the root.
         fused: one pass over memory on the CPU, see `ops/rmsprop/cpu.py`; equal to rounding.
+
+    >>> import torch
+    >>> from tapehead.training.optimisers import RMSprop
+    >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    >>> optimiser = RMSprop([weight], lr=0.1)
+    >>> weight.square().sum().backward()
+    >>> optimiser.step()
+    >>> weight.data
+    tensor([ 0.5528, -1.5528])
     """
 
     @checked
@@ -72,6 +81,15 @@ class GravesRMSprop(_RMSprop):
         decay: a.
         epsilon: c, inside the root.
         fused: one pass over memory on the CPU, see `ops/rmsprop/cpu.py`; equal to rounding.
+
+    >>> import torch
+    >>> from tapehead.training.optimisers import GravesRMSprop
+    >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    >>> optimiser = GravesRMSprop([weight], lr=0.1)
+    >>> weight.square().sum().backward()
+    >>> optimiser.step()
+    >>> weight.data
+    tensor([ 0.5413, -1.5412])
     """
 
     @checked

@@ -1,0 +1,68 @@
+"""Every exported class shows in its docstring how it is used, and does what it shows."""
+
+import doctest
+import inspect
+import os
+import pkgutil
+from importlib import import_module
+
+import pytest
+import torch
+
+import tapehead
+
+PLAIN = {
+    "DNCState": "a machine returns it, DNC shows one",
+    "NTMState": "a machine returns it, NTM shows one",
+    "DynamicNTMState": "a machine returns it, as the others do",
+    "TARDISState": "a machine returns it, TARDIS shows one",
+    "LSTMState": "a machine returns it, LSTM shows one",
+    "DNCSpec": "a DNC makes it for its operation",
+    "NTMSpec": "an NTM makes it for its operation",
+    "DNCWeights": "a DNC makes it for its operation",
+    "NTMWeights": "an NTM makes it for its operation",
+    "Draw": "Family shows one",
+    "Estimate": "Family shows one",
+    "Judged": "Objective shows one",
+    "Outcome": "Job shows one",
+    "Calculation": "what `tapehead reproduce` imports, which `tapehead list` shows",
+}
+"""Classes of data that nobody makes by hand: why each has no example of its own."""
+
+
+def public_classes():
+    """By name, from the `__all__` of every module."""
+    found = {}
+    for module in pkgutil.walk_packages(tapehead.__path__, "tapehead."):
+        if module.name.endswith("__main__") or ".cli." in module.name:
+            continue
+        home = import_module(module.name)
+        for name in getattr(home, "__all__", ()):
+            value = getattr(home, name)
+            if inspect.isclass(value) and value.__module__.startswith("tapehead."):
+                found[name] = value
+    return found
+
+
+CLASSES = public_classes()
+
+
+def test_the_classes_are_found():
+    assert {"NTM", "Copy", "TrainConfig", "Episode", "Categorical", "Job"} <= set(CLASSES)
+    assert len(CLASSES) > 60
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if name not in PLAIN])
+def test_the_example_of_a_class_shows_what_it_does(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    kind = CLASSES[name]
+    # Read afresh: the docstring of a base class is no example of this one.
+    text = vars(kind).get("__doc__") or ""
+    test = doctest.DocTestParser().get_doctest(inspect.cleandoc(text), {}, name, None, 0)
+    assert test.examples, f"{name} has no example in its docstring"
+    complaints = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    runner.run(test, out=complaints.append, clear_globs=True)
+    assert not complaints, "".join(complaints)
+    assert not os.listdir(tmp_path)
