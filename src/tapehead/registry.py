@@ -141,9 +141,7 @@ MACHINES = Registry(
     {
         "discrete-ntm": "tapehead.machines.discrete_ntm:DiscreteNTM",
         "dnc": "tapehead.machines.dnc:DNC",
-        "dynamic-memory-network": (
-            "tapehead.machines.dynamic_memory_network:DynamicMemoryNetwork"
-        ),
+        "dynamic-memory-network": ("tapehead.machines.dynamic_memory_network:DynamicMemoryNetwork"),
         "dynamic-ntm": "tapehead.machines.dynamic_ntm:DynamicNTM",
         "entity-network": "tapehead.machines.entity_network:EntityNetwork",
         "lstm": "tapehead.machines.lstm:LSTM",

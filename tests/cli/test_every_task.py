@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 import torch
 
-from tapehead.forms import Tape
+from tapehead.forms import Story, Tape
 from tapehead.machines import MACHINES
 from tapehead.runs.evaluation import run_machine
 from tapehead.tasks import TASKS
@@ -45,6 +45,7 @@ FITTING = [
     for task in TASKS
     for machine in MACHINES
     if TASKS[task].tells is MACHINES[machine].reads
+    and TASKS[task].tells is not Story
     and (task not in INTERACTIVE or machine not in ("discrete-ntm", "tardis"))
 ]
 
@@ -90,6 +91,41 @@ def test_trains_evaluates_and_is_drawn(call, tmp_path, task, machine):
         notes = {axes.get_title(loc="right") for axes in figure.axes}
         notes |= {text.get_text() for axes in figure.axes for text in axes.texts}
         assert verdict in notes
+
+
+READERS = [name for name, machine in MACHINES.items() if machine.reads is Story]
+
+
+@pytest.mark.parametrize("machine", READERS)
+def test_a_reader_trains_is_evaluated_and_is_drawn(call, tmp_path, machine):
+    sizes = {"memory-network": ["--embedding-size=4"]}.get(machine, MACHINE)
+    trained = call("train", "babi", "--task=2", f"--machine={machine}", *sizes, *BUDGET)
+    assert (trained.code, trained.err) == (0, "")
+    _, loaded, task = load_run(tmp_path / "run")
+    wrong = read_result(tmp_path / "run")["scores"]["wrong"]
+    assert f"{wrong:.1%} wrong answers" in trained.out
+    judged = call("evaluate", "run")
+    assert (judged.code, judged.err) == (0, "")
+    assert "wrong answers (% of questions)" in judged.out.splitlines()[1]
+    # The picture says of a question what the machine said.
+    test = task.test_settings()["test"]
+    batch = test.problems(torch.tensor([0]))
+    outputs, _ = run_machine(test, loaded, batch, torch.device("cpu"), torch.float32)
+    story = test.stories[0]
+    readings = [
+        problems.read_story(loaded, test, story, number) for number in range(len(story.questions))
+    ]
+    said = [test.answer.names[best] for best in outputs[0].argmax(-1)]
+    assert [reading.said for reading in readings] == said
+    right = [
+        reading.said == question.answer
+        for reading, question in zip(readings, story.questions, strict=True)
+    ]
+    each = 5
+    assert test.scores(outputs, batch)["wrong"].item() == pytest.approx(right.count(False) / each)
+    viewed = call("view", "run")
+    assert viewed.code == 0
+    assert "story.png" in viewed.out
 
 
 def _drawn(machine, task):

@@ -237,7 +237,9 @@ def _foreign(draw: random.Random, run: Path, others: list[Path]) -> Edit:
     else:
         here.parent.mkdir(exist_ok=True)
         shutil.copy(path, here)
-    return Edit(f"{path.relative_to(other)} of {other.name}")
+    # Settings of another run are refused by their names.
+    names = ("cannot resume",) if path.name == "config.json" else ()
+    return Edit(f"{path.relative_to(other)} of {other.name}", names=names)
 
 
 NUMBERS = ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" * 5000, "1e-400", "0x10", "01")

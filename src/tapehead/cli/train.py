@@ -70,10 +70,15 @@ def run(argv: Sequence[str]) -> int:
         raise HelpRequest(
             _help(base, common, training, machine, objective, task, "--help-all" in argv)
         )
-    values: dict[str, Any] = {"task": base.task} | parse(
-        [*common, *training, *machine, *objective, *task], argv, PROG
+    values = parse([*common, *training, *machine, *objective, *task], argv, PROG)
+    command = Train(
+        task=base.task,
+        **{
+            field.name: values[field.name]
+            for field in dataclasses.fields(Train)
+            if field.name != "task"
+        },
     )
-    command = Train(**{field.name: values[field.name] for field in dataclasses.fields(Train)})
     seeds = chosen_seeds(command.seeds, command.num_seeds)
     if seeds and given(argv, "--seed") is not None:
         raise UsageError("--seed and --seeds exclude each other")
@@ -109,6 +114,11 @@ def options_for(
         dataclasses.replace(option, choices=choices.get(option.name, option.choices))
         for option in options_of(Train, machine=base.machine)
         if task_given or option.name != "task"
+    ]
+    # A task may have an option --task, of bAbI's twenty for one.
+    common = [
+        dataclasses.replace(option, name="TASK") if option.positional else option
+        for option in common
     ]
     training = [
         option

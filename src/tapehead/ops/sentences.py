@@ -53,6 +53,6 @@ def recent(
 def softmax_over(
     scores: Float[Tensor, "*shape items"], there: Bool[Tensor, "*shape items"]
 ) -> Float[Tensor, "*shape items"]:
-    """Softmax over the items that there are, zeros elsewhere; zeros throughout if there are none."""
+    """Softmax over the items that there are, zeros elsewhere; only zeros if there are none."""
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~there, lowest).softmax(-1) * there

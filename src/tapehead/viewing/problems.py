@@ -18,8 +18,8 @@ from tapehead.viewing.bits import bit_figure, length_figure
 from tapehead.viewing.episode import Episode
 from tapehead.viewing.heads import heads_figure
 from tapehead.viewing.memory import has_tensors, memory_figure
-from tapehead.viewing.summary import summary_figure
 from tapehead.viewing.stories import Reading, story_figure
+from tapehead.viewing.summary import summary_figure
 from tapehead.viewing.tapes import Walk, tape_figure
 from tapehead.viewing.words import word_figure
 

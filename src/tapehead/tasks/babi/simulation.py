@@ -136,7 +136,7 @@ def all_words() -> list[TextStory]:
         for verb in (*GET, *DROP)
         for thing in THINGS
     ]
-    asked = tuple("where is was the before".split())
+    asked = ("where", "is", "was", "the", "before")
     return [TextStory(tuple(verbs), tuple(Question(asked, place, 1) for place in PLACES))]
 
 
