@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tapehead.cli.base import changed, given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help

@@ -118,7 +118,7 @@ class DynamicMemoryNetwork(Reader):
         """The sentences that each question knows of, each aware of those around it."""
         sentences, told, _, known = story
         words = self.words[sentences]
-        weights = position_weights(sentences, self.hidden_size, self.lengths).to(words.dtype)
+        weights = position_weights(sentences, self.hidden_size, self.lengths, words.dtype)
         encoded = self._dropped((words * weights).sum(1))
         inputs = encoded[told]
         # What came before a sentence is the same for all questions of a story; what came after it

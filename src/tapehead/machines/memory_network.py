@@ -142,7 +142,7 @@ class MemoryNetwork(Reader):
         if self.encoding == "bag":
             weights = (sentences != 0)[..., None].to(words.dtype)
         else:
-            weights = position_weights(sentences, self.embedding_size, self.lengths).to(words.dtype)
+            weights = position_weights(sentences, self.embedding_size, self.lengths, words.dtype)
         return (words * weights[:, :, None]).sum(1)
 
     def _places(self, shape: torch.Size, there: Tensor) -> Tensor:

@@ -14,7 +14,10 @@ Lengths = Literal["sentence", "longest"]
 
 
 def position_weights(
-    sentences: Int64[Tensor, "distinct words"], size: int, lengths: Lengths = "sentence"
+    sentences: Int64[Tensor, "distinct words"],
+    size: int,
+    lengths: Lengths,
+    dtype: torch.dtype,
 ) -> Float[Tensor, "distinct words size"]:
     """What each word's vector counts for in its sentence: 0 where there is no word.
 
@@ -27,7 +30,6 @@ def position_weights(
             "longest" there may be, the width of the table, as in the authors' code.
     """
     there, width = sentences != 0, sentences.shape[1]
-    dtype = torch.get_default_dtype()
     j = torch.arange(1, width + 1, device=sentences.device, dtype=dtype)
     k = torch.arange(1, size + 1, device=sentences.device, dtype=dtype) / size
     if lengths == "longest":

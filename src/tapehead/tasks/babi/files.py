@@ -52,28 +52,37 @@ def read_split(data: Path | None, size: str, task: int, split: str) -> tuple[str
     if data is None and os.environ.get(FOLDER):
         data = Path(os.environ[FOLDER])
     places = [_downloaded()] if data is None else _places(data)
-    # Training and validation come from one folder: the two were not divided alike.
-    wanted = [f"{divided}/qa{task}_train.txt", f"{whole}/qa{task}_*_train.txt"]
-    if split == "test":
-        wanted = [f"{whole}/qa{task}_*_test.txt", f"{divided}/qa{task}_test.txt"]
-    for number, pattern in enumerate(wanted):
+    names = {
+        "train": [f"{divided}/qa{task}_train.txt", f"{whole}/qa{task}_*_train.txt"],
+        "valid": [f"{divided}/qa{task}_valid.txt", f"{whole}/qa{task}_*_train.txt"],
+        "test": [f"{whole}/qa{task}_*_test.txt", f"{divided}/qa{task}_test.txt"],
+    }[split]
+    for number, pattern in enumerate(names):
         for place in places:
             name = _name_in(place, pattern)
             if name is None:
                 continue
-            if split == "valid" and number == 0:
-                other = _name_in(place, f"{divided}/qa{task}_valid.txt")
-                if other is None:
-                    continue
-                name = other
+            if split == "valid" and number == 0 and _is_undivided(places, size, task):
+                # What was held back there may be among the training stories here.
+                continue
             text = _text(place, name, trusted=data is not None)
             return text, f"{place.name}/{name}", split != "test" and number == 1
     where = "the downloaded archive" if data is None else str(data)
     raise TapeheadError(
-        f"no file {' or '.join(wanted)} in {where}: data must be a folder or an archive of "
+        f"no file {' or '.join(names)} in {where}: data must be a folder or an archive of "
         "the bAbI tasks, version 1.2"
         + ("; --generated trains on fresh stories" if task in SIMULATED else "")
     )
+
+
+def _is_undivided(places: Sequence[Path], size: str, task: int) -> bool:
+    """Whether training stories are only to be had with those for validation among them."""
+    divided, whole = FOLDERS[size]
+
+    def there(pattern: str) -> bool:
+        return any(_name_in(place, pattern) for place in places)
+
+    return there(f"{whole}/qa{task}_*_train.txt") and not there(f"{divided}/qa{task}_train.txt")
 
 
 def _places(data: Path) -> list[Path]:

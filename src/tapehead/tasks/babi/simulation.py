@@ -136,8 +136,9 @@ def all_words() -> list[TextStory]:
         for verb in (*GET, *DROP)
         for thing in THINGS
     ]
-    asked = ("where", "is", "was", "the", "before")
-    return [TextStory(tuple(verbs), tuple(Question(asked, place, 1) for place in PLACES))]
+    asked = (("where", "is", "the"), ("where", "was", "the", THINGS[0], "before", "the", PLACES[0]))
+    questions = (Question(words, place, 1) for place in PLACES for words in asked)
+    return [TextStory(tuple(verbs), tuple(questions))]
 
 
 def simulate(task: int, draw: random.Random) -> TextStory:
