@@ -29,13 +29,15 @@ from tapehead.viewing.style import (
     DOUBLE,
     FAINT,
     READ,
-    SMALL as SMALL_TEXT,
     letter,
     new_figure,
     open_frame,
     place,
     save,
     styled,
+)
+from tapehead.viewing.style import (
+    SMALL as SMALL_TEXT,
 )
 
 SMALL = {"batch": 16, "time": 41, "rows": 64, "word": 20, "reads": 1, "hidden": 100}
