@@ -71,7 +71,10 @@ def _table() -> dict[str, list[str]]:
         own = options_for(TrainConfig(machine=name), True)
         table |= _rows(f"machine {name}", [*own.machine, *own.objective])
     for name in _plain(TASKS):
-        table |= _rows(f"task {name}", options_for(TrainConfig(task=name), True).task)
+        own = options_for(TrainConfig(task=name), True)
+        table |= _rows(
+            f"task {name}", [*own.task, *(own.objective if TASKS[name].trained_by else [])]
+        )
         table[f"usual {name}"] = [usual_machine(name)]
     return table
 

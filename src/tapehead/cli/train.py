@@ -111,7 +111,7 @@ def options_for(base: TrainConfig, task_given: bool) -> Options:
     """
     from tapehead.training.objectives import OBJECTIVES
 
-    kind = MACHINES[base.machine]
+    kind, task = MACHINES[base.machine], TASKS[base.task]
     choices = {
         "task": TASKS,
         "machine": MACHINES,
@@ -135,8 +135,10 @@ def options_for(base: TrainConfig, task_given: bool) -> Options:
         common=common,
         training=training,
         machine=constructor_options(kind, **base.machine_options),
-        objective=constructor_options(OBJECTIVES[kind.trained_by], **base.objective_options),
-        task=options_of(TASKS[base.task], **base.task_options),
+        objective=constructor_options(
+            OBJECTIVES[task.trained_by or kind.trained_by], **base.objective_options
+        ),
+        task=options_of(task, **base.task_options),
     )
 
 

@@ -102,7 +102,7 @@ class TrainConfig:
     """Sequences until the linear curriculum is at full difficulty; left out: half of all."""
 
     lesson_mark: Positive | None = None
-    """Errors a sequence under which a lesson is passed; left out: the task's pass mark."""
+    """Errors (in a world: reward) a sequence that pass a lesson; left out: the task's pass mark."""
 
     report_every: Size = 1_000
     """Sequences averaged into one row of metrics."""
