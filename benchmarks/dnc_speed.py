@@ -21,10 +21,24 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure
 
 from tapehead import DNC
+from tapehead.viewing.style import (
+    DOUBLE,
+    FAINT,
+    READ,
+    letter,
+    new_figure,
+    open_frame,
+    place,
+    save,
+    styled,
+)
+from tapehead.viewing.style import (
+    SMALL as SMALL_TEXT,
+)
 
 SMALL = {"batch": 16, "time": 41, "rows": 64, "word": 20, "reads": 1, "hidden": 100}
 LARGE = {"batch": 16, "time": 41, "rows": 256, "word": 64, "reads": 4, "hidden": 256}
@@ -126,22 +140,37 @@ def surroundings() -> dict:
     }
 
 
-def draw(rows: list[dict], path: Path) -> None:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
-    for rows_, axes, names, labels in (
-        (rows[::2], left, ("cpu_cpu_ms", "reference_cpu_ms"), ("kernel", "reference")),
-        (rows[1::2], right, ("cpu_fastest_ms", "bound_ms"), ("kernel", "traffic of the links")),
-    ):
-        for place, (name, label) in enumerate(zip(names, labels, strict=True)):
-            places = [index + 0.4 * place - 0.2 for index in range(len(rows_))]
-            axes.bar(places, [row[name] for row in rows_], 0.38, label=label)
-        axes.set_xticks(range(len(rows_)), [f"{row['threads']} thread(s)" for row in rows_])
-        size = rows_[0]
-        axes.set_title(f"{size['rows']} rows of {size['word']}, batch {size['batch']}")
-        axes.legend()
-    left.set(yscale="log", ylabel="ms of processor time, forward + backward")
-    right.set(ylabel="ms, forward + backward")
-    figure.savefig(path, dpi=150)
+@styled
+def speed_figure(rows: list[dict]) -> Figure:
+    """The kernel beside the reference, and beside the least that moving its links takes."""
+    figure = new_figure(DOUBLE, 44.0)
+    halves = (
+        (rows[::2], "processor time of a forward and backward pass (ms)",
+         {"cpu_cpu_ms": ("kernel", READ), "reference_cpu_ms": ("reference", FAINT)}),
+        (rows[1::2], "time of a forward and backward pass (ms)",
+         {"cpu_fastest_ms": ("kernel", READ), "bound_ms": ("moving the links", FAINT)}),
+    )  # fmt: skip
+    for number, (measured, xlabel, bars) in enumerate(halves):
+        axes = place(figure, 36.0 + number * 88.0, 8.0, 46.0, 27.0)
+        names = []
+        for row in measured:
+            threads = "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
+            for name, (label, colour) in bars.items():
+                y = len(names) * 0.8 + 0.5 * (len(names) // 2)
+                axes.barh(y, row[name], 0.66, color=colour, lw=0)
+                digits = 1 if row[name] < 10 else 0
+                axes.annotate(f"{row[name]:.{digits}f}", (row[name], y), (2, 0), va="center",
+                              textcoords="offset points", fontsize=SMALL_TEXT)  # fmt: skip
+                names.append((y, f"{label}, {threads}"))
+        axes.set_yticks(*zip(*names, strict=True))
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        size = measured[0]
+        axes.set_title(f"{size['rows']} rows of {size['word']} numbers, batch {size['batch']}")
+        axes.set_xlabel(xlabel)
+        open_frame(axes)
+        letter(axes, "ab"[number], 32.0)
+    return figure
 
 
 LOAD = os.getloadavg()[0]
@@ -152,13 +181,18 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--rounds", type=int, default=15, help="of each measurement")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--redraw", action="store_true", help="only draw what result.json holds")
     options = parser.parse_args()
+    if options.redraw:
+        result = json.loads((options.out / "result.json").read_text())
+        save(speed_figure(result["speed"]), options.out / "figure.png")
+        return
     options.out.mkdir(parents=True, exist_ok=True)
     rows = measure(options.rounds, tuple(options.threads))
     # The table of results has no columns for speed.
     result = surroundings() | {"cells": [], "speed": rows}
     (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    draw(rows, options.out / "figure.png")
+    save(speed_figure(rows), options.out / "figure.png")
 
 
 if __name__ == "__main__":

@@ -21,10 +21,14 @@ from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tapehead.benchmark import Workload, interleaved, lstm_step, ntm_step, row_of
+from tapehead.viewing.curves import plain_number
+from tapehead.viewing.legend import beside
+from tapehead.viewing.style import DOUBLE, letter, new_figure, open_frame, place, save, styled
 
 SPEED = [
     Workload(batch=batch, time=time, rows=rows)
@@ -181,37 +185,70 @@ def surroundings() -> dict:
     }
 
 
-LABELS = {
-    "lstm": "torch.nn.LSTM, no memory",
-    "cpu": "tapehead",
-    "jax": "JAX, scan + jit",
-    "compiled": "torch.compile of the step",
-    "reference": "eager PyTorch",
+LOOKS = {
+    "reference": ("eager PyTorch", "#8a8a8a", "o"),
+    "jax": ("JAX, scan and jit", "#009e73", "^"),
+    "compiled": ("torch.compile of the step", "#b06a00", "v"),
+    "cpu": ("tapehead", "#0072b2", "s"),
+    "lstm": ("torch.nn.LSTM, no memory", "#4d4d4d", "D"),
 }
-AXES = {"rows": "rows of memory", "time": "steps", "batch": "sequences of a batch"}
+AXES = {
+    "batch": ("sequences of a batch", "s", "-"),
+    "time": ("steps", "^", (0, (5, 1.4))),
+    "rows": ("rows of memory", "v", (0, (1.1, 1.1))),
+}
+USUAL = Workload()
 
 
-def draw(result: dict, path: Path) -> None:
-    """Contenders side by side, and how the kernel's cost grows along each axis."""
+@styled
+def speed_figure(result: dict) -> Figure:
+    """The contenders at three batch sizes, and how the kernel's cost grows with each size."""
+    figure = new_figure(DOUBLE, 61.0)
+    panels = [
+        place(figure, left, 6.0, width, 46.0) for left, width in ((12.0, 52.0), (112.0, 60.0))
+    ]
     rows = [
         row
         for row in result["speed"]
-        if (row["threads"], row["rows"], row["time"]) == (THREADS, 128, 41)
+        if (row["threads"], row["rows"], row["time"]) == (THREADS, USUAL.rows, USUAL.time)
     ]
-    names = [name for name in LABELS if f"{name}_ms" in rows[0]]
-    figure, (bars, lines) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    for number, name in enumerate(names):
-        places = [index + (number - len(names) / 2 + 0.5) * 0.16 for index in range(len(rows))]
-        bars.bar(places, [row[f"{name}_ms"] for row in rows], 0.15, label=LABELS[name])
-    bars.set_xticks(range(len(rows)), [f"batch {row['batch']}" for row in rows])
-    bars.set(yscale="log", ylabel="ms, forward + backward", title="NTM, 41 steps, two threads")
-    bars.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False)
-    for axis, measured in result["scaling"].items():
-        sizes = [row[axis] for row in measured]
-        lines.plot(sizes, [row["cpu_ms"] for row in measured], "o-", label=AXES[axis])
-    lines.set(xscale="log", yscale="log", title="tapehead, one size at a time", xlabel="size")
-    lines.legend()
-    figure.savefig(path, dpi=150)
+    for axes, mark, title in zip(
+        panels,
+        "ab",
+        (
+            f"{USUAL.time} steps, {USUAL.rows} rows, {THREADS} threads",
+            "tapehead, one size at a time",
+        ),
+        strict=True,
+    ):
+        axes.set(xscale="log", yscale="log", title=title)
+        axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
+        open_frame(axes)
+        letter(axes, mark, 10.0)
+    labels = {}
+    for name, (label, colour, marker) in LOOKS.items():
+        if f"{name}_ms" in rows[0]:
+            sizes, times = zip(*((row["batch"], row[f"{name}_ms"]) for row in rows), strict=True)
+            panels[0].plot(sizes, times, color=colour, marker=marker, mec="white", mew=0.5)
+            labels[label] = (times[-1], colour)
+    batches = [row["batch"] for row in rows]
+    panels[0].set_xticks(batches, batches)
+    panels[0].xaxis.set_minor_locator(NullLocator())
+    panels[0].set(xlabel="sequences of a batch", ylabel="forward and backward pass (ms)")
+    beside(panels[0], labels)
+    for axis, (label, marker, dashes) in AXES.items():
+        look = {"color": LOOKS["cpu"][1], "ls": dashes, "marker": marker, "mec": "white"}
+        usual = getattr(USUAL, axis)
+        sizes, times = zip(
+            *((row[axis] / usual, row["cpu_ms"]) for row in result["scaling"][axis]), strict=True
+        )
+        first, last = result["scaling"][axis][0][axis], result["scaling"][axis][-1][axis]
+        panels[1].plot(sizes, times, label=f"{label}, {first} to {last:,}", mew=0.5, **look)
+    panels[1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    one = f"{USUAL.batch} sequences, {USUAL.time} steps, {USUAL.rows} rows"
+    panels[1].set_xlabel(f"size; 1 is {one}")
+    panels[1].legend(loc="upper left", bbox_to_anchor=(0.0, 1.0))
+    return figure
 
 
 def main() -> None:
@@ -219,13 +256,18 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true", help="few sizes and repetitions of each")
     parser.add_argument("--seconds", type=float, help="for each row, about: 10, or 0.5 if quick")
+    parser.add_argument("--redraw", action="store_true", help="only draw what result.json holds")
     options = parser.parse_args()
+    if options.redraw:
+        result = json.loads((options.out / "result.json").read_text())
+        save(speed_figure(result), options.out / "figure.png")
+        return
     seconds = options.seconds or (0.5 if options.quick else 10.0)
     options.out.mkdir(parents=True, exist_ok=True)
     result = surroundings() | measure(options.quick, seconds)
     result["versions"] |= surroundings()["versions"]
     (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    draw(result, options.out / "figure.png")
+    save(speed_figure(result), options.out / "figure.png")
 
 
 if __name__ == "__main__":

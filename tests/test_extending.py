@@ -18,7 +18,7 @@ def outside(tmp_path):
     """A folder with the files of the page; returns a command that runs there."""
     page = PAGE.read_text(encoding="utf-8")
     files = re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in files] == ["parity.py", "gru.py"]
+    assert [name for name, _ in files] == ["parity.py", "gru.py", "corridor.py"]
     for name, text in files:
         (tmp_path / name).write_text(text, encoding="utf-8")
 
@@ -75,6 +75,27 @@ def test_each_goes_with_those_of_the_package(outside, tmp_path):
     assert "--steps 10" in help
     assert "--hidden-size 16" in help
     assert "Bits of a sequence" in outside("train", "parity:Parity", "--help-all")
+
+
+@pytest.mark.slow
+def test_a_world_of_ones_own_is_trained_by_its_rewards(outside, tmp_path):
+    world = ["corridor:Corridor", "--machine=lstm", "--hidden-size=16", "--delay=2"]
+    learning = ["--optimiser=adam", "--learning-rate=0.01", "--batch-size=32", "--seed=1"]
+    told = outside(
+        "train", *world, *learning, "--entropy=0.02", "--max-sequences=12000", "--out=run",
+        "--validate-every=1280", "--report-every=640", "--validation-sequences=64",
+        "--test-sequences=0", "--threads=1",
+    )  # fmt: skip
+    assert "reward" in told
+    config, result = read_config(tmp_path / "run"), read_result(tmp_path / "run")
+    assert config.objective_options == {"entropy": 0.02}
+    assert result["solved"]
+    assert result["scores"]["return"] > 0.95
+    assert "reward/episode" in outside("evaluate", "run", "--sequences=8")
+    assert "bits.png" in outside("view", "run")
+    assert "--critic shared" in outside("train", *world, "--help")
+    complaint = outside("train", "corridor:Corridor", "--machine=discrete-ntm", code=2)
+    assert "addressing must be soft on corridor" in complaint
 
 
 def test_what_cannot_be_had_is_one_line(outside, tmp_path):

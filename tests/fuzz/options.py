@@ -100,7 +100,7 @@ def _command(name: str, draw: random.Random) -> tuple[list[str], list[Option]]:
 @functools.cache
 def _training_options(task: str, machine: str) -> list[Option]:
     base = TrainConfig(task=task, machine=machine)
-    return [option for group in train_command.options_for(base, True) for option in group]
+    return train_command.options_for(base, True).all
 
 
 def _spoil(argv: list[str], options: Sequence[Option], draw: random.Random) -> list[str]:

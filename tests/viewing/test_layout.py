@@ -20,6 +20,7 @@ from tapehead.viewing import (
     summary_figure,
 )
 
+MANY = MACHINES | {f"dnc, variant {number}": MACHINES["lstm"] for number in range(7)}
 FLIPS = [(0, 3), (2, 7), (2, 1)]
 FIGURES = {
     "bits": lambda width: bit_figure(copy_episode(20, FLIPS), title="NTM: Copy", width=width),
@@ -49,6 +50,9 @@ FIGURES = {
     ),
     "compare": lambda width: compare(
         MACHINES, ERRORS, published=PUBLISHED, trained=(1, 20), width=max(width, 140), title="Copy"
+    ),
+    "compare-many": lambda width: compare(
+        MANY, dict.fromkeys(MANY, ERRORS["lstm"]), trained=(1, 20), width=width, title="Copy"
     ),
     "summary": lambda width: summary_figure(
         copy_episode(20, FLIPS), copy_trace(20), MACHINES, ERRORS, trained=(1, 20), title="NTM"

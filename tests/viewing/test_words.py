@@ -1,9 +1,11 @@
 """Answers in words: what is written is what was asked and answered."""
 
+import numpy as np
 import pytest
 import torch
 
 from tapehead.tasks import make_task
+from tapehead.viewing.episode import Episode
 from tapehead.viewing.problems import episode_of
 from tapehead.viewing.words import word_figure
 
@@ -45,3 +47,10 @@ def test_probabilities_are_those_of_the_softmaxes():
     sums = drawn.outputs[drawn.mask].reshape(3, 9, 10).sum(-1)
     assert abs(sums - 1).max() < 1e-6
     assert drawn.wrong[drawn.mask].any(axis=1).tolist() == [False, True, False]
+
+
+def test_an_episode_in_which_nothing_is_counted_has_no_verdict():
+    images = {"inputs": [[1.0]], "targets": [[1.0]], "outputs": [[0.2]]}
+    arrays = {name: np.array(image) for name, image in images.items()}
+    assert Episode(**arrays).verdict == "1 of 1 bits wrong"
+    assert Episode(**arrays, unit="").verdict == ""

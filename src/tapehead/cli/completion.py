@@ -55,8 +55,8 @@ def _table() -> dict[str, list[str]]:
     table: dict[str, list[str]] = {"commands": [*COMMANDS, "--help", "--version"]}
     for name in COMMANDS:
         if name == "train":
-            common, training, *_ = options_for(TrainConfig(), True)
-            options = [*common, *training]
+            usual = options_for(TrainConfig(), True)
+            options = [*usual.common, *usual.training]
         else:
             module: Any = import_module(module_of(name))
             kind = getattr(module, name.capitalize())
@@ -68,11 +68,13 @@ def _table() -> dict[str, list[str]]:
         table |= _rows(name, options)
         table[name] += ["--help", *(["--help-all"] if name == "train" else [])]
     for name in _plain(MACHINES):
-        *_, machine, objective, _ = options_for(TrainConfig(machine=name), True)
-        table |= _rows(f"machine {name}", [*machine, *objective])
+        own = options_for(TrainConfig(machine=name), True)
+        table |= _rows(f"machine {name}", [*own.machine, *own.objective])
     for name in _plain(TASKS):
-        *_, task = options_for(TrainConfig(task=name), True)
-        table |= _rows(f"task {name}", task)
+        own = options_for(TrainConfig(task=name), True)
+        table |= _rows(
+            f"task {name}", [*own.task, *(own.objective if TASKS[name].trained_by else [])]
+        )
         table[f"usual {name}"] = [usual_machine(name)]
     return table
 

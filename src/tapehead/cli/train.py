@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tapehead.cli.base import changed, given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
@@ -59,25 +60,31 @@ class Train:
     """Report as lines of JSON."""
 
 
+class Options(NamedTuple):
+    """What the command takes, by what the options belong to."""
+
+    common: list[Option]
+    training: list[Option]
+    machine: list[Option]
+    objective: list[Option]
+    task: list[Option]
+
+    @property
+    def all(self) -> list[Option]:
+        return [option for group in self for option in group]
+
+
 def run(argv: Sequence[str]) -> int:
     try:
         base, task_given = settings_before(argv)
-        common, training, machine, objective, task = options_for(base, task_given)
+        options = options_for(base, task_given)
     except AddressError as error:
         raise UsageError(str(error)) from None
     if wants_help(argv) or "--help-all" in argv:
-        raise HelpRequest(
-            _help(base, common, training, machine, objective, task, "--help-all" in argv)
-        )
-    values = parse([*common, *training, *machine, *objective, *task], argv, PROG)
-    command = Train(
-        task=base.task,
-        **{
-            field.name: values[field.name]
-            for field in dataclasses.fields(Train)
-            if field.name != "task"
-        },
-    )
+        raise HelpRequest(_help(base, options, "--help-all" in argv))
+    values = parse(options.all, argv, PROG)
+    own = [field.name for field in dataclasses.fields(Train) if field.name != "task"]
+    command = Train(task=base.task, **{name: values[name] for name in own})
     seeds = chosen_seeds(command.seeds, command.num_seeds)
     if seeds and given(argv, "--seed") is not None:
         raise UsageError("--seed and --seeds exclude each other")
@@ -85,11 +92,11 @@ def run(argv: Sequence[str]) -> int:
     try:
         config = dataclasses.replace(
             base,
-            **{option.name: values[option.name] for option in training},
+            **{option.name: values[option.name] for option in options.training},
             seed=values["seed"],
-            machine_options=changed(base.machine_options, machine, values),
-            objective_options=changed(base.objective_options, objective, values),
-            task_options=changed(base.task_options, task, values),
+            machine_options=changed(base.machine_options, options.machine, values),
+            objective_options=changed(base.objective_options, options.objective, values),
+            task_options=changed(base.task_options, options.task, values),
         )
         _checked(command, config)
     except (TypeError, ValueError) as error:
@@ -97,13 +104,15 @@ def run(argv: Sequence[str]) -> int:
     return _train(command, config)
 
 
-def options_for(
-    base: TrainConfig, task_given: bool
-) -> tuple[list[Option], list[Option], list[Option], list[Option], list[Option]]:
-    """Options of the command, of training, of the machine, its objective and the task."""
+def options_for(base: TrainConfig, task_given: bool) -> Options:
+    """Options with the defaults of some settings.
+
+    Args:
+        task_given: whether the task is among the words; otherwise a resumed run knows it.
+    """
     from tapehead.training.objectives import OBJECTIVES
 
-    kind = MACHINES[base.machine]
+    kind, task = MACHINES[base.machine], TASKS[base.task]
     choices = {
         "task": TASKS,
         "machine": MACHINES,
@@ -128,24 +137,18 @@ def options_for(
     seed = next(option for option in training if option.name == "seed")
     training.remove(seed)
     common.insert(3, seed)
-    return (
-        common,
-        training,
-        constructor_options(kind, **base.machine_options),
-        constructor_options(OBJECTIVES[kind.trained_by], **base.objective_options),
-        options_of(TASKS[base.task], **base.task_options),
+    return Options(
+        common=common,
+        training=training,
+        machine=constructor_options(kind, **base.machine_options),
+        objective=constructor_options(
+            OBJECTIVES[task.trained_by or kind.trained_by], **base.objective_options
+        ),
+        task=options_of(task, **base.task_options),
     )
 
 
-def _help(
-    base: TrainConfig,
-    common: Sequence[Option],
-    training: Sequence[Option],
-    machine: Sequence[Option],
-    objective: Sequence[Option],
-    task: Sequence[Option],
-    everything: bool,
-) -> str:
+def _help(base: TrainConfig, options: Options, everything: bool) -> str:
     footer = (
         "Defaults are those of this task, machine and setting: name others before --help. "
         "A default of yes or no is a switch: --figures, --no-figures."
@@ -155,12 +158,12 @@ def _help(
     return screen(
         f"{PROG} TASK [options]",
         " ".join((Train.__doc__ or "").split()),
-        common,
+        options.common,
         [
-            ("Training", training),
-            (f"Machine: {base.machine}", machine),
-            ("Objective: how it is trained", objective),
-            (f"Task: {base.task}", task),
+            ("Training", options.training),
+            (f"Machine: {base.machine}", options.machine),
+            ("Objective: how it is trained", options.objective),
+            (f"Task: {base.task}", options.task),
         ],
         footer,
         everything=everything,

@@ -102,7 +102,7 @@ class TrainConfig:
     """Sequences until the linear curriculum is at full difficulty; left out: half of all."""
 
     lesson_mark: Positive | None = None
-    """Errors a sequence under which a lesson is passed; left out: the task's pass mark."""
+    """Errors (in a world: reward) a sequence that pass a lesson; left out: the task's pass mark."""
 
     report_every: Size = 1_000
     """Sequences averaged into one row of metrics."""
@@ -112,12 +112,12 @@ class TrainConfig:
     """Sequences between validations; training under the pass mark calls for one at once."""
     validation_sequences: Size = 512
     """Sequences in a validation, the same ones each time and for every seed."""
-    test_sequences: Count = 0
-    """Sequences for each of the task's test settings after training; 0 skips them."""
     checkpoint_every: NotNegative = 60.0
     """Seconds between checkpoints."""
     keep_every: Size | None = None
     """Sequences between checkpoints kept for good; left out: the last two and the best stay."""
+    test_sequences: Count = 0
+    """Sequences for each of the task's test settings after training; 0 skips them."""
 
     seed: Count = 0
     """Decides the weights and the training sequences."""

@@ -33,7 +33,7 @@ class Answer(ABC):
     @property
     @abstractmethod
     def unit(self) -> str:
-        """What a figure counts right and wrong: "bits", "steps" or "symbols"."""
+        """What a figure counts right and wrong: "bits", "steps" or "symbols"; "" for nothing."""
 
     @property
     @abstractmethod

@@ -54,6 +54,9 @@ class Task(ABC):
     interactive: ClassVar[bool] = False
     """Whether what a machine is told depends on what it says; such a task has a `run` of its own,
     and its batches as drawn show one way that it may go."""
+    trained_by: ClassVar[str | None] = None
+    """How any machine is trained on it: the name of an objective (`tapehead.training.objectives`);
+    None: as the machine says."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.randomness import Stream, derived_seed
 from tapehead.tasks import Task
+from tapehead.tasks.metrics import PassMark
 
 LOOK_BACK = 0.1
 """Share of batches from earlier levels under the look-back curriculum."""
@@ -16,9 +17,9 @@ class CurriculumSchedule:
 
     - none: the task as it is.
     - linear: from `curriculum_start` to the full difficulty, evenly over `curriculum_sequences`.
-    - naive: one level up whenever the level meets the task's pass mark, or has fewer errors than
-      `lesson_mark`: in the scores of a report, and then on fresh sequences of that level, which
-      nothing easier is mixed into and which a machine answers as in earnest.
+    - naive: one level up whenever the level meets the task's pass mark, or the first of its
+      metrics is better than `lesson_mark`: in the scores of a report, and then on fresh sequences
+      of that level, which nothing easier is mixed into and which a machine answers as in earnest.
     - look-back: as naive, but a tenth of the batches comes from an earlier level, drawn evenly,
       so that what was learned is kept (after Zaremba & Sutskever 2014, section 4).
 
@@ -80,7 +81,8 @@ class CurriculumSchedule:
     def _passed(self, means: Mapping[str, float]) -> bool:
         if self._mark is None:
             return self._task.solved(means)
-        return means[self._task.metrics[0].name] < self._mark
+        metric = self._task.metrics[0]
+        return PassMark(metric, self._mark).met(means[metric.name])
 
     def _level_of(self, step: int) -> int:
         if self._kind == "look-back" and self.level > self._first:

@@ -11,12 +11,22 @@ from matplotlib.transforms import ScaledTranslation
 
 from tapehead.tasks.metrics import BITS, Metric, metric_of
 from tapehead.viewing.legend import MachineLegend, spread
+from tapehead.viewing.multiples import (
+    Block,
+    any_solved,
+    counted_titles,
+    crowded,
+    explained,
+    faintly,
+    multiples,
+)
 from tapehead.viewing.seeds import Seed, choose_kind, over_seeds, position_of
 from tapehead.viewing.style import (
     COLUMN,
     DOUBLE,
     FAINT,
     SMALL,
+    MachineStyle,
     Number,
     machine_styles,
     new_figure,
@@ -40,8 +50,13 @@ def draw_curves(
     log: bool = False,
     floor: Number = 1e-2,
     published: Mapping[str, Number] | None = None,
+    only: str | None = None,
 ) -> None:
-    """Draw median lines, range bands, solved marks and published end values into `axes`."""
+    """Draw median lines, range bands, solved marks and published end values into `axes`.
+
+    Args:
+        only: the one machine that is drawn so; the others are faint medians behind it.
+    """
     scale, column = _SCALE.get(x, 1.0), metric_of(metric).name
     kind = choose_kind(machines, column) if kind is None else kind
     styles = machine_styles([*machines, *(published or {})])
@@ -50,6 +65,9 @@ def draw_curves(
         axis, values = over_seeds(seeds, kind=kind, x=x, metric=column)
         axis = axis * scale
         values = np.maximum(values, floor) if log else values
+        if only not in (None, name):
+            faintly(axes, axis, np.median(values, axis=0), name)
+            continue
         if len(seeds) > 1:
             axes.fill_between(
                 axis, values.min(0), values.max(0), color=style.colour, alpha=0.16, lw=0,
@@ -86,8 +104,10 @@ def draw_curves(
     elif axes.dataLim.y0 < 0.5 * axes.dataLim.y1:
         axes.set_ylim(bottom=min(0.0, axes.dataLim.y0))
     open_frame(axes)
+    if published and only is not None:
+        published = {name: value for name, value in published.items() if name == only}
     if published:
-        _mark_published(axes, published, floor if log else None)
+        _mark_published(axes, published, styles, floor if log else None)
 
 
 @styled
@@ -106,7 +126,8 @@ def learning_curves(
     """Cost against sequences seen, a line per machine: the median over seeds in their range.
 
     A filled mark stands where a seed solved the task; there its run may stop, and it keeps its last
-    value for the median. Published end values are ticks at the right edge.
+    value for the median. Published end values are ticks at the right edge. More than five machines
+    have a panel each.
 
     Args:
         machines: name to seeds; the names in `style.machine_styles` have fixed looks.
@@ -126,6 +147,24 @@ def learning_curves(
     xs = [x] if isinstance(x, str) else list(x)
     if width is None:
         width = COLUMN if len(xs) == 1 else DOUBLE
+    if crowded(machines):
+        options = {"metric": metric, "kind": kind, "log": log, "floor": floor}
+        marked = {"sequences": published}
+        return multiples(
+            [
+                Block(
+                    counted_titles(machines),
+                    lambda axes, only, x=x: draw_curves(
+                        axes, machines, x=x, published=marked.get(x), only=only, **options
+                    ),
+                )
+                for x in xs
+            ],
+            title=title,
+            note=explained([*map(len, machines.values())], solved=any_solved(machines)),
+            width=width,
+            beside=9.0 if published else 0.0,
+        )
     left, right = 10.5, 3.5
     # Published values hold for a number of sequences, not for a time on some machine.
     beside = [9.0 if published and name == "sequences" else 0.0 for name in xs]
@@ -156,12 +195,16 @@ def plain_number(value: Number, position: Number | None = None) -> str:
     return f"{value:g}"
 
 
-def _mark_published(axes: Axes, published: Mapping[str, Number], floor: Number | None) -> None:
+def _mark_published(
+    axes: Axes,
+    published: Mapping[str, Number],
+    styles: Mapping[str, MachineStyle],
+    floor: Number | None,
+) -> None:
     """Open markers at the right edge with their values, side by side where they would overlap.
 
     One value for all machines that share it, moved aside where two would touch.
     """
-    styles = machine_styles(published)
     groups: dict[Number, list[str]] = {}
     for name in sorted(published, key=lambda name: published[name]):
         groups.setdefault(published[name], []).append(name)

@@ -26,7 +26,7 @@ class Episode:
         output_names: a name per output channel, or None.
         wrong: (time, output channels), where an answer is asked for and wrong; left out: where the
             probability does not lean to the target's bit; 0.5 leans to neither.
-        unit: what is counted right and wrong, "bits" or "steps".
+        unit: what is counted right and wrong, "bits" or "steps"; "" for nothing.
         part: what a wrong cell is called in the key: "bit", "digit", "step".
         words: what each word of an answer step is called; empty for answers that are no text.
         asked, said: the words asked for and answered, for each asked step.
@@ -116,7 +116,9 @@ class Episode:
 
     @property
     def verdict(self) -> str:
-        """ "3 of 40 bits wrong", or "all 40 bits right"."""
+        """ "3 of 40 bits wrong", or "all 40 bits right"; empty where nothing is counted."""
+        if not self.unit:
+            return ""
         total = int(self.mask.sum()) * (self.targets.shape[1] if self.unit == "bits" else 1)
         if self.count:
             return f"{self.count} of {total} {self.unit} wrong"

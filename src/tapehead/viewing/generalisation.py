@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from tapehead.tasks.metrics import BIT_ERRORS, Metric, metric_of
 from tapehead.viewing.curves import plain_number
 from tapehead.viewing.legend import MachineLegend
+from tapehead.viewing.multiples import Block, counted_titles, crowded, explained, faintly, multiples
 from tapehead.viewing.style import (
     COLUMN,
     FAINT,
@@ -21,6 +22,7 @@ from tapehead.viewing.style import (
     new_figure,
     open_frame,
     place,
+    size_of,
     styled,
 )
 
@@ -37,21 +39,31 @@ def draw_generalisation(
     log: bool = False,
     xlabel: str = "sequence length",
     metric: Metric | str = BIT_ERRORS,
+    only: str | None = None,
 ) -> None:
-    """Draw median lines in their range, published values and the trained range into `axes`."""
+    """Draw median lines in their range, published values and the trained range into `axes`.
+
+    Args:
+        only: the one machine that is drawn so; the others are faint medians behind it.
+    """
     styles = machine_styles([*errors, *(published or {})])
     places, is_scale = _places([*errors.values(), *(published or {}).values()])
     if trained is not None and is_scale:
         axes.axvspan(*trained, color=QUIET, lw=0, zorder=0)
-        axes.annotate(
-            "trained", (np.mean(trained), 1.0), (0, 3.0), xycoords=("data", "axes fraction"),
-            textcoords="offset points", ha="center", va="baseline", fontsize=SMALL, color=FAINT,
-        )  # fmt: skip
+        if only is None:  # else the contestant's name stands there
+            axes.annotate(
+                "trained", (np.mean(trained), 1.0), (0, 3.0), xycoords=("data", "axes fraction"),
+                textcoords="offset points", ha="center", va="baseline", fontsize=SMALL, color=FAINT,
+            )  # fmt: skip
     aside = dict(zip(styles, 0.12 * (np.arange(len(styles)) - (len(styles) - 1) / 2), strict=True))
     for name, levels in errors.items():
         style = styles[name]
         at, values = _in_order(levels, places)
         low, median, high = np.array([(v.min(), np.median(v), v.max()) for v in values]).T
+        if only not in (None, name):
+            if is_scale:
+                faintly(axes, at, median, name)
+            continue
         look: dict[str, Any] = {
             "marker": style.marker,
             "ms": 4,
@@ -71,6 +83,8 @@ def draw_generalisation(
             look["ls"] = ""
         axes.plot(at, median, color=style.colour, label=name, zorder=3, **look)
     for name, levels in (published or {}).items():
+        if only not in (None, name):
+            continue
         style = styles[name]
         at, values = _in_order(levels, places)
         axes.plot(
@@ -109,6 +123,8 @@ def generalisation(
 ) -> Figure:
     """Error at each length, a line per machine: the median over seeds in their range.
 
+    More than five machines have a panel each.
+
     Args:
         errors: machine to length to one value per seed. Lengths are numbers, or text that says
             numbers ("20"); with other labels, such as "length 20, repeats 10", the levels stand
@@ -126,6 +142,16 @@ def generalisation(
         raise ValueError("errors must hold at least one machine, each with at least one length")
     left, right = 10.5, 3.5
     names = dict.fromkeys([*errors, *(published or {})])
+    if crowded(errors):
+        block = Block(
+            counted_titles(dict.fromkeys(errors)),
+            lambda axes, only: draw_generalisation(
+                axes, errors, published=published, trained=trained, log=log, xlabel=xlabel,
+                metric=metric, only=only,
+            ),
+        )  # fmt: skip
+        note = explained(seeds_of(errors), published=bool(published), trained=trained is not None)
+        return multiples([block], title=title, note=note, width=width)
     legend = MachineLegend(
         names,
         left=left,
@@ -170,8 +196,9 @@ def _in_order(
 
 def _tick_levels(axes: Axes, levels: Sequence[Number]) -> None:
     """A tick at each tested length, unless they stand too close."""
-    if len(levels) > 1 and min(np.diff(levels)) > 0.04 * levels[-1]:
+    width = size_of(axes)[0]
+    if len(levels) > 1 and min(np.diff(levels)) / levels[-1] * width > 3.2:
         axes.set_xticks(levels)
         axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(max(2, min(9, int(width / 8.0))), integer=True))

@@ -1,6 +1,7 @@
 """The machines' names above the panels, and numbers beside them that must not touch."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,9 +9,11 @@ from matplotlib.figure import Figure
 
 from tapehead.viewing.header import text_mm
 from tapehead.viewing.seeds import Seed
-from tapehead.viewing.style import FAINT, SMALL, Number, machine_styles, place
+from tapehead.viewing.style import FAINT, SMALL, Number, machine_styles, place, size_of
 
 _ROW = 3.8
+LINE = 2.6
+"""Millimetres from one line of small text to the next."""
 
 
 class MachineLegend:
@@ -118,6 +121,27 @@ def spread(
     result = np.empty(len(placed))
     result[order] = placed
     return result.tolist()
+
+
+def beside(axes: Axes, labels: Mapping[str, tuple[Number, Any]], *, gap: Number = 2.0) -> None:
+    """Names at the right ends of their lines, moved apart so that none touches another.
+
+    Args:
+        labels: text -> height in data where its line ends, and its colour.
+        gap: millimetres between the axes and the text.
+    """
+    ends = np.array([height for height, _ in labels.values()], float)
+    across = axes.transData.transform(np.column_stack([np.ones_like(ends), ends]))[:, 1]
+    box = axes.transAxes.transform([(0, 0), (0, 1)])[:, 1]
+    tall = size_of(axes)[1]
+    heights = (across - box[0]) / (box[1] - box[0]) * tall
+    for (text, (_, colour)), y in zip(
+        labels.items(), spread(heights.tolist(), LINE, 0.0, tall), strict=True
+    ):
+        axes.annotate(
+            text, (1.0, y / tall), (gap / 25.4 * 72, 0), xycoords="axes fraction",
+            textcoords="offset points", va="center_baseline", color=colour, fontsize=SMALL,
+        )  # fmt: skip
 
 
 def _first(block: Sequence[Number], gap: Number) -> float:

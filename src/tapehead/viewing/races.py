@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from tapehead.tasks import make_task
 from tapehead.viewing.curves import plain_number
 from tapehead.viewing.estimators import STYLES as ESTIMATORS
 from tapehead.viewing.legend import line_up, strip
+from tapehead.viewing.multiples import Block, crowded, faintly, multiples
 from tapehead.viewing.seeds import Seed, over_seeds, points_of, position_of
 from tapehead.viewing.style import (
     DOUBLE,
@@ -75,7 +77,8 @@ def race_figure(
     """A column for each machine or task, a row for each panel, one legend for all.
 
     Thick lines are medians over seeds, thin ones the seeds. A filled mark stands where a seed was
-    done; from there on it keeps its last value.
+    done; from there on it keeps its last value. If a column has more than five contestants, each
+    has panels of its own.
 
     Args:
         columns: title -> contestant -> learning curves. A contestant without a panel's metric is
@@ -84,6 +87,8 @@ def race_figure(
         discrete_from: title -> sequences after which the machines of that column are soft no more.
         width: millimetres.
     """
+    if any(map(crowded, columns.values())):
+        return _crowded_race(columns, panels, styles, discrete_from, width)
     left, between, right, height, gap = 15.0, 16.0, 4.0, 36.0, 12.0
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     keys = line_up([styles[name].label for name in names], width - 8.0)
@@ -96,22 +101,9 @@ def race_figure(
             x, y = left + number * (inner + between), top + row * (height + gap)
             axes = place(figure, x, y, inner, height)
             drawn.append((row, axes))
-            for name, seeds in contestants.items():
-                if all(len(_points(seed, panel)[0]) for seed in seeds):
-                    _race(axes, seeds, panel, styles[name])
-            axes.set_xlabel(_X[panel.x][0])
-            if axes.lines:
-                axes.set_xlim(0, axes.dataLim.x1)
-            if panel.log:
-                axes.set_yscale("log")
-                axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
-                axes.yaxis.set_minor_formatter(NullFormatter())
-            open_frame(axes)
-            axes.set_ylabel(panel.ylabel if not number else "")
-            if panel.mark is not None:
-                axes.axhline(panel.mark, color=FAINT, lw=0.6, dashes=(2, 2), zorder=0)
-            if panel.x == "sequences" and title in discrete_from:
-                _soft_until(axes, discrete_from[title] * _X[panel.x][1])
+            _draw_race(contestants, panel, styles, discrete_from.get(title), axes)
+            if number:
+                axes.set_ylabel("")
             if not row:
                 axes.set_title(title)
             letter(axes, "abcdefghij"[row * len(columns) + number], 11.0)
@@ -124,6 +116,68 @@ def race_figure(
         axes.plot([x + 3.5], [y], style.marker, color=style.colour, ms=4.0, mec="white", mew=0.5)
         axes.text(x + 8.5, y, style.label, va="center_baseline", fontsize=SMALL)
     return figure
+
+
+def _crowded_race(
+    columns: Mapping[str, Mapping[str, Sequence[Seed]]],
+    panels: Sequence[Panel],
+    styles: Mapping[str, MachineStyle],
+    discrete_from: Mapping[str, int],
+    width: Number,
+) -> Figure:
+    """A block of panels for each column and panel, one for each contestant that has the metric."""
+    blocks = []
+    for title, contestants in columns.items():
+        for panel in panels:
+            draw = partial(_draw_race, contestants, panel, styles, discrete_from.get(title))
+            titles = {name: styles[name].label for name in _with(panel, contestants)}
+            if titles:
+                blocks.append(Block(titles, draw, title))
+    note = (
+        "median over seeds, and thin each seed, with a mark where it was done; the others in grey"
+    )
+    return multiples(blocks, note=note, width=width)
+
+
+def _with(panel: Panel, contestants: Mapping[str, Sequence[Seed]]) -> list[str]:
+    """Those that have the panel's metric."""
+    return [
+        name
+        for name, seeds in contestants.items()
+        if all(len(_points(seed, panel)[0]) for seed in seeds)
+    ]
+
+
+def _draw_race(
+    contestants: Mapping[str, Sequence[Seed]],
+    panel: Panel,
+    styles: Mapping[str, MachineStyle],
+    soft_until: int | None,
+    axes: Axes,
+    only: str | None = None,
+) -> None:
+    for name in _with(panel, contestants):
+        if only in (None, name):
+            _race(axes, contestants[name], panel, styles[name])
+        else:
+            axis, values = over_seeds(
+                contestants[name], kind=panel.kind, x=panel.x, metric=panel.metric
+            )
+            middle = np.maximum(np.median(values, 0), panel.least)
+            faintly(axes, axis * _X[panel.x][1], middle, name)
+    axes.set_xlabel(_X[panel.x][0])
+    if axes.lines:
+        axes.set_xlim(0, axes.dataLim.x1)
+    if panel.log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    open_frame(axes)
+    axes.set_ylabel(panel.ylabel)
+    if panel.mark is not None:
+        axes.axhline(panel.mark, color=FAINT, lw=0.6, dashes=(2, 2), zorder=0)
+    if panel.x == "sequences" and soft_until is not None:
+        _soft_until(axes, soft_until * _X[panel.x][1])
 
 
 _X = {"sequences": ("sequences seen (thousands)", 1e-3), "seconds": ("CPU time of training (s)", 1)}

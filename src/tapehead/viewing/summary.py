@@ -7,10 +7,23 @@ from matplotlib.figure import Figure
 from tapehead.tasks.metrics import BIT_ERRORS, BITS, Metric
 from tapehead.viewing.curves import draw_curves
 from tapehead.viewing.episode import Episode
-from tapehead.viewing.generalisation import Errors, Level, draw_generalisation, seeds_of
+from tapehead.viewing.generalisation import (
+    Errors,
+    Level,
+    draw_generalisation,
+    seeds_of,
+)
 from tapehead.viewing.header import Header
 from tapehead.viewing.legend import MachineLegend
 from tapehead.viewing.memory import MemoryPanels, has_tensors
+from tapehead.viewing.multiples import (
+    Block,
+    any_solved,
+    counted_titles,
+    crowded,
+    explained,
+    multiples,
+)
 from tapehead.viewing.seeds import Seed
 from tapehead.viewing.style import DOUBLE, Number, letter, new_figure, place, styled
 
@@ -35,6 +48,8 @@ def compare(
 ) -> Figure:
     """Learning curves on the left, error against length on the right, one legend for both.
 
+    More than five machines have a panel each, their learning curves above their errors.
+
     Args:
         machines: name to seeds, as `learning_curves` takes them.
         errors: name to length to values over seeds, as `generalisation` takes them; None leaves
@@ -50,6 +65,35 @@ def compare(
         raise ValueError("machines must hold at least one machine, each with at least one seed")
     panels = 2 if errors else 1
     seeds = [*map(len, machines.values()), *(seeds_of(errors) if errors else ())]
+    if crowded(machines):
+        titles = counted_titles(machines)
+        blocks = [
+            Block(
+                titles,
+                lambda axes, only: draw_curves(
+                    axes, machines, metric=metric, log=log, published=published, only=only
+                ),
+            )
+        ]
+        if errors:
+            blocks.append(
+                Block(
+                    titles,
+                    lambda axes, only: draw_generalisation(
+                        axes, errors, published=published_errors, trained=trained,
+                        log=log_errors, xlabel=xlabel, metric=error_metric, only=only,
+                    ),
+                )
+            )  # fmt: skip
+        note = explained(
+            seeds,
+            solved=any_solved(machines),
+            published=bool(published_errors),
+            trained=trained is not None and bool(errors),
+        )
+        return multiples(
+            blocks, title=title, note=note, width=width, beside=9.0 if published else 0.0
+        )
     legend = MachineLegend(
         {**dict.fromkeys(errors or ()), **machines}, left=_LEFT, width=width, title=title,
         published=bool(published_errors), seeds=seeds,

@@ -307,5 +307,5 @@ def test_unknown_words_and_long_sentences_are_named():
     asked = (Question(("where", "is", "mary"), "", 1),)
     with pytest.raises(ValueError, match="words must be among those of the task, got 'unicorn'"):
         task.form_of(TextStory((("unicorn",),), asked))
-    with pytest.raises(ValueError, match="a sentence must have at most 6 words"):
-        task.form_of(TextStory((("mary",) * 7,), asked))
+    with pytest.raises(ValueError, match="a sentence must have at most 7 words"):
+        task.form_of(TextStory((("mary",) * 8,), asked))

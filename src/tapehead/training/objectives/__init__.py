@@ -10,6 +10,7 @@ from typing import Any
 from tapehead.machines.machine import Machine
 from tapehead.runs.randomness import as_by_default
 from tapehead.tasks import Task
+from tapehead.training.objectives.actor_critic import ActorCritic
 from tapehead.training.objectives.linear_start import LinearStart
 from tapehead.training.objectives.moves import MoveChoices
 from tapehead.training.objectives.objective import Judged, Objective
@@ -21,23 +22,25 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "linear-start": LinearStart,
     "rows": RowChoices,
     "moves": MoveChoices,
+    "actor-critic": ActorCritic,
 }
-"""By the names that machines know them by."""
+"""By the names that machines and tasks know them by."""
 
 
 def make_objective(machine: Machine, task: Task, **options: Any) -> Objective:
-    """The objective of a machine as it is, of the type and on the device of its weights.
+    """The objective that a machine as it is needs, or else the one that the task does; of the type
+    and on the device of the machine's weights.
 
     Raises:
         TypeError: it has no such option.
         ValueError: an option has an impossible value, or the task cannot be trained on so.
     """
-    kind = OBJECTIVES[machine.objective]
+    kind = OBJECTIVES[task.trained_by or machine.objective]
     known = [n for n in inspect.signature(kind).parameters if n not in machine.objective_sizes]
     for option in options:
         if option not in known:
             allowed = f"its options: {', '.join(known)}" if known else "it has none"
-            raise TypeError(f"the objective of this machine has no option {option!r}; {allowed}")
+            raise TypeError(f"the objective of this run has no option {option!r}; {allowed}")
     if task.interactive and machine.objective != "supervised":
         raise ValueError(
             f"addressing must be soft on {task.name}, whose inputs depend on the outputs, "
@@ -45,12 +48,14 @@ def make_objective(machine: Machine, task: Task, **options: Any) -> Objective:
         )
     with as_by_default():
         objective = kind(**machine.objective_sizes, **options)
+        objective.prepare(machine)
     weight = next(machine.parameters())
     return objective.to(weight.device, weight.dtype)
 
 
 __all__ = [
     "OBJECTIVES",
+    "ActorCritic",
     "Judged",
     "LinearStart",
     "MoveChoices",

@@ -44,6 +44,9 @@ class Objective(Configured, ABC):
     True
     """
 
+    def prepare(self, machine: Machine) -> None:
+        """Make what it needs of the machine that it is to train; called when a run is built."""
+
     @abstractmethod
     def forward(
         self,
