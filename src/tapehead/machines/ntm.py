@@ -79,7 +79,7 @@ class NTM(Resizable):
             backward pass, and computed again in between. Results are the same to the bit; a number
             near the root of the steps of a sequence takes the least space. None: what is quick.
             The reference keeps every memory, whatever this says.
-        gradient_clip: on the way back, each number of the gradient that a step hands on to the
+        gradient_clip: in the backward pass each number of the gradient that a step passes to the
             state it began with is cut to plus or minus this (section 4.6); 0 cuts nothing. Over
             long sequences that gradient can grow without bound, and swamp all else before an
             optimiser could clip the whole. A loss averaged over many answers wants a small bound.

@@ -40,7 +40,7 @@ def hard_sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """min(max(x + 3, 0), 6) / 6, as `torch.nn.functional.hardsigmoid` (in single precision to the
     bit, value and slope), and with a second derivative, zero, which that one lacks."""
     bounded = (x + 3).clamp(0, 6)
-    # torch divides on the way there and multiplies on the way back.
+    # torch divides in the forward pass and multiplies in the backward pass.
     value = bounded * (1 / 6)
     return value + (bounded / 6 - value).detach()
 
