@@ -22,6 +22,10 @@ from tapehead.training import TrainConfig, train
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(path for path in (*FILES, ROOT / "CONTRIBUTING.md") if path.exists()),
+    *sorted((ROOT / "src").rglob("*.md")),
+]
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 """A file that a page wants to be written."""
@@ -137,9 +141,29 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run):
         assert code == 0, f"tapehead {shlex.join(words)}: {complaint}"
 
 
+def prose(text):
+    """Lines of a page that are no table, no picture and no heading; code is as wide as it must."""
+    lines = FENCE.sub("", text).splitlines()
+    return [line for line in lines if not line.lstrip().startswith(("|", "!["))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lines_of_prose_are_short_and_speak_of_a_backward_pass(path):
+    text = path.read_text()
+    assert [line for line in prose(text) if len(line) > 120] == []
+    assert not re.search(r"\bway\s+(back|there)\b", text)
+
+
+def test_docstrings_speak_of_a_backward_pass():
+    files = (ROOT / "src").rglob("*.py")
+    named = [path.name for path in files if re.search(r"\bway\s+back\b", path.read_text())]
+    assert named == []
+
+
 def test_what_this_file_looks_for_is_found():
     text = "```python\na\n```\n```\ntapehead list  # c\nother\n```\nand `tapehead bench --json`.\n"
     assert snippets(text) == ["a\n"]
     assert commands(text) == [["list"], ["bench", "--json"]]
+    assert prose("a\n| b |\n```\nc\n```\n![d](e)\n") == ["a", ""]
     assert {"README.md", "training.md"} <= {path.name for path in with_snippets}
     assert "README.md" in {path.name for path in with_commands}

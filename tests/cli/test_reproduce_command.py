@@ -77,6 +77,30 @@ def test_a_run_that_fails_fails_the_experiment(call, tmp_path):
     assert (tmp_path / "runs" / "lstm" / "seed-1" / "result.json").exists()
 
 
+def test_machines_that_choose_race_like_all_others(call, tmp_path, monkeypatch):
+    """Part by part: what was there stays, and the figure shows both."""
+    from tapehead.recipes import discrete
+
+    short = {"validation_sequences": 2, "keep_every": 16, "machine_options": {"hidden_size": 4}}
+    monkeypatch.setattr(discrete, "TRAINING", discrete.TRAINING | short)
+    usual = ["--max-sequences=32", "--num-seeds=1", "--json"]
+    for machine in ("ntm soft", "discrete-ntm reinforce"):
+        done = call("reproduce", "discrete/copy", "--machines", machine, *usual)
+        assert (done.code, done.err) == (0, "")
+    soft, chooser = done.json[0]["cells"]
+    assert (soft["machine"], chooser["machine"]) == ("ntm soft", "discrete-ntm reinforce")
+    for cell in (soft, chooser):
+        assert (cell["sequences"], cell["unit"]) == ([32], "wrong bits per sequence")
+        assert cell["curves"][0][-1]["bit_errors"] == cell["values"][0]
+    assert (soft["variances"], len(chooser["variances"][0])) == ([[]], 1)
+    assert (tmp_path / "results/discrete/copy/figure.png").stat().st_size > 10_000
+    line = complaint(call("reproduce", "discrete/copy", "--machines", "ntm soft", *usual), 1)
+    assert "runs/discrete/copy/fast/ntm-soft/seed-0 already holds a run: --resume" in line
+    again = call("reproduce", "discrete/copy", "--machines", "ntm soft", *usual, "--resume")
+    values = {cell["machine"]: cell["values"] for cell in again.json[0]["cells"]}
+    assert values == {cell["machine"]: cell["values"] for cell in (soft, chooser)}
+
+
 def test_a_calculation_runs_by_its_own_rules(call, tmp_path, monkeypatch):
     def reproduce(folder, *, seeds, command):
         folder.mkdir(parents=True)

@@ -104,7 +104,7 @@ def by_place(machine):
 def test_heads_that_go_by_place_never_notice_rows_they_do_not_reach(
     time, reach, more, read_first, memory_init, seed
 ):
-    """Rows that began alike, as many as the heads can come to on both sides."""
+    """Empty rows, as many as the heads can come to on both sides."""
     rows = 2 * reach * time + 1
     machine = by_place(
         trained(
@@ -117,7 +117,7 @@ def test_heads_that_go_by_place_never_notice_rows_they_do_not_reach(
         )
     )
     with torch.no_grad():
-        machine.initial_memory[:] = machine.initial_memory[0]
+        machine.initial_memory.fill_(1e-6)
     x = inputs(time, seed=seed)
     y, _ = machine(x)
     machine.memory_size = rows + more
@@ -147,10 +147,10 @@ def test_old_rows_keep_their_shares_of_what_content_finds_among_them(rows, more,
     torch.testing.assert_close(after / after.sum(-1, keepdim=True), before, rtol=1e-4, atol=1e-5)
 
 
-def test_new_rows_begin_as_the_mean_of_the_old_ones():
+def test_new_rows_are_empty():
     memory = torch.arange(6.0).view(3, 2)
-    mean = torch.tensor([[2.0, 3.0]])
-    assert torch.equal(rows_at(5, memory), torch.cat([memory, mean, mean]))
+    assert torch.equal(rows_at(5, memory), torch.cat([memory, torch.full((2, 2), 1e-6)]))
+    assert torch.equal(rows_at(7, rows_at(5, memory)), rows_at(7, memory))
     assert torch.equal(rows_at(2, memory), memory[:2])
 
 

@@ -72,6 +72,13 @@ def test_estimators_race_over_sequences_and_time():
     assert middle.get_ydata().tolist() == [-3.0, -4.0, -5.0]
 
 
+def test_the_soft_machine_alone_is_drawn_too():
+    figure = estimator_figure([SOFT], {"discrete-ntm": "One row at a time"}, "ntm soft")
+    error, *_ = figure.axes
+    assert error.get_title(loc="left") == "soft NTM"
+    assert medians(error)[0].get_ydata().tolist() == [3.0, 1.0]
+
+
 def test_cells_without_the_variance_leave_its_panel_empty():
     """Those of results from before it was measured apart."""
     (bare,) = ({name: part for name, part in c.items() if name != "variances"} for c in [REINFORCE])

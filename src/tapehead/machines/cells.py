@@ -102,7 +102,7 @@ class OwnController(nn.Module):
     Args:
         make: makes a layer.
         input_size: numbers of an input step and of what was read, together.
-        gradient_clip: on the way back, the gradient of what each layer gives is cut to plus or
+        gradient_clip: in the backward pass the gradient of each layer's output is cut to plus or
             minus this; 0 cuts nothing.
     """
 

@@ -49,10 +49,13 @@ class DiscreteMachine(Recurrent):
     addressing: str
     choices: int
     """Addresses in a step."""
-    rows: int
-    """Rows of each address."""
     context_size: int
     """Numbers of `Run.context`."""
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """Rows of each address."""
 
     @property
     def objective(self) -> str:

@@ -85,8 +85,8 @@ class DNC(Resizable):
         biases: whether output and interface have biases; the paper's have none.
         forget_bias: the forget gates' bias at the start; 1 holds them open, the paper names none.
         mask_floor: the least that a mask of `masked_lookup` lets through, from 0 to below 1.
-        gradient_clip: on the way back, the gradient of each controller activation is cut to plus
-            or minus this (the paper: 10); 0 leaves clipping to the optimiser.
+        gradient_clip: the backward pass cuts the gradient of each controller activation to plus or
+            minus this (the paper: 10); 0 leaves clipping to the optimiser.
         backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
 
     >>> import torch

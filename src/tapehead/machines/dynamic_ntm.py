@@ -115,7 +115,6 @@ class DynamicNTM(DiscreteMachine):
         self.num_reads, self.num_writes = num_reads, num_writes
         self.reading_steps, self.hidden_size = reading_steps, hidden_size
         self.no_operation, self.least_recently_used = no_operation, least_recently_used
-        self.rows = memory_size + no_operation
         self.choices = num_reads * reading_steps + num_writes
         width = address_size + word_size
         # Before its first reading the machine knows its input and its last hidden state.
@@ -133,6 +132,10 @@ class DynamicNTM(DiscreteMachine):
         self.initial_hidden = nn.Parameter(torch.zeros(hidden_size))
         self.reset_parameters()
         self.addressing, self.context_size = addressing, context
+
+    @property
+    def rows(self) -> int:
+        return self.memory_size + self.no_operation
 
     def reset_parameters(self) -> None:
         """Draw the weights afresh, but for the controller's."""

@@ -12,7 +12,7 @@ from tapehead.machines.machine import Trace, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.plain import is_plain, weight_of
 from tapehead.machines.recurrent import CONTROLLER_INITS, check_batch_size
-from tapehead.machines.resizable import Resizable, logits_at, rows_at
+from tapehead.machines.resizable import EMPTY, Resizable, logits_at, rows_at
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.calling import Called, Map
@@ -40,12 +40,12 @@ class NTM(Resizable):
     `memory` (rows, word) after the step.
 
     `machine.memory_size = 512` gives a trained machine another memory; a state from before no
-    longer fits. New rows come after the old ones, and each begins as the mean of these. Heads go on
-    beginning on the old rows: what their first weightings give all new rows together is lost in
-    rounding. Fewer rows are the first ones, with what these have learned; they share the first
-    weightings in the same proportions. So more rows and then fewer again change nothing. Initial
-    memory and weightings become new parameters: an optimiser or an objective that was made before
-    does not know them.
+    longer fits. New rows come after the old ones and are empty, 1e-6 everywhere. Heads still begin
+    on the old rows: what their first weightings give all new rows together is lost in rounding.
+    Fewer rows are the first ones, with what these have learned; they share the first weightings in
+    the same proportions. So more rows and then fewer again change nothing. Initial memory and
+    weightings become new parameters: an optimiser or an objective that was made before does not
+    know them.
 
     Args:
         input_size: numbers per input step.
@@ -79,7 +79,7 @@ class NTM(Resizable):
             backward pass, and computed again in between. Results are the same to the bit; a number
             near the root of the steps of a sequence takes the least space. None: what is quick.
             The reference keeps every memory, whatever this says.
-        gradient_clip: on the way back, each number of the gradient that a step hands on to the
+        gradient_clip: in the backward pass each number of the gradient that a step passes to the
             state it began with is cut to plus or minus this (section 4.6); 0 cuts nothing. Over
             long sequences that gradient can grow without bound, and swamp all else before an
             optimiser could clip the whole. A loss averaged over many answers wants a small bound.
@@ -173,7 +173,7 @@ class NTM(Resizable):
         self.interface = nn.Linear(hidden_size, interface)
         self.output = nn.Linear(hidden_size + read_numbers, output_size)
 
-        memory = torch.full((memory_size, word_size), 1e-6)
+        memory = torch.full((memory_size, word_size), EMPTY)
         if memory_init == "learned":
             self.initial_memory = nn.Parameter(memory)
         else:

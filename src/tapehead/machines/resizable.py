@@ -10,6 +10,8 @@ from torch import Tensor
 from tapehead.checks import whole
 from tapehead.machines.recurrent import Recurrent
 
+EMPTY = 1e-6
+"""What is in each place of a row that holds nothing."""
 FAR = 16.0
 """How far the logits of all new rows together lie under those of all old ones: e^-16 of the weight
 is what single precision rounds away, and a slope that training can still climb."""
@@ -41,11 +43,11 @@ class Resizable(Recurrent):
 
 
 def rows_at(rows: int, memory: Float[Tensor, "before word"]) -> Float[Tensor, "{rows} word"]:
-    """The first rows of a memory, or all of them and then their mean, which stands out least."""
+    """The first rows of a memory, or all of them and then empty ones."""
     more = rows - len(memory)
     if more <= 0:
         return memory[:rows].clone()
-    return torch.cat([memory, memory.mean(0).expand(more, -1)])
+    return torch.cat([memory, memory.new_full((more, memory.shape[1]), EMPTY)])
 
 
 def logits_at(rows: int, logits: Float[Tensor, "heads before"]) -> Float[Tensor, "heads {rows}"]:

@@ -40,7 +40,7 @@ def hard_sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """min(max(x + 3, 0), 6) / 6, as `torch.nn.functional.hardsigmoid` (in single precision to the
     bit, value and slope), and with a second derivative, zero, which that one lacks."""
     bounded = (x + 3).clamp(0, 6)
-    # torch divides on the way there and multiplies on the way back.
+    # torch divides in the forward pass and multiplies in the backward pass.
     value = bounded * (1 / 6)
     return value + (bounded / 6 - value).detach()
 
@@ -134,7 +134,7 @@ class TARDIS(DiscreteMachine):
         self.scalar_gate, self.usage_norm = scalar_gate, usage_norm
         self.scoring, self.peepholes = scoring, peepholes
         self.input_size, self.output_size = input_size, output_size
-        self.memory_size = self.rows = memory_size
+        self.memory_size = memory_size
         self.word_size, self.hidden_size = word_size, hidden_size
         width, context = address_size + word_size, input_size + hidden_size
         if scoring == "tanh":
@@ -159,6 +159,10 @@ class TARDIS(DiscreteMachine):
         self.address = nn.Parameter(torch.empty(memory_size, address_size))
         self.reset_parameters()
         self.addressing, self.context_size = addressing, context
+
+    @property
+    def rows(self) -> int:
+        return self.memory_size
 
     def reset_parameters(self) -> None:
         """Draw all weights afresh."""

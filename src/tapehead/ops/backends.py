@@ -146,7 +146,7 @@ class Operation:
     def _obstacle(self, tensor: torch.Tensor, spec: Any) -> str | None:
         """Why the kernels cannot run on a tensor, or None if they can.
 
-        Compiles them if they may be wanted: the way back only where gradients are recorded.
+        Compiles them if they may be wanted: the backward pass only where gradients are recorded.
         """
         if under_transform():
             return TRANSFORMED

@@ -1,4 +1,4 @@
-"""Gradients that can be differentiated again, for operations whose way back is a kernel."""
+"""Gradients that can be differentiated again, for operations whose backward pass is a kernel."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ _has_storage = getattr(torch._C, "_has_storage", lambda _: True)
 
 
 def needed(above: Sequence[Tensor | None]) -> bool:
-    """Whether a kernel's way back will not do: its gradients are to be differentiated again
+    """Whether a kernel's backward pass will not do: its gradients are to be differentiated again
     (`create_graph=True`), or those from above are batched."""
     return (
         torch.is_grad_enabled()

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tapehead.checks import listed, shown
-from tapehead.recipes import discrete, dnc, dnc_graphs, ntm, tapes, tardis
+from tapehead.recipes import discrete, dnc, dnc_graphs, grown, ntm, tapes, tardis
 from tapehead.recipes.experiment import SETTINGS, Calculation, Experiment, Published
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
     for experiment in (
         *ntm.EXPERIMENTS,
+        grown.EXPERIMENT,
         *dnc.EXPERIMENTS,
         dnc_graphs.EXPERIMENT,
         discrete.EXPERIMENT,

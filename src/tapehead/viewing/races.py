@@ -260,6 +260,8 @@ def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figu
             soft_until = next(c.get("soft_until") for c in cells if c["machine"] == first)
             if soft_until:
                 discrete_from[title] = soft_until
+    if not columns:  # nothing has been trained yet that chooses
+        columns[_SOFT.label] = {soft: curves[soft]}
     panels = [
         *_error_panels(cells),
         Panel("log_variance", "sequences", _VARIANCE, least=_NO_VARIANCE, kind="probe"),

@@ -59,7 +59,7 @@ class DNCSpec:
     `controller`, `similarity`: a name, or what the caller brought along.
     `sparse_links`: links kept for each row, 0 for the whole link matrix.
     `mask_floor`: the least that a mask lets through.
-    `gradient_clip`: on the way back the gradient of each controller activation is cut to plus or
+    `gradient_clip`: the backward pass cuts the gradient of each controller activation to plus or
     minus this; 0 does not.
     `called`: parts whose weights in `DNCWeights` mean nothing, since they must be called.
     """

@@ -56,8 +56,8 @@ class NTMSpec:
     """What is fixed about a Neural Turing Machine besides its weights.
 
     `read_first`: read heads act on M_{t-1}, before this step's write, not on M_t as in eq. 2.
-    `gradient_clip`: on the way back, each number of the gradient that a step hands on to the state
-    it began with is cut to plus or minus this (section 4.6); 0 cuts nothing.
+    `gradient_clip`: in the backward pass, each number of the gradient that a step passes to the
+    state it began with is cut to plus or minus this (section 4.6); 0 cuts nothing.
     `controller`, `similarity`: a name, or what the caller brought along.
     `called`: parts whose weights in `NTMWeights` mean nothing, since they must be called.
     """

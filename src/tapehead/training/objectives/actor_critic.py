@@ -40,6 +40,20 @@ class ActorCritic(Objective):
     a `trace_decay` of 0.75 and an `entropy` of 0.5 (their Extended Data Table 2 calls them lambda
     and entropy cost).
 
+    One episode of two steps; only in the first was a move asked for, and the second of two moves,
+    which was made, brought a reward of 1. Downhill is towards that move:
+
+    >>> import torch
+    >>> from tapehead.forms import Sequence
+    >>> from tapehead.tasks import Batch
+    >>> from tapehead.training.objectives import ActorCritic
+    >>> made = torch.tensor([[[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]])
+    >>> played = Batch(Sequence(torch.zeros(1, 2, 1)), made, torch.tensor([[True, False]]))
+    >>> logits = torch.zeros(1, 2, 2, requires_grad=True)
+    >>> ActorCritic(entropy=0.0).pull(logits, torch.zeros(1, 2), played).backward()
+    >>> logits.grad.tolist()
+    [[[0.5, -0.5], [0.0, 0.0]]]
+
     Args:
         discount: of a reward for each step that it comes later. Here it counts from the first step
             of an episode, so that later moves weigh less; most programs leave that out, and follow

@@ -1,7 +1,7 @@
 """The Neural Turing Machine on the CPU: the whole sequence in one Numba kernel, and back.
 
 `ntm` and `ntm_trace` are `reference.ntm` and `reference.ntm_trace`, sooner. The mathematics of the
-way back stands in ops/ntm/README.md, the arrangement of numbers in `layout`.
+backward pass is derived in ops/ntm/README.md, the arrangement of numbers in `layout`.
 """
 
 import torch

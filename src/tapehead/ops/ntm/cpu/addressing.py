@@ -1,4 +1,4 @@
-"""From head parameters and similarities to weightings, NTM eq. 5 to 9, and the way back."""
+"""From head parameters and similarities to weightings, NTM eq. 5 to 9, forward and backward."""
 
 from tapehead.ops.addressing import SHARPENING_FLOOR
 from tapehead.ops.ntm.cpu.similarity import similarities, similarity_backward

@@ -1,4 +1,4 @@
-"""Writing and reading the memory, NTM eq. 2 to 4, and the way back."""
+"""Writing and reading the memory, NTM eq. 2 to 4, forward and backward."""
 
 from tapehead.ops.ntm.cpu.similarity import inverse_norms
 from tapehead.ops.numba_kit.copying import copy

@@ -1,4 +1,4 @@
-"""How like a key each row of the memory is, NTM eq. 6 and its kin, and the way back."""
+"""How like a key each row of the memory is, NTM eq. 6 and its relatives, forward and backward."""
 
 from tapehead.ops.numba_kit.copying import clear
 from tapehead.ops.numba_kit.linking import part

@@ -1,0 +1,74 @@
+"""The experiment `ntm/grown-memory`: copies longer than the memory that an NTM was trained with,
+with that memory and with more rows."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tapehead.recipes import ntm
+from tapehead.recipes.experiment import Experiment
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+    from tapehead.recipes.reproduce import Contest
+
+LENGTHS = (20, 120, 200, 500)
+ROWS = (128, 256, 640)
+"""As trained, and two larger memories. A copy needs at least as many rows as vectors."""
+TEST_SEQUENCES = 100
+
+
+def judge(contest: "Contest") -> list[dict[str, Any]]:
+    """The usual cell, and one for each length and memory."""
+    from tapehead.machines import NTM
+    from tapehead.runs import evaluate, load_run
+
+    sequences = contest.options.get("test_sequences", TEST_SEQUENCES)
+    usual, *_ = contest.cells()
+    scores: dict[tuple[int, int], list[dict[str, float]]] = {}
+    for job in sorted(contest.jobs, key=lambda job: job.config.seed):
+        _, machine, task = load_run(job.path, step="latest")
+        assert isinstance(machine, NTM)
+        trained = machine.memory_size
+        for rows in ROWS:
+            machine.memory_size = trained
+            machine.memory_size = rows
+            for length in LENGTHS:
+                setting = task.resized(min_length=length, max_length=length)
+                found = evaluate(machine, setting, sequences=sequences)
+                scores.setdefault((length, rows), []).append(found)
+    cells = [usual]
+    for (length, rows), found in scores.items():
+        by_metric = {metric: [one[metric] for one in found] for metric in found[0]}
+        test = {"test": f"length {length}, {rows} rows", "length": length, "rows": rows}
+        values = {"values": by_metric[contest.experiment.metric], "scores": by_metric}
+        cells.append(usual | test | values | {"published": None, "source": None})
+    return cells
+
+
+def figure(cells: Sequence[dict[str, Any]]) -> "matplotlib.figure.Figure":
+    """Errors over the length, a line for each memory."""
+    from tapehead.viewing.generalisation import generalisation
+
+    errors: dict[str, dict[int | float | str, list[float]]] = {}
+    for cell in cells:
+        if cell["test"] is not None:
+            errors.setdefault(f"{cell['rows']} rows", {})[cell["length"]] = cell["values"]
+    return generalisation(
+        errors, trained=(1, 20), log=True, title="Copy with another memory than in training"
+    )
+
+
+EXPERIMENT = Experiment(
+    name="ntm/grown-memory",
+    source="not published: the machines of ntm/copy, with more rows than in training",
+    tasks=("copy",),
+    contestants=("ntm-lstm",),
+    recipe=ntm.recipe,
+    settings=("fast",),
+    metric="bit_errors",
+    unit="wrong bits per sequence",
+    judge=judge,
+    judged_with=("test_sequences",),
+    figure=figure,
+)
