@@ -60,7 +60,7 @@ def test_values_and_names_are_offered_where_they_fit(offered):
         "tr": {"train"},
         "train ": set(TASKS),
         "train --machine ": set(MACHINES),
-        "train --machine=d": {"dnc", "discrete-ntm", "dynamic-ntm"},
+        "train --machine=e": {"entity-network"},
         "train copy --optimiser ": {"rmsprop", "graves-rmsprop", "adam"},
         "train --out copy as": {"associative-recall"},
         "train copy --schedule li": {"linear"},

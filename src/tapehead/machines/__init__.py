@@ -2,10 +2,14 @@
 
 from tapehead.machines.discrete_ntm import DiscreteNTM
 from tapehead.machines.dnc import DNC, DNCState
+from tapehead.machines.dynamic_memory_network import DynamicMemoryNetwork
 from tapehead.machines.dynamic_ntm import DynamicNTM, DynamicNTMState
+from tapehead.machines.entity_network import EntityNetwork
 from tapehead.machines.lstm import LSTM, LSTMState
 from tapehead.machines.machine import Machine, Trace
+from tapehead.machines.memory_network import MemoryNetwork
 from tapehead.machines.ntm import NTM, NTMState
+from tapehead.machines.reading import Reader
 from tapehead.machines.recurrent import Recurrent
 from tapehead.machines.rl_ntm import RLNTM
 from tapehead.machines.tardis import TARDIS, TARDISState
@@ -20,11 +24,15 @@ __all__ = [
     "TARDIS",
     "DNCState",
     "DiscreteNTM",
+    "DynamicMemoryNetwork",
     "DynamicNTM",
     "DynamicNTMState",
+    "EntityNetwork",
     "LSTMState",
     "Machine",
+    "MemoryNetwork",
     "NTMState",
+    "Reader",
     "Recurrent",
     "TARDISState",
     "Trace",

@@ -40,6 +40,9 @@ class EntityNetwork(Reader):
     slot; `attention` (batch, asked, 1, slots), how much each question looked at each slot; `slots`
     (batch, time, slots, size), what they hold after each sentence.
 
+    >>> import torch
+    >>> from tapehead.forms import Story
+    >>> from tapehead.machines import EntityNetwork
     >>> story = Story(
     ...     sentences=torch.tensor([[0, 0], [3, 1], [4, 2], [5, 3]]),
     ...     told=torch.tensor([[1, 2]]), questions=torch.tensor([[3]]), known=torch.tensor([[2]]),

@@ -48,6 +48,9 @@ class MemoryNetwork(Reader):
     Trace (`machine.trace(*story)`): `attention` (batch, asked, hops, time), how much each hop of
     each question looked at each sentence of the story.
 
+    >>> import torch
+    >>> from tapehead.forms import Story
+    >>> from tapehead.machines import MemoryNetwork
     >>> story = Story(
     ...     sentences=torch.tensor([[0, 0], [3, 1], [4, 2], [5, 3]]),
     ...     told=torch.tensor([[1, 2]]), questions=torch.tensor([[3]]), known=torch.tensor([[2]]),

@@ -19,6 +19,10 @@ class Reader(Machine):
 
     Its constructor takes `vocabulary_size` (words by number, 0 for none; 1 to `num_answers` can be
     answers), `sentence_length` (words of the longest sentence) and `num_answers`.
+
+    >>> from tapehead.machines import MACHINES, Reader
+    >>> sorted(name for name, kind in MACHINES.items() if issubclass(kind, Reader))
+    ['dynamic-memory-network', 'entity-network', 'memory-network']
     """
 
     reads = Story

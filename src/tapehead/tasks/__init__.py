@@ -5,6 +5,7 @@ from dataclasses import fields
 from tapehead.checks import choice, listed, shown
 from tapehead.registry import TASKS
 from tapehead.tasks.associative_recall import AssociativeRecall
+from tapehead.tasks.babi import BAbI
 from tapehead.tasks.chained_copy import ChainedCopy
 from tapehead.tasks.copy import Copy
 from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
@@ -38,6 +39,7 @@ def make_task(name: str, **options: object) -> Task:
 __all__ = [
     "TASKS",
     "AssociativeRecall",
+    "BAbI",
     "Batch",
     "ChainedCopy",
     "Copy",

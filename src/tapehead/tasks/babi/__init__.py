@@ -1,6 +1,6 @@
 """bAbI: stories and questions (Weston et al. 2015)."""
 
 from tapehead.tasks.babi.babi import BAbI
-from tapehead.tasks.babi.text import MalformedLine, Question, TextStory, parse
+from tapehead.tasks.babi.text import MalformedLine, Question, TextStory, parse, words_of
 
-__all__ = ["BAbI", "MalformedLine", "Question", "TextStory", "parse"]
+__all__ = ["BAbI", "MalformedLine", "Question", "TextStory", "parse", "words_of"]

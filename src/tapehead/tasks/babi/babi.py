@@ -84,6 +84,15 @@ class BAbI(Task):
         copy in the user's cache, downloaded once.
     generated: train on fresh stories without end, told by a simulation of tasks 1, 2 and 3.
         Validation and test are those of the files if `data` says where they are, else fresh too.
+
+    >>> import torch
+    >>> from tapehead.tasks import BAbI
+    >>> task = BAbI(task="1", generated=True)
+    >>> task.answer.names
+    ('bathroom', 'bedroom', 'garden', 'hallway', 'kitchen', 'office')
+    >>> batch = task.batch(torch.Generator().manual_seed(0), 2)
+    >>> batch.inputs.told.shape, batch.inputs.questions.shape  # ten sentences, five questions
+    (torch.Size([2, 10]), torch.Size([2, 5]))
     """
 
     name = "babi"

@@ -22,6 +22,10 @@ class Question(NamedTuple):
     known: sentences of the story that were told before it.
     answer: one word, or several as one: "football,milk".
     supporting: which of those sentences the answer rests on, from 0.
+
+    >>> from tapehead.tasks.babi import Question, words_of
+    >>> Question(words_of("Where is Mary?"), "hall", known=1, supporting=(0,)).words
+    ('where', 'is', 'mary')
     """
 
     words: Words
@@ -31,14 +35,28 @@ class Question(NamedTuple):
 
 
 class TextStory(NamedTuple):
-    """A story: its sentences, and the questions about them."""
+    """A story: its sentences, and the questions about them.
+
+    >>> from tapehead.tasks.babi import Question, TextStory, words_of
+    >>> question = Question(words_of("Where is Mary?"), "hall", known=1)
+    >>> TextStory((words_of("Mary went to the hall."),), (question,)).sentences
+    (('mary', 'went', 'to', 'the', 'hall'),)
+    """
 
     sentences: tuple[Words, ...]
     questions: tuple[Question, ...]
 
 
 class MalformedLine(TapeheadError, ValueError):
-    """A line that is none of bAbI's; says where, and what was expected."""
+    """A line that is none of bAbI's; says where, and what was expected.
+
+    >>> from tapehead.tasks.babi import MalformedLine, parse
+    >>> try:
+    ...     parse("Mary went to the hall.", "qa1.txt")
+    ... except MalformedLine as error:
+    ...     print(error)
+    qa1.txt, line 1: expected a number, a space and a sentence, got 'Mary went to the hall.'
+    """
 
 
 def words_of(sentence: str) -> Words:
@@ -55,6 +73,7 @@ def parse(text: str, where: str) -> list[TextStory]:
     Raises:
         MalformedLine: with the file, the number of the line, and what was expected there.
 
+    >>> from tapehead.tasks.babi import parse
     >>> story, = parse("1 Mary went to the hall.\\n2 Where is Mary?\\thall\\t1\\n", "example")
     >>> story.sentences
     (('mary', 'went', 'to', 'the', 'hall'),)

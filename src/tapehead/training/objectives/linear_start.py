@@ -18,6 +18,17 @@ class LinearStart(Objective):
 
     Args:
         linear_batches: batches that it begins with; 0: the softmax is there from the beginning.
+
+    >>> import torch
+    >>> from tapehead.machines import MemoryNetwork
+    >>> from tapehead.tasks import BAbI
+    >>> from tapehead.training.objectives import LinearStart
+    >>> task = BAbI(generated=True)
+    >>> machine, objective = MemoryNetwork(**task.sizes), LinearStart(linear_batches=1)
+    >>> judged = objective(machine, task, task.batch(torch.Generator(), 2))
+    >>> judged.loss.backward()
+    >>> objective.in_earnest  # from now on with the softmax
+    True
     """
 
     changeable = ("linear_batches",)
