@@ -63,20 +63,6 @@ def test_evaluation_reads_and_writes_exactly_one_row():
     assert torch.equal(again, machine(torch.zeros(1, 1, 4))[0])
 
 
-def test_pieces_are_the_whole_and_lengths_are_respected():
-    machine = DiscreteNTM(4, 3, memory_size=6, word_size=3, hidden_size=8).eval()
-    x = torch.randn(2, 9, 4)
-    whole, end = machine(x)
-    first, state = machine(x[:, :4])
-    second, state = machine(x[:, 4:], state)
-    torch.testing.assert_close(torch.cat([first, second], 1), whole)
-    for got, want in zip(state, end, strict=True):
-        torch.testing.assert_close(got, want)
-    short, kept = machine(x, lengths=torch.tensor([4, 9]))
-    torch.testing.assert_close(short[0, :4], whole[0, :4])
-    torch.testing.assert_close(kept.memory[0], machine(x[:, :4])[1].memory[0])
-
-
 def test_soft_addresses_take_the_kernel_where_there_is_one(monkeypatch):
     called = []
     kernel = calls.forward
@@ -103,12 +89,3 @@ def test_soft_addresses_take_the_kernel_where_there_is_one(monkeypatch):
 def test_wrong_options_are_named():
     with pytest.raises(ValueError, match="addressing must be one of soft, discrete, got 'hard'"):
         DiscreteNTM(2, 2, addressing="hard")
-
-
-def test_training_mode_draws_nothing():
-    """What rows are drawn is the objective's affair: `forward` is the same in either mode."""
-    machine = DiscreteNTM(4, 3, memory_size=6, word_size=3, hidden_size=8)
-    x, before = torch.randn(2, 9, 4), torch.get_rng_state()
-    trained, judged = machine.train()(x)[0], machine.eval()(x)[0]
-    assert torch.equal(trained, judged)
-    assert torch.equal(torch.get_rng_state(), before)

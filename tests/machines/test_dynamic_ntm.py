@@ -124,26 +124,6 @@ def test_mean_estimate_is_the_sum_over_all_paths(name):
     assert worst > 10 if name == "straight-through-gumbel" else worst < 5
 
 
-@pytest.mark.parametrize("controller", ["gru", "lstm", "feedforward"])
-def test_pieces_are_the_whole_and_every_weight_learns(controller):
-    machine = DynamicNTM(
-        3, 2, **SMALL, controller=controller, num_reads=2, num_writes=2, reading_steps=2
-    )
-    perturbed(machine)
-    x = torch.randn(2, 7, 3)
-    whole, end = machine(x)
-    first, state = machine(x[:, :3])
-    second, state = machine(x[:, 3:], state)
-    torch.testing.assert_close(torch.cat([first, second], 1), whole)
-    torch.testing.assert_close(state.content, end.content)
-    _, kept = machine(x, lengths=torch.tensor([3, 7]))
-    torch.testing.assert_close(kept.content[0], machine(x[:, :3])[1].content[0])
-    whole.square().sum().backward()
-    for name, parameter in machine.named_parameters():
-        assert parameter.grad.isfinite().all(), name
-        assert (parameter.grad != 0).any(), name
-
-
 def test_discrete_evaluation_touches_one_row_and_the_no_operation_cell_keeps_nothing():
     machine = perturbed(
         DynamicNTM(3, 2, **SMALL, num_writes=2, num_reads=2, addressing="discrete"), 2.0

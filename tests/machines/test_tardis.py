@@ -204,17 +204,3 @@ def test_mean_estimate_is_the_sum_over_all_paths(name):
     assert standard_errors(estimate.costs, mean) < 5
     worst = standard_errors(estimate.gradient[:, 2], at_logits[2])
     assert worst > 10 if name == "straight-through-gumbel" else worst < 5
-
-
-def test_pieces_are_the_whole_and_lengths_are_respected():
-    machine = perturbed(TARDIS(3, 2, **SMALL)).eval()
-    x = torch.randn(2, 7, 3)
-    whole, end = machine(x)
-    first, state = machine(x[:, :4])
-    second, state = machine(x[:, 4:], state)
-    torch.testing.assert_close(torch.cat([first, second], 1), whole)
-    for got, want in zip(state, end, strict=True):
-        torch.testing.assert_close(got, want)
-    _, kept = machine(x, lengths=torch.tensor([2, 7]))
-    assert kept.filled.tolist() == [2, 3]
-    torch.testing.assert_close(kept.content[0], machine(x[:, :2])[1].content[0])

@@ -115,7 +115,12 @@ class DiscreteMachine(Recurrent):
 
         def shown(state: Any, inner: dict[str, Tensor]) -> dict[str, Tensor]:
             # Of a long sequence every memory would be a great deal.
-            return {name: inner[name] for name in (inner if keep else NEEDED)}
+            if not keep:
+                return {name: inner[name] for name in NEEDED}
+            # Past its end a sequence shows the state that it keeps.
+            kept = state._asdict()
+            kept |= {"memory": kept["content"]} if "content" in kept else {}
+            return inner | {name: part for name, part in kept.items() if name in inner}
 
         y, state, kept = unroll(step, steps(x), state, lengths, keep=shown)
         return Run(

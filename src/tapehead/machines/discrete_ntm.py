@@ -25,6 +25,7 @@ from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.gate import steps
 from tapehead.ops.ntm import NTMSpec, NTMState
 from tapehead.ops.ntm.reference import ntm_step
+from tapehead.ops.ntm.reference import shown as as_kept
 from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 from tapehead.ops.unrolling import unroll
 
@@ -177,7 +178,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
 
         def shown(state: NTMState, inner: dict[str, Tensor]) -> dict[str, Tensor]:
             # Of a long sequence every memory would be a great deal.
-            return {name: inner[name] for name in (inner if keep else NEEDED)}
+            return as_kept(state, inner) if keep else {name: inner[name] for name in NEEDED}
 
         features, state, inner = unroll(step, steps(x), state, lengths, keep=shown)
         return Run(

@@ -47,16 +47,16 @@ def judge(contest: "Contest") -> list[dict[str, Any]]:
 
 
 def figure(cells: Sequence[dict[str, Any]]) -> "matplotlib.figure.Figure":
-    """Errors over the length, a line for each memory."""
-    from tapehead.viewing.generalisation import generalisation
+    """Errors over the length, a panel for each memory."""
+    from tapehead.viewing.memories import memories_figure
 
-    errors: dict[str, dict[int | float | str, list[float]]] = {}
+    errors: dict[str, dict[int, list[float]]] = {}
     for cell in cells:
         if cell["test"] is not None:
-            errors.setdefault(f"{cell['rows']} rows", {})[cell["length"]] = cell["values"]
-    return generalisation(
-        errors, trained=(1, 20), log=True, title="Copy with another memory than in training"
-    )
+            as_trained = ", as trained" if cell["rows"] == ROWS[0] else ""
+            name = f"{cell['rows']} rows{as_trained}"
+            errors.setdefault(name, {})[cell["length"]] = cell["values"]
+    return memories_figure(errors, trained=(1, 20), title="NTM: copy, with more rows than trained")
 
 
 EXPERIMENT = Experiment(
