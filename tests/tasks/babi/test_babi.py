@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pooch
 import pytest
 import torch
 from hypothesis import given
@@ -208,7 +209,6 @@ def test_a_downloaded_file_must_have_its_checksum(tmp_path, monkeypatch):
 
 
 def test_each_address_is_tried_and_all_failures_are_told(tmp_path, monkeypatch):
-    pooch = pytest.importorskip("pooch")
     monkeypatch.delenv(files.FOLDER)
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / name)
     monkeypatch.setattr(files, "ADDRESSES", {f"file://{tmp_path}/{n}.tar.gz": None for n in "ab"})
