@@ -158,7 +158,7 @@ def test_advantages_are_the_sums_of_the_paper(case):
     lengths = torch.randint(1, time + 1, (3,))
     alive = torch.arange(time) < lengths[:, None]
     rewards, values = rewards * alive, values * alive
-    found = advantages(rewards, values, alive, discount, decay)
+    found = advantages(rewards, values, discount, decay)
     for number, length in enumerate(lengths.tolist()):
         r, v = rewards[number].tolist(), [*values[number, :length].tolist(), 0.0]
         surprises = [r[t] + discount * v[t + 1] - v[t] for t in range(length)]
