@@ -283,6 +283,9 @@ def test_what_cannot_be_is_one_clear_line():
     ):
         with pytest.raises(error, match=words):
             make_objective(machine, TASK, **options)
+    both_ways = DNC(3, 3, memory_size=4, hidden_size=4, word_size=3, bidirectional=True)
+    with pytest.raises(ValueError, match="bidirectional must be False for single steps, got True"):
+        make_objective(both_ways, TASK)(both_ways, TASK, problems(TASK, 2, torch.float32))
     discrete = DiscreteNTM(3, 3, memory_size=4, hidden_size=4, word_size=3)
     with pytest.raises(ValueError, match="addressing must be soft on treasure"):
         make_objective(discrete, TASK)
