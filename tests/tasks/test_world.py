@@ -17,10 +17,12 @@ def problems(*treasures):
 class Remembers:
     """Always goes to where it was told; its state is what it heard."""
 
-    def __call__(self, x, state=None):
-        place = x[:, 0, 1] if state is None else state
-        zeros = torch.zeros_like(place)
-        return torch.stack([-place, place, zeros + 0.5], 1)[:, None], place
+    def initial_state(self, batch_size):
+        return torch.zeros(batch_size)
+
+    def step(self, x_t, state):
+        place = state + x_t[:, 1]
+        return torch.stack([-place, place, torch.full_like(place, 0.5)], 1), place
 
 
 def test_a_play_is_told_step_by_step_until_each_episode_ends():

@@ -1,5 +1,6 @@
 """Machines that choose rows, trained by the loop: the right loss, exact resuming, wrong calls."""
 
+import copy
 from dataclasses import replace
 from functools import partial
 
@@ -83,6 +84,32 @@ def test_another_epsilon_holds_from_the_first_choice_on(fresh):
             run.learner.step(run.task, batch, number, 1e-3)
             found.append(run.learner.optimiser.param_groups[0]["epsilon"])
         assert found == expected
+
+
+@pytest.mark.parametrize("annealing", [0, 6])
+def test_steps_across_the_annealing_are_those_of_a_plain_loop(annealing):
+    """Written out with PyTorch's own Adam: the same batches and draws give the same weights."""
+    options = {"soft_batches": 4, "annealing": annealing, "estimator": "reinforce"}
+    config = replace(chooser(**options), clip_value=None, clip_norm=0.1, choosing_epsilon=1e-3)
+    run = session(config)
+    machine, objective = copy.deepcopy(run.machine), copy.deepcopy(run.objective)
+    weights = [*machine.parameters(), *objective.parameters()]
+    optimiser = torch.optim.Adam(weights, lr=1e-3)
+    for number in range(1, 13):
+        batch = run.task.batch(run.generator, 4)
+        torch.manual_seed(number)
+        run.learner.step(run.task, batch, number, 1e-3)
+        if objective.batches_seen == 4 + (annealing > 0):  # the next is the first that may choose
+            optimiser = torch.optim.Adam(weights, lr=1e-3, eps=1e-3)
+        torch.manual_seed(number)
+        for weight in weights:  # a baseline too, of which a soft batch has no use
+            weight.grad = torch.zeros_like(weight)
+        objective(machine, run.task, batch).loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 0.1)
+        optimiser.step()
+        ours = [*run.machine.parameters(), *run.objective.parameters()]
+        for mine, plain in zip(ours, weights, strict=True):
+            torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-6)
 
 
 def test_an_annealed_machine_is_not_done_while_it_is_soft(monkeypatch):

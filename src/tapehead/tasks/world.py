@@ -24,8 +24,6 @@ from tapehead.tasks.task import SequenceTask
 
 RETURN = Metric("return", "reward", "per episode", "higher")
 
-Machine = Callable[..., tuple[Tensor, Any]]
-"""From inputs (batch, 1, input) and a state, None at first, to outputs and the next state."""
 Choose = Callable[[Float[Tensor, "batch moves"]], Int64[Tensor, " batch"]]
 """From logits of the moves to the number of one for each episode."""
 
@@ -50,6 +48,21 @@ class Turn(NamedTuple):
 
 
 @runtime_checkable
+class Player(Protocol):
+    """What playing asks of a machine: that it goes step by step."""
+
+    def initial_state(self, batch_size: int) -> Any:
+        """The state before the first step."""
+        ...
+
+    def step(
+        self, x_t: Float[Tensor, "batch input"], state: Any
+    ) -> tuple[Float[Tensor, "batch outputs"], Any]:
+        """One step: `(x_t, state) -> (y_t, state)`."""
+        ...
+
+
+@runtime_checkable
 class World(Protocol):
     """What playing asks of a world."""
 
@@ -71,7 +84,7 @@ class World(Protocol):
 
 
 def play(
-    world: World, machine: Machine, batch: Batch, choose: Choose
+    world: World, machine: Player, batch: Batch, choose: Choose
 ) -> tuple[Float[Tensor, "batch time outputs"], Batch]:
     """Play a batch of episodes to their ends.
 
@@ -83,19 +96,19 @@ def play(
         each episode; as targets the move that was made, one-hot, and after it the reward that it
         brought; as mask the steps at which a move was asked for. After its end an episode is zero.
     """
-    turn, state = world.reset(batch), None
+    turn, state = world.reset(batch), machine.initial_state(len(batch.mask))
     going = ~turn.over
     told, outputs, made, asked, lived = [], [], [], [], []
     for _ in range(world.max_steps):
-        said, state = machine(turn.x[:, None], state)
-        logits = said[:, 0, :-1]
+        said, state = machine.step(turn.x, state)
+        logits = said[:, :-1]
         moves = choose(logits)
         after = world.step(turn.state, moves)
         reward = after.reward.to(turn.x.dtype)[:, None]
         done = torch.cat([one_hot(moves, logits.shape[1]).to(reward.dtype), reward], 1)
         told.append(torch.where(going[:, None], turn.x, 0))
         made.append(torch.where(going[:, None], done, 0))
-        outputs.append(said[:, 0])
+        outputs.append(said)
         asked.append(turn.asked & going)
         lived.append(going)
         going, turn = going & ~after.over, after
@@ -188,7 +201,7 @@ class WorldTask(SequenceTask):
         """See `World`."""
 
     def run(
-        self, machine: Machine, batch: Batch
+        self, machine: Any, batch: Batch
     ) -> tuple[Float[Tensor, "batch time output_size"], Batch]:
         """Let a machine play, each time by the likeliest move; see `play`."""
         return play(self, machine, batch, lambda logits: logits.argmax(-1))

@@ -71,7 +71,7 @@ def multiples(
     tall = [over + count * (_TALL + _BETWEEN) + 8.0 for count in rows]
     lines = _broken(note, width - _LEFT - _RIGHT)
     top = 1.0 + (4.2 if title else 0.0) + 3.4 * len(lines) + 5.0
-    figure = new_figure(width, top + sum(tall))
+    figure = new_figure(width, top + sum(tall) - _BETWEEN + 1.0)
     _heading(figure, title, lines)
     for number, block in enumerate(blocks):
         start = top + sum(tall[:number]) + over

@@ -158,7 +158,7 @@ def test_advantages_are_the_sums_of_the_paper(case):
     lengths = torch.randint(1, time + 1, (3,))
     alive = torch.arange(time) < lengths[:, None]
     rewards, values = rewards * alive, values * alive
-    found = advantages(rewards, values, alive, discount, decay)
+    found = advantages(rewards, values, discount, decay)
     for number, length in enumerate(lengths.tolist()):
         r, v = rewards[number].tolist(), [*values[number, :length].tolist(), 0.0]
         surprises = [r[t] + discount * v[t + 1] - v[t] for t in range(length)]
@@ -283,6 +283,9 @@ def test_what_cannot_be_is_one_clear_line():
     ):
         with pytest.raises(error, match=words):
             make_objective(machine, TASK, **options)
+    both_ways = DNC(3, 3, memory_size=4, hidden_size=4, word_size=3, bidirectional=True)
+    with pytest.raises(ValueError, match="bidirectional must be False for single steps, got True"):
+        make_objective(both_ways, TASK)(both_ways, TASK, problems(TASK, 2, torch.float32))
     discrete = DiscreteNTM(3, 3, memory_size=4, hidden_size=4, word_size=3)
     with pytest.raises(ValueError, match="addressing must be soft on treasure"):
         make_objective(discrete, TASK)

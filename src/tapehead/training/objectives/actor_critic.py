@@ -4,7 +4,7 @@ import copy
 from typing import Annotated, Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from tapehead.checks import Finite, NotNegative, choice, number
@@ -124,7 +124,7 @@ class ActorCritic(Objective):
         steps = torch.arange(logits.shape[1], device=logits.device)
         alive = steps < played.inputs.steps[:, None]
         values = torch.where(alive, values, 0.0)
-        ahead = advantages(rewards, values.detach(), alive, self.discount, self.trace_decay)
+        ahead = advantages(rewards, values.detach(), self.discount, self.trace_decay)
         log_probs = logits.log_softmax(-1)
         chosen = torch.where(played.mask, (log_probs * moves).sum(-1), 0.0)
         entropies = torch.where(played.mask, -(log_probs.exp() * log_probs).sum(-1), 0.0)
@@ -141,17 +141,16 @@ class ActorCritic(Objective):
 def advantages(
     rewards: Float[Tensor, "batch time"],
     values: Float[Tensor, "batch time"],
-    alive: Bool[Tensor, "batch time"],
     discount: float,
     trace_decay: float,
 ) -> Float[Tensor, "batch time"]:
     """A_t = sum over l of (discount trace_decay)^l d_{t+l}, with d_t = r_t + discount V_{t+1} - V_t
-    (Schulman et al. 2016, eqs. 11 and 16); after the end of an episode V and A are 0."""
+    (Schulman et al. 2016, eqs. 11 and 16); after the end of an episode r, V and so A are 0."""
     ahead = torch.zeros_like(values)
     following = next_value = torch.zeros_like(values[:, 0])
     for step in reversed(range(values.shape[1])):
         surprise = rewards[:, step] + discount * next_value - values[:, step]
-        following = torch.where(alive[:, step], surprise + discount * trace_decay * following, 0.0)
+        following = surprise + discount * trace_decay * following
         ahead[:, step], next_value = following, values[:, step]
     return ahead
 
