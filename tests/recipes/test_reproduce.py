@@ -209,6 +209,8 @@ def test_workers_are_the_cores_this_process_may_use():
 
 
 def test_a_job_has_a_name_and_a_log_beside_its_folder():
-    job = Job(contestant="lstm", config=recipe("copy", "lstm"), path=Path("runs/lstm/seed-0"))
+    job = Job(
+        contestant="lstm", task="copy", config=recipe("copy", "lstm"), path=Path("runs/lstm/seed-0")
+    )
     assert job.name == "lstm, seed 0"
     assert job.log == Path("runs/lstm/seed-0.log")

@@ -1,6 +1,7 @@
 """The settings that a `tapehead train` starts from, before its options change any."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,12 @@ def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
     usual = {"ntm": "lstm", "rl-ntm": "direct"}
     if machine in usual:
         contestant = f"{machine}-{given(argv, '--controller') or usual[machine]}"
+    label = task
+    if TASKS[task].variant:
+        option = next(each for each in fields(TASKS[task]) if each.name == TASKS[task].variant)
+        label += f"-{given(argv, f'--{option.name}') or option.default}"
     try:
-        return recipe(task, contestant, setting), True
+        return recipe(label, contestant, setting), True
     except ValueError as error:
         if setting != "fast":
             raise UsageError(str(error)) from None

@@ -32,6 +32,8 @@ class Reproduce:
     """As --seeds, the first so many from 0 on."""
     machines: tuple[str, ...] = ()
     """Only these contestants; left out: all."""
+    tasks: tuple[str, ...] = ()
+    """Only these tasks, of an experiment that has several; left out: all."""
     out: Path | None = None
     """Folder of result.json and figure.png; left out: results/EXPERIMENT."""
     runs: Path | None = None
@@ -78,7 +80,7 @@ def run(argv: Sequence[str]) -> int:
     return _contest(command, EXPERIMENTS[command.experiment], command_line)
 
 
-_TRAINED = ("setting", "machines", "runs", "resume", "workers", "engine", "ray_address",
+_TRAINED = ("setting", "machines", "tasks", "runs", "resume", "workers", "engine", "ray_address",
             "max_sequences", "test_sequences", "data")  # fmt: skip
 """Options that only trained machines have a use for."""
 
@@ -89,12 +91,15 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
     check_choice("--setting", command.setting, experiment.settings)
     for machine in command.machines:
         check_choice("--machines", machine, experiment.contestants)
+    for task in command.tasks:
+        check_choice("--tasks", task, experiment.tasks)
     judging = {"test_sequences": command.test_sequences, "data": command.data}
     found = reproduce(
         experiment,
         command.setting,
         seeds=command.seeds,
         machines=command.machines,
+        tasks=command.tasks,
         out=command.out,
         runs=command.runs,
         resume=command.resume,

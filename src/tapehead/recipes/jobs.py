@@ -25,17 +25,19 @@ class Job(fleet.Job):
     """One run of an experiment, which goes on with what there is of it.
 
     Attributes:
+        task: what its experiment calls the task.
         one_of_tasks: whether its experiment has several.
     """
 
     contestant: str
+    task: str
     path: Path
     resume: bool = True
     one_of_tasks: bool = False
 
     @property
     def name(self) -> str:
-        where = f", {self.config.task}" if self.one_of_tasks else ""
+        where = f", {self.task}" if self.one_of_tasks else ""
         return f"{self.contestant}{where}, seed {self.config.seed}"
 
     @property
@@ -50,6 +52,7 @@ def plan(
     runs: Path,
     *,
     contestants: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
     **overrides: Any,
 ) -> list[Job]:
     """The runs of an experiment, in folders `runs/<contestant>/seed-<n>`, or with several tasks
@@ -62,6 +65,7 @@ def plan(
     return [
         Job(
             contestant=contestant,
+            task=task,
             config=dataclasses.replace(
                 experiment.recipe(task, contestant, setting), seed=seed, threads=1, **changes
             ),
@@ -72,7 +76,7 @@ def plan(
         )
         # Seed by seed, so that a run that is cut short has something of every contestant.
         for seed in seeds
-        for task in experiment.tasks
+        for task in tasks or experiment.tasks
         for contestant in contestants or experiment.contestants
     ]
 

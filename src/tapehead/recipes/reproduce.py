@@ -56,6 +56,7 @@ def reproduce(
     *,
     seeds: Sequence[int] = (),
     machines: Sequence[str] = (),
+    tasks: Sequence[str] = (),
     out: Path | None = None,
     runs: Path | None = None,
     resume: bool = False,
@@ -70,6 +71,7 @@ def reproduce(
     Args:
         seeds: left out: the experiment's usual ones.
         machines: only these contestants; left out: all. Those trained before stay in the result.
+        tasks: only these, of an experiment that has several; left out: all.
         out: folder of `result.json` and `figure.png`; left out: `results/<experiment>`.
         runs: folder of the run directories; left out: `runs/<experiment>/<setting>`.
         resume: go on with the runs that are there.
@@ -94,6 +96,7 @@ def reproduce(
         seeds or range(experiment.seeds),
         runs,
         contestants=machines,
+        tasks=tasks,
         stop_when_solved=experiment.until_solved,
         max_sequences=max_sequences,
         **judging,
@@ -119,7 +122,7 @@ def result_cells(
     commit."""
     contests: dict[tuple[str, str], list[tuple[Job, Mapping[str, Any]]]] = {}
     for job, result in zip(jobs, results, strict=True):
-        contests.setdefault((job.config.task, job.contestant), []).append((job, result))
+        contests.setdefault((job.task, job.contestant), []).append((job, result))
     cells = []
     for (task, contestant), runs in contests.items():
         contest = Contest(

@@ -77,7 +77,7 @@ def _by_metric(scores: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
 def write_result(
     folder: Path, experiment: Experiment, cells: Sequence[Cell], provenance: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write `folder/result.json`, keeping the cells of other machines and settings there.
+    """Write `folder/result.json`, keeping the cells of other machines, tasks and settings there.
 
     Each cell names the command and commit that it came from, unless it names its own; those of the
     file are the last ones.
@@ -88,11 +88,11 @@ def write_result(
     from tapehead.runs.files import clear_errors, write_json
 
     facts = {name: provenance[name] for name in ("command", "commit", "commit_has_changes")}
-    renewed = {(cell["machine"], cell["setting"]) for cell in cells}
+    renewed = {(cell["machine"], cell["task"], cell["setting"]) for cell in cells}
     kept = [
         cell
         for cell in (read_result(folder) or {"cells": []})["cells"]
-        if (cell["machine"], cell["setting"]) not in renewed
+        if (cell["machine"], cell["task"], cell["setting"]) not in renewed
     ]
     result = {
         "experiment": experiment.name,

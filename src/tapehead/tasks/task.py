@@ -51,6 +51,8 @@ class Task(ABC):
     """The paper and section that define it."""
     tells: ClassVar[type]
     """The form in which a machine is told (`tapehead.forms`)."""
+    variant: ClassVar[str] = ""
+    """The option that makes of it one of several tasks, each with recipes of its own."""
     interactive: ClassVar[bool] = False
     """Whether what a machine is told depends on what it says; such a task has a `run` of its own,
     and its batches as drawn show one way that it may go."""

@@ -99,6 +99,7 @@ class BAbI(Task):
     title = "bAbI"
     source = "Weston et al. (2015), Towards AI-Complete Question Answering"
     tells = Story
+    variant = "task"
 
     task: Number = "1"
     size: Literal["10k", "1k"] = "10k"
