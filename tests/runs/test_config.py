@@ -55,7 +55,7 @@ def test_an_unknown_option_is_named_with_those_that_exist():
     [
         ("optimiser", "sgd", "one of rmsprop, graves-rmsprop, adam"),
         ("schedule", "step", "one of constant, linear, cosine"),
-        ("curriculum", "steep", "one of none, linear, naive, look-back"),
+        ("curriculum", "steep", "one of none, linear, naive, look-back, leaping"),
         ("precision", "16", "one of 32, 64, bf16-mixed"),
         ("learning_rate", 0.0, "a finite number above 0"),
         ("learning_rate", float("nan"), "a finite number above 0"),

@@ -47,6 +47,24 @@ def test_naive_goes_up_only_when_solved_and_only_to_the_top():
     assert schedule.task_for(0, 0) is TASK
 
 
+def test_leaping_goes_to_the_first_level_not_passed_whatever_training_says():
+    schedule = curriculum("leaping", lesson_mark=1.0)
+    asked, able = [], {"below": 0}
+
+    def learned(task):
+        asked.append(task.max_length)
+        return {"bit_errors": 0.5 if task.max_length < able["below"] else 1.5}
+
+    for below, level, looked_at in ((1, 1, [1]), (4, 4, [1, 2, 3, 4]), (9, 5, [4])):
+        able["below"] = below
+        schedule.reported(UNSOLVED, learned)
+        assert (longest(schedule), asked) == (level, looked_at)
+        asked.clear()
+    assert schedule.finished
+    schedule.reported(SOLVED, learned)
+    assert not asked
+
+
 @pytest.mark.parametrize("kind", ["naive", "look-back"])
 def test_a_level_is_passed_on_fresh_sequences_of_its_own(kind):
     """Training batches have easier ones among them, and a teacher may help with them."""

@@ -71,7 +71,7 @@ CHOOSERS = {
         # no use for the memory later.
         SIZES | {"controller": "feedforward", "hidden_size": 64},
         {},
-        {"batch_size": 32, "curriculum": "naive", "lesson_mark": 3.0, "report_every": 800},
+        {"batch_size": 32, "curriculum": "leaping", "lesson_mark": 3.0},
     ),
     "annealed discrete-ntm": Chooser(
         "Discretised NTM, annealed",
@@ -95,7 +95,7 @@ CHOOSERS = {
         {
             "learning_rate": 2e-3,
             "clip_norm": 1.0,
-            "curriculum": "naive",
+            "curriculum": "leaping",
             "lesson_mark": 1.0,
             "report_every": 400,
             "validate_every": 400,

@@ -24,7 +24,7 @@ from tapehead.checks import (
 Option = bool | int | float | str
 Optimiser = Literal["rmsprop", "graves-rmsprop", "adam"]
 Schedule = Literal["constant", "linear", "cosine"]
-Curriculum = Literal["none", "linear", "naive", "look-back"]
+Curriculum = Literal["none", "linear", "naive", "look-back", "leaping"]
 Precision = Literal["32", "64", "bf16-mixed"]
 Threads = Annotated[int, whole(1, 1024)]
 """As many as the largest machines have cores; a process that asks for 100,000 is killed. Not bound
@@ -95,7 +95,7 @@ class TrainConfig:
     stop_when_solved: bool = True
     """Stop as soon as a validation meets the task's pass mark."""
     curriculum: Curriculum = "none"
-    """How the difficulty grows: not, evenly, when solved, or when solved with 10% looking back."""
+    """How the difficulty grows: not, evenly, or as levels are solved, each kind in its own way."""
     curriculum_start: Size = 1
     """First difficulty of a curriculum."""
     curriculum_sequences: Size | None = None

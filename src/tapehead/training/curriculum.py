@@ -22,6 +22,8 @@ class CurriculumSchedule:
       of that level, which nothing easier is mixed into and which a machine answers as in earnest.
     - look-back: as naive, but a tenth of the batches comes from an earlier level, drawn evenly,
       so that what was learned is kept (after Zaremba & Sutskever 2014, section 4).
+    - leaping: at each report up to the first level that is not passed on fresh sequences; the
+      scores of training, where a machine that draws its choices is worse, do not count.
 
     `level` is all there is to save: the choice of earlier levels depends on seed and step alone.
 
@@ -73,9 +75,12 @@ class CurriculumSchedule:
         self, means: Mapping[str, float], fresh: Callable[[Task], Mapping[str, float]]
     ) -> None:
         """Take note of the mean scores of a report; `fresh` gives those of new sequences."""
-        if self._kind not in ("naive", "look-back") or self.finished:
+        if self._kind not in ("naive", "look-back", "leaping") or self.finished:
             return
-        if self._passed(means) and self._passed(fresh(self._at(self.level))):
+        if self._kind == "leaping":
+            while not self.finished and self._passed(fresh(self._at(self.level))):
+                self.level += 1
+        elif self._passed(means) and self._passed(fresh(self._at(self.level))):
             self.level += 1
 
     def _passed(self, means: Mapping[str, float]) -> bool:
