@@ -17,7 +17,7 @@ from tapehead.machines.cells import Cell
 from tapehead.runs.config import TrainConfig
 from tapehead.tasks import TASKS
 from tapehead.tasks.bernoulli import BernoulliToy
-from tapehead.training.objectives import MoveChoices, RowChoices
+from tapehead.training.objectives import ActorCritic, MoveChoices, RowChoices
 from tapehead.training.objectives.estimator import AddressEstimator
 from tapehead.training.optimisers import Adam, GravesRMSprop, RMSprop
 
@@ -39,7 +39,7 @@ MEMORY = 20_000_000
 @cache
 def targets() -> list[tuple[Callable[..., Any], dict[str, Any]]]:
     """What is called, and the arguments that are right."""
-    machines = [*MACHINES.values(), AddressEstimator, RowChoices, MoveChoices]
+    machines = [*MACHINES.values(), AddressEstimator, RowChoices, MoveChoices, ActorCritic]
     made = [(kind, _right(kind)) for kind in machines]
     made.append((Cell, {"controller": "gru", "input_size": 3, "hidden_size": 4}))
     made += [(kind, {}) for kind in (*TASKS.values(), BernoulliToy, TrainConfig)]

@@ -200,11 +200,11 @@ def test_a_state_is_a_tuple_of_named_tensors_batch_first(name):
 
 @in_pieces
 def test_a_sequence_in_pieces_is_the_whole_in_outputs_state_and_gradients(name):
-    machine, x = made(name), inputs(time=12)
+    machine, x = made(name), inputs(time=8)
     whole, end = machine(x)
     wanted = gradients(machine, whole, end)
     state, pieces = None, []
-    for piece in x.split([1, 7, 4], dim=1):
+    for piece in x.split([1, 4, 3], dim=1):
         y, state = machine(piece, state)
         pieces.append(y)
     joined = torch.cat(pieces, 1)
@@ -335,7 +335,7 @@ def test_training_mode_draws_nothing(name):
 
 @every_machine
 def test_copies_and_saved_weights_are_the_same_machine_with_weights_of_their_own(name):
-    machine, x = made(name), inputs()
+    machine, x = made(name), inputs(time=3)
     y, _ = machine(x)
     loaded = MACHINES[CASES[name].kind](3, 2, **CASES[name].options).double().eval()
     loaded.load_state_dict(machine.state_dict())
@@ -378,7 +378,7 @@ def test_outputs_and_state_have_the_type_of_the_weights(name):
 @every_machine
 def test_every_weight_has_a_gradient_and_it_is_finite(name):
     machine = made(name)
-    found = gradients(machine, *machine(inputs(time=12)))
+    found = gradients(machine, *machine(inputs()))
     for weight, gradient in found.items():
         if gradient is None or not (gradient != 0).any():
             assert CASES[name].choosing, weight
@@ -404,7 +404,8 @@ def test_gradients_of_everything_by_finite_differences(name):
         weights = dict(zip(names, values, strict=True))
         y, state = torch.func.functional_call(machine, weights, (x, begun))
         fresh, _ = torch.func.functional_call(machine, weights, (x[:, :1],))
-        return (y, fresh, *(part for part in state if part.is_floating_point()))
+        parts = (y, fresh, *(part for part in state if part.is_floating_point()))
+        return torch.cat([part.flatten() for part in parts])  # one output is checked sooner
 
     assert torch.autograd.gradcheck(run, (x, *values), fast_mode=True)
 

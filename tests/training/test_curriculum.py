@@ -1,6 +1,7 @@
 import pytest
 
 from tapehead.tasks import Copy
+from tapehead.tasks.metrics import Metric
 from tapehead.training import TrainConfig
 from tapehead.training.curriculum import CurriculumSchedule
 
@@ -104,3 +105,23 @@ def test_a_start_beyond_the_last_level_is_refused():
     with pytest.raises(ValueError, match=r"curriculum_start must be at most 5, .* copy, got 6"):
         curriculum("naive", curriculum_start=6)
     assert curriculum("none", curriculum_start=6).finished
+
+
+class Rewarded(Copy):
+    """A task whose first metric is a reward: more is better."""
+
+    metrics = (Metric("return", "reward", "per episode", "higher"),)
+
+
+@pytest.mark.parametrize(
+    ("task", "passes", "fails"),
+    [
+        (TASK, {"bit_errors": 1.4}, {"bit_errors": 1.5}),
+        (Rewarded(max_length=5), {"return": 1.6}, {"return": 1.5}),
+    ],
+)
+def test_a_lesson_is_passed_on_the_better_side_of_its_mark(task, passes, fails):
+    schedule = CurriculumSchedule(TrainConfig(curriculum="naive", lesson_mark=1.5), task)
+    for means, fresh, level in ((fails, passes, 1), (passes, fails, 1), (passes, passes, 2)):
+        schedule.reported(means, lambda _, fresh=fresh: fresh)
+        assert schedule.level == level

@@ -59,8 +59,8 @@ class RLNTM(Machine):
     which means that what it said is the next symbol of the answer. When the steps left are only
     just enough for the symbols left, it must write.
 
-    By itself it takes the likeliest of each choice; to be trained, its choices are drawn by an
-    objective (`tapehead.training.objectives.MoveChoices`).
+    By default its choices are greedy; in training an objective samples them
+    (`tapehead.training.objectives.MoveChoices`).
 
     Trace names, all (batch, time): `input_head` and `memory_head`, the places of the heads;
     `wrote`, 1 where a symbol was written; `due`, which one of the answer it then was; `active`, 1

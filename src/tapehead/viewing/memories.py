@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tapehead.tasks.metrics import BIT_ERRORS, Metric
-from tapehead.viewing.generalisation import draw_generalisation
+from tapehead.viewing.generalisation import Level, draw_generalisation
 from tapehead.viewing.multiples import Block, multiples
 from tapehead.viewing.style import DOUBLE, Number, machine_styles, styled
 
@@ -34,8 +34,8 @@ def memories_figure(
     def draw(axes: Axes, name: str) -> None:
         lengths = sorted(errors[name])
         values = np.array([errors[name][length] for length in lengths], float)
-        middle = {
-            length: [float(m)] for length, m in zip(lengths, np.median(values, 1), strict=True)
+        middle: dict[Level, list[float]] = {
+            length: [float(np.median(seeds))] for length, seeds in zip(lengths, values, strict=True)
         }
         draw_generalisation(axes, {machine: middle}, trained=trained, log=True, metric=metric)
         for seed in values.T:

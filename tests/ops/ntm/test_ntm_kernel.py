@@ -1,4 +1,4 @@
-"""What the CPU backend of the NTM promises besides being right; `test_ntm_cpu.py` shows that it is."""
+"""What the NTM's CPU backend promises besides being right; `test_ntm_cpu.py` shows that it is."""
 
 import os
 import subprocess

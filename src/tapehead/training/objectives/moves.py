@@ -21,15 +21,15 @@ class MoveChoices(Objective):
     """For a machine that moves heads and decides when to write: its choices are drawn, and pulled
     towards what cost less than expected (Zaremba & Sutskever, arXiv 1505.00521, section 4).
 
-    The gradient is the ordinary one through what was said and stored, and for the choices REINFORCE
-    with the cost still to come less what the baseline expects.
+    The gradient is the ordinary one through outputs and memory, and for the choices REINFORCE with
+    the cost-to-go less the baseline.
 
     Args:
         context_size: of the machine.
         entropy: reward for a nat of entropy of each step's choices, at first.
         last_entropy: the same at last.
         entropy_batches: batches over which it goes from one to the other; 0: it stays at `entropy`.
-        baseline_size: hidden units of the network that predicts the cost still to come.
+        baseline_size: hidden units of the network that predicts the cost-to-go.
 
     >>> import torch
     >>> from tapehead import RLNTM
