@@ -53,6 +53,11 @@ class DynamicMemoryNetwork(Reader):
     torch.Size([1, 1, 2])
     """
 
+    hops: int
+    hidden_size: int
+    dropout: float
+    lengths: Lengths
+
     @configured(_numbers)
     def __init__(
         self,

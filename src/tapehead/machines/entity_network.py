@@ -52,6 +52,11 @@ class EntityNetwork(Reader):
     torch.Size([1, 1, 2])
     """
 
+    num_slots: int
+    hidden_size: int
+    dropout: float
+    free_keys: Tensor
+
     @configured(_numbers)
     def __init__(
         self,

@@ -61,6 +61,13 @@ class MemoryNetwork(Reader):
     """
 
     trained_by = "linear-start"
+    hops: int
+    embedding_size: int
+    memory_size: int
+    time_noise: float
+    lengths: Lengths
+    times: Tensor
+    between: Tensor
 
     @configured(_numbers)
     def __init__(

@@ -115,10 +115,15 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     stories = _STORIES.get(number, 1800)
     total = stories * plan.epochs
     batch_size = max(1, round(plan.questions * stories / _QUESTIONS))
-    objective = {"linear_batches": plan.linear * stories // batch_size} if plan.linear else {}
+    options: dict[str, Any] = {"task": str(number)}
+    if number in GENERATED:
+        options["generated"] = True
+    objective: dict[str, Any] = {}
+    if plan.linear:
+        objective["linear_batches"] = plan.linear * stories // batch_size
     return TrainConfig(
         task="babi",
-        task_options={"task": str(number)} | ({"generated": True} if number in GENERATED else {}),
+        task_options=options,
         machine=contestant,
         machine_options=dict(plan.options),
         objective_options=objective,

@@ -203,13 +203,11 @@ def test_what_is_missing_is_named(tmp_path):
 def test_a_downloaded_file_must_have_its_checksum(tmp_path, monkeypatch):
     shutil.copytree(SAMPLE, tmp_path / "babi")
     monkeypatch.setattr(files, "_downloaded", lambda: tmp_path / "babi")
-    monkeypatch.delenv(files.FOLDER)
     with pytest.raises(TapeheadError, match=r"qa4_.*_test\.txt .* is not the file of bAbI 1\.2"):
         files.read_split(None, "10k", 4, "test")
 
 
 def test_each_address_is_tried_and_all_failures_are_told(tmp_path, monkeypatch):
-    monkeypatch.delenv(files.FOLDER)
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / name)
     monkeypatch.setattr(files, "ADDRESSES", {f"file://{tmp_path}/{n}.tar.gz": None for n in "ab"})
     with pytest.raises(TapeheadError, match=r"cannot be downloaded; give --data, .*a\.tar.*b\.tar"):
@@ -284,7 +282,8 @@ def test_a_simulated_story_rests_on_its_supporting_facts(number, seed):
             assert answers(alone) == [answer]
 
 
-def test_generated_stories_never_end_and_are_drawn_from_the_generator():
+def test_generated_stories_never_end_and_are_drawn_from_the_generator(monkeypatch):
+    monkeypatch.delenv(files.FOLDER)
     task = make_task("babi", task="3", generated=True)
     one, two, other = (
         task.batch(torch.Generator().manual_seed(seed), 4).inputs for seed in (1, 1, 2)

@@ -1,5 +1,6 @@
 """The twenty bAbI tasks: short stories, and questions with an answer of one word."""
 
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from tapehead.checks import listed
 from tapehead.forms import Story
 from tapehead.tasks.answers import Answer, Replies
 from tapehead.tasks.babi.encoding import Encoded, Vocabulary, encode
-from tapehead.tasks.babi.files import read_split
+from tapehead.tasks.babi.files import FOLDER, read_split
 from tapehead.tasks.babi.simulation import QUESTIONS, SIMULATED, all_words, simulate
 from tapehead.tasks.babi.text import TextStory, parse
 from tapehead.tasks.metrics import WRONG, PassMark
@@ -83,7 +84,8 @@ class BAbI(Task):
     data: folder or archive with the files; left out: that of the environment's TAPEHEAD_BABI, or a
         copy in the user's cache, downloaded once.
     generated: train on fresh stories without end, told by a simulation of tasks 1, 2 and 3.
-        Validation and test are those of the files if `data` says where they are, else fresh too.
+        Validation and test are those of the files if `data` or the environment says where they
+        are, else fresh too.
 
     >>> import torch
     >>> from tapehead.tasks import BAbI
@@ -122,7 +124,8 @@ class BAbI(Task):
         Raises:
             TapeheadError: the files cannot be found or read.
         """
-        return _library(self.data, self.size, self.task, self.generated)
+        data = self.data or os.environ.get(FOLDER, "")
+        return _library(data, self.size, self.task, self.generated)
 
     @property
     def _is_endless(self) -> bool:

@@ -5,7 +5,6 @@ The set is that of Weston et al. (2015), version 1.2, in English, under CC BY 3.
 
 import hashlib
 import json
-import os
 import re
 import tarfile
 import zipfile
@@ -26,7 +25,7 @@ ADDRESSES: dict[str, str | None] = {
 inside have their own."""
 
 FOLDER = "TAPEHEAD_BABI"
-"""An environment variable: the folder or archive to take where no `data` is given."""
+"""An environment variable: the folder or archive where no `data` is given."""
 
 FOLDERS = {"10k": ("en-valid-10k", "en-10k"), "1k": ("en-valid", "en")}
 """By the size of the set: the folder whose training files have been split into training and
@@ -49,8 +48,6 @@ def read_split(data: Path | None, size: str, task: int, split: str) -> tuple[str
         TapeheadError: nothing is there or can be read; says what was looked for and where.
     """
     divided, whole = FOLDERS[size]
-    if data is None and os.environ.get(FOLDER):
-        data = Path(os.environ[FOLDER])
     places = [_downloaded()] if data is None else _places(data)
     names = {
         "train": [f"{divided}/qa{task}_train.txt", f"{whole}/qa{task}_*_train.txt"],
