@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tapehead.cli import COMMANDS
+from tapehead.cli.ask import Ask
 from tapehead.cli.bench import Bench
 from tapehead.cli.completion import Completion
 from tapehead.cli.evaluate import Evaluate
@@ -27,6 +28,7 @@ COMMAND_CLASSES = {
     "train": Train,
     "evaluate": Evaluate,
     "view": View,
+    "ask": Ask,
     "reproduce": Reproduce,
     "list": List,
     "bench": Bench,

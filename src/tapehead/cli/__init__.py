@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "train a machine on a task",
     "evaluate": "score a trained machine at the task's test sizes",
     "view": "draw the figures of a run",
+    "ask": "tell a trained reader a story, and ask it",
     "reproduce": "run a published experiment again and set our numbers beside the paper's",
     "list": "print tasks, machines, experiments and results",
     "bench": "time a training step on this computer",

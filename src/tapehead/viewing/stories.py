@@ -55,6 +55,19 @@ class Reading(NamedTuple):
         verdict = f"{self.said}, {self.chance:.0%}"
         return verdict if self.asked in (None, self.said) else f"{verdict}; right: {self.asked}"
 
+    def rests_on(self, least: float) -> list[int]:
+        """Sentences with at least this share of all that was looked at, in the order of the story.
+
+        Where columns are slots, a sentence counts for the slots that it opened, by how much the
+        question looked at them.
+        """
+        if self.of_question is None:
+            weight = self.looked.max(1, initial=0.0)
+        else:
+            weight = self.looked @ self.of_question
+        share = weight / max(float(weight.sum()), 1e-9)
+        return [row for row in range(len(self.sentences)) if share[row] >= least]
+
     @property
     def shown(self) -> list[int]:
         """Which sentences a figure shows, in order: all, or those that matter most."""
