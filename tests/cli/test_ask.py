@@ -71,9 +71,8 @@ def test_a_piped_story_is_answered_in_words(call, trained, monkeypatch):
 
 
 def test_at_a_terminal_a_mistake_costs_a_line_and_not_the_story(call, trained, monkeypatch):
-    typed = iter(
-        ["Where is Mary?", "Mary went to the kitchen.", "The unicorn sings.", "Where is Mary?"]
-    )
+    asked = "Where is Mary?"
+    typed = iter([asked, "Mary went to the kitchen.", "The unicorn sings.", asked])
 
     def answer(prompt):
         try:
@@ -87,10 +86,9 @@ def test_at_a_terminal_a_mistake_costs_a_line_and_not_the_story(call, trained, m
     monkeypatch.setattr("builtins.input", answer)
     asked = call("ask", str(trained))
     assert asked.code == 0
-    assert asked.err.splitlines()[0] == "tell a sentence before you ask"
-    assert asked.err.splitlines()[1].startswith(
-        "words must be among those of the task, got 'unicorn'"
-    )
+    first, second = asked.err.splitlines()
+    assert first == "tell a sentence before you ask"
+    assert second.startswith("words must be among those of the task, got 'unicorn'")
     assert asked.out.splitlines()[1].startswith("kitchen (")
 
 
@@ -98,9 +96,9 @@ def test_at_a_terminal_a_mistake_costs_a_line_and_not_the_story(call, trained, m
     ("story", "code", "message"),
     [
         (
-            "The unicorn sings.\n",
+            "A unicorn sings.\n",
             1,
-            "tapehead ask: 'The unicorn sings.': words must be among those",
+            "tapehead ask: 'A unicorn sings.': words must be among those",
         ),
         ("Where is Mary?\n", 1, "tapehead ask: 'Where is Mary?': tell a sentence before you ask"),
         (None, 2, "tapehead ask: --story must be a text file, got 'story.txt': "),

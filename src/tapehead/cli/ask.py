@@ -99,9 +99,8 @@ def _lines(file: Path | None, typed: bool) -> Iterable[str]:
         try:
             return file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"--story must be a text file, got {shown(str(file))}: {error}"
-            ) from None
+            got = f"{shown(str(file))}: {error}"
+            raise UsageError(f"--story must be a text file, got {got}") from None
     return _typed() if typed else sys.stdin
 
 
