@@ -6,6 +6,7 @@ the text between backquotes; training is stood in for by a small trained run, an
 parsed and not run.
 """
 
+import io
 import json
 import re
 import shlex
@@ -109,8 +110,19 @@ def small_run(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def small_reader(tmp_path_factory):
+    path = tmp_path_factory.mktemp("docs") / "reader"
+    config = TrainConfig(
+        task="babi", task_options={"generated": True}, machine="memory-network", max_sequences=8,
+        batch_size=4, report_every=4, validation_sequences=2, threads=1,
+    )  # fmt: skip
+    train(config, path)
+    return path
+
+
 @pytest.mark.parametrize("path", with_commands, ids=lambda path: path.name)
-def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run):
+def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run, small_reader):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(small_run, tmp_path / "runs" / "copy")
     (tmp_path / "results").mkdir()
@@ -133,6 +145,9 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run):
             continue  # the shape of a command, not one
         if name in ("train", "evaluate", "view", "reproduce") and not arguments:
             continue  # the name of a command, in a sentence
+        if name == "ask":
+            monkeypatch.setattr("sys.stdin", io.StringIO("Mary went to the garden.\n"))
+            arguments[0] = str(small_reader)
         cheap = {"evaluate": ["--sequences=1"], "view": ["--sizes", "2"]}.get(name, [])
         code = main([name, *arguments, *(cheap if "--help" not in arguments else [])])
         complaint = capsys.readouterr().err

@@ -55,7 +55,7 @@ class Check:
     allowed: str
     kind: Callable[[Any], Any]
     holds: Callable[[Any], bool] = lambda value: True
-    names: tuple[str, ...] = ()
+    names: Collection[str] = ()
 
     def __call__(self, name: str, value: Any) -> Any:
         """The value as it is kept.

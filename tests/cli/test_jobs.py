@@ -31,7 +31,7 @@ def test_train_evaluate_view(call, tmp_path):
     assert list(scores) == ["as trained", "10", "20", "30", "50", "120"]
     assert scores["120"]["bits"] > scores["10"]["bits"] > scores["as trained"]["bits"] > 0
     table = call("evaluate", run, "--sequences=4").out
-    assert "4 sequences for each row, backend reference\n" in table
+    assert "4 sequences for each size, backend reference\n" in table
     assert f"{scores['120']['bit_errors']:.3f}" in table
 
     drawn = call("view", run, "--out=elsewhere", "--sizes", "2", "3", "--json")

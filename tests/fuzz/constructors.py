@@ -31,6 +31,9 @@ SMALL = {
     "hidden_size": 4,
     "memory_size": 5,
     "word_size": 3,
+    "vocabulary_size": 9,
+    "sentence_length": 3,
+    "num_answers": 2,
 }
 MEMORY = 20_000_000
 """Bytes that this machine pretends to have: what fits into them is made in no time."""

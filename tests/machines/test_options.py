@@ -6,7 +6,7 @@ import inspect
 import pytest
 import torch
 
-from tapehead import DNC, LSTM, NTM, RLNTM, TARDIS, DiscreteNTM, DynamicNTM
+from tapehead import DNC, LSTM, NTM, RLNTM, TARDIS, DiscreteNTM, DynamicNTM, Reader
 from tapehead.machines import MACHINES, sizes
 from tapehead.machines.options import _options_of
 
@@ -16,7 +16,9 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name
 
 
 def made(kind, **options):
-    return kind(5, **options) if kind is RLNTM else kind(5, 3, **options)
+    if kind is RLNTM:
+        return kind(5, **options)
+    return kind(30, 3, 2, **options) if issubclass(kind, Reader) else kind(5, 3, **options)
 
 
 def defaults(kind):

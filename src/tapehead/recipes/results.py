@@ -88,11 +88,11 @@ def write_result(
     from tapehead.runs.files import clear_errors, write_json
 
     facts = {name: provenance[name] for name in ("command", "commit", "commit_has_changes")}
-    renewed = {(cell["machine"], cell["task"], cell["setting"]) for cell in cells}
+    renewed = {(cell["machine"], cell.get("task"), cell["setting"]) for cell in cells}
     kept = [
         cell
         for cell in (read_result(folder) or {"cells": []})["cells"]
-        if (cell["machine"], cell["task"], cell["setting"]) not in renewed
+        if (cell["machine"], cell.get("task"), cell["setting"]) not in renewed
     ]
     result = {
         "experiment": experiment.name,
