@@ -148,10 +148,11 @@ class Recurrent(Machine):
 
         An operation with a gate of its own looks at weights and shapes of the state once more.
         """
-        gate.check_rank("x", x, "batch", "time", self.input_size)
-        gate.check_numbers("x", x, self._weight(), "the machine's weights")
-        gate.check_room("x", x, self.output_size)
-        check_storage("x", x)
+        if not self._takes(x):
+            gate.check_rank("x", x, "batch", "time", self.input_size)
+            gate.check_numbers("x", x, self._weight(), "the machine's weights")
+            gate.check_room("x", x, self.output_size)
+            check_storage("x", x)
         self._check_weights()
         start = self.initial_state(x.shape[0])
         if state is not None:
@@ -162,6 +163,24 @@ class Recurrent(Machine):
             lengths = admit_lengths(lengths, x)
             x = within_lengths(x, lengths)
         return x, start, lengths
+
+    def _takes(self, x: Any) -> bool:
+        """Whether x is plain to be taken, as it most often is: all that is asked of it at once."""
+        if torch.compiler.is_compiling() or not gate.is_dense(x):
+            return False
+        like = self._weight()
+        try:
+            return (
+                x.dim() == 3
+                and x.shape[2] == self.input_size
+                and 0 < x.numel() < gate.MANY
+                and x.dtype is like.dtype
+                and x.is_cpu
+                and like.is_cpu
+                and x.data_ptr() != 0
+            )
+        except RuntimeError:  # a tensor that wraps another has no address
+            return False
 
     def _blamed_weight(self) -> Exception | None:
         """What is wrong with the weights, if anything is, where no operation has looked at them."""

@@ -53,6 +53,10 @@ def check_alike(
         raise ValueError(f"{name} must have shape {_shape(shape)}, got {_shape(tensor.shape)}")
 
 
+MANY = 2**24
+"""Numbers from which on it is asked whether memory can hold what is made of them."""
+
+
 class Admitted:
     """Shapes that have passed a gate before, by what decides them all.
 
@@ -88,6 +92,11 @@ class Admitted:
         if len(self._shapes) >= self._most:
             self._shapes.clear()
         self._shapes[key] = [tensor.shape for tensor in tensors]
+
+
+def is_dense(tensor: Any) -> bool:
+    """Whether it is a tensor with a shape, laid out as usual."""
+    return isinstance(tensor, Tensor) and tensor.layout is torch.strided and not tensor.is_nested
 
 
 def check_rank(name: str, tensor: Any, *sizes: int | str) -> None:
@@ -185,7 +194,7 @@ def check_room(name: str, tensor: Tensor, outputs: int) -> None:
     number can be expanded to any length, and its steps would take for ever."""
     batch, time = tensor.shape[:2]
     # Asked only of what is large, as memory is looked up in files.
-    if torch.compiler.is_compiling() or batch * time < 2**24:
+    if torch.compiler.is_compiling() or batch * time < MANY:
         return
     there_is = memory_of(tensor.device.type, tensor.device.index)
     needs = batch * time * outputs * tensor.element_size()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tapehead.ops.dnc.parts import DNCSpec, DNCWeights
-from tapehead.ops.gate import Admitted, check_alike, check_rank, size
+from tapehead.ops.gate import Admitted, check_alike, check_rank, is_dense, size
 
 NAMES = {"interface_weight": "interface.weight"}
 """Weights that a machine calls otherwise than `DNCWeights`."""
@@ -32,10 +32,16 @@ def admit(
     """
     # Sizes may be symbols in a graph being captured, and those fit into no cache.
     fresh = torch.compiler.is_compiling()
-    check_rank("projected", projected, "batch", "time", "gates")
-    all_tensors, key = (offset, *tensors), (spec, len(parts), projected.shape)
-    if not fresh and _admitted.again(key, all_tensors, like=projected):
+    all_tensors, given = (offset, *tensors), (spec, len(parts))
+    # A shape that has passed is of the right rank.
+    if (
+        not fresh
+        and is_dense(projected)
+        and _admitted.again((*given, projected.shape), all_tensors, like=projected)
+    ):
         return
+    check_rank("projected", projected, "batch", "time", "gates")
+    key = (*given, projected.shape)
     weights = DNCWeights._fields[: len(tensors) - len(parts)]
     layers, own = size("layer_weight", tensors[2], 0) + 1, None
     if spec.called:

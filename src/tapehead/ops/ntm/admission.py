@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from tapehead.ops.gate import Admitted, check_alike, check_rank, size
+from tapehead.ops.gate import Admitted, check_alike, check_rank, is_dense, size
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 
 WEIGHTS = (
@@ -35,10 +35,12 @@ def admit(x: Tensor, weights: Sequence[Tensor], state: Sequence[Tensor], spec: N
     of shapes that fit each other."""
     # Sizes may be symbols in a graph being captured, and those fit into no cache.
     fresh = torch.compiler.is_compiling()
-    check_rank("x", x, "batch", "time", "input")
-    tensors, key = (*weights, *state), (spec, x.shape)
-    if not fresh and _admitted.again(key, tensors, like=x):
+    tensors = (*weights, *state)
+    # A shape that has passed is of the right rank.
+    if not fresh and is_dense(x) and _admitted.again((spec, x.shape), tensors, like=x):
         return
+    check_rank("x", x, "batch", "time", "input")
+    key = (spec, x.shape)
     named = NTMWeights(*weights)
     outputs = size("output.weight", named.output_weight, 0)
     layers = size("layer_weight", named.layer_weight, 0) + 1
