@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from solver import answers
+from solver import DROP, GET, THINGS, answers
 
 from tapehead.errors import TapeheadError
 from tapehead.forms import Story
@@ -280,6 +280,26 @@ def test_a_simulated_story_rests_on_its_supporting_facts(number, seed):
         )
         if number == 1:
             assert answers(alone) == [answer]
+
+
+@pytest.mark.parametrize("number", SIMULATED[1:])
+@given(seed=st.integers(0, 2**32))
+def test_things_are_got_where_they_lie_and_dropped_by_who_holds_them(number, seed):
+    people, lies, holders = {}, {}, {}
+    for words in simulate(number, random.Random(seed)).sentences:
+        person, verb = words[0], words[1]
+        thing = next((word for word in words if word in THINGS), None)
+        if thing is None:
+            assert people.get(person) != words[-1]  # nobody goes where they are
+            people[person] = words[-1]
+        elif verb in GET:
+            assert thing not in holders
+            assert lies.get(thing) in (None, people.get(person, lies.get(thing)))
+            holders[thing] = person
+        else:
+            assert verb in DROP
+            assert holders.pop(thing) == person
+            lies[thing] = people.get(person)
 
 
 def test_generated_stories_never_end_and_are_drawn_from_the_generator(monkeypatch):
