@@ -101,7 +101,7 @@ def is_dense(tensor: Any) -> bool:
 
 def check_rank(name: str, tensor: Any, *sizes: int | str) -> None:
     """Raise unless it is a dense tensor of these sizes; a size with a name may be any but zero."""
-    if isinstance(tensor, Tensor) and tensor.layout is torch.strided and not tensor.is_nested:
+    if is_dense(tensor):
         got = tensor.shape
         if len(got) == len(sizes):
             for have, want in zip(got, sizes, strict=True):

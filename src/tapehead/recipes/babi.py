@@ -47,7 +47,6 @@ PLANS: dict[str, tuple[Plan, dict[int, dict[str, Any]]]] = {
         MEMORY,
         {
             1: {"epochs": 10},
-            2: {"epochs": 60},
             4: {"epochs": 10},
             15: {"epochs": 10},
             16: {"linear": 20},

@@ -148,9 +148,9 @@ class BAbI(Task):
         Raises:
             ValueError: a word that the task does not know, or a sentence that is too long.
         """
-        return self._form([story]).inputs
+        return self._batch_of([story]).inputs
 
-    def _form(self, stories: list[TextStory]) -> Batch:
+    def _batch_of(self, stories: list[TextStory]) -> Batch:
         library = self.library
         encoded = encode(stories, library.vocabulary, library.sentence_length)
         return self._batch(encoded, torch.arange(len(stories), device="cpu"))
@@ -200,7 +200,7 @@ class BAbI(Task):
         size = 1 if self._is_endless else batch_size
         drawn = torch.randint(most, (size,), generator=generator, device=device).cpu()
         if self._is_endless:
-            batch = self._form(self._simulated(random.Random(int(drawn)), batch_size))
+            batch = self._batch_of(self._simulated(random.Random(int(drawn)), batch_size))
         else:
             batch = self.problems(drawn)
         return batch.map(lambda part: part.to(device))
