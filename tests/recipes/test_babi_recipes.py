@@ -1,0 +1,72 @@
+"""The readers' experiments: settings for each task, the best checkpoint judged, all seeds drawn."""
+
+import pytest
+import torch
+
+from tapehead.recipes import EXPERIMENTS, babi, recipe
+from tapehead.recipes.jobs import plan, run_plan
+from tapehead.recipes.reproduce import result_cells
+from tapehead.runs import load_run
+from tapehead.runs.evaluation import evaluate_settings
+from tapehead.tasks import make_task
+from tapehead.training.fleet import Here
+from tapehead.training.objectives import LinearStart
+from tapehead.viewing.tasks import error_figure
+
+
+@pytest.mark.parametrize("name", babi.PLANS)
+def test_every_task_has_settings_of_its_own_size(name):
+    assert EXPERIMENTS[f"babi/{name}"].tasks == babi.TASKS
+    for task, stories in (("babi-2", 1800), ("babi-16", 9000), ("babi-20", 840)):
+        config = recipe(task, name)
+        plan_, changes = babi.PLANS[name]
+        epochs = changes.get(int(task.removeprefix("babi-")), {}).get("epochs", plan_.epochs)
+        assert config.max_sequences == epochs * stories
+        # As many questions in a batch, however many each story has.
+        assert config.batch_size * 9000 / stories == pytest.approx(plan_.questions, rel=0.1)
+    assert recipe("babi-3", name).task_options == {"task": "3", "generated": True}
+
+
+def test_a_run_is_judged_by_its_best_checkpoint_on_the_test_stories(tmp_path):
+    experiment = EXPERIMENTS["babi/memory-network"]
+    short = {"max_sequences": 48, "batch_size": 8, "validate_every": 8, "report_every": 48}
+    jobs = plan(experiment, "fast", [0, 1], tmp_path, tasks=["babi-15"], **short)
+    assert [job.path.parent.parent.name for job in jobs] == ["babi-15"] * 2
+    (cell,) = result_cells(experiment, "fast", jobs, run_plan(jobs, Here()))
+    assert (cell["task"], cell["test"], cell["published"]) == ("babi-15", "test", 0.0)
+    wrong = [evaluate_settings(*load_run(job.path)[1:])["test"]["wrong"] for job in jobs]
+    assert cell["values"] == wrong
+    assert cell["best"] == wrong[cell["validation"].index(min(cell["validation"]))]
+
+
+def test_the_figure_has_a_point_for_each_seed():
+    cells = [
+        {"machine": "memory-network", "task": "babi-2", "values": [0.01, 0.2, 0.003],
+         "best": 0.003, "published": 0.003},
+        {"machine": "memory-network", "task": "babi-1", "values": [0.0], "best": 0.0,
+         "published": None},
+    ]  # fmt: skip
+    axes = error_figure(cells, {"babi-1": "one", "babi-2": "two", "babi-3": "three"}).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines[1:]]
+    assert ([1.0, 20.0, pytest.approx(0.3)], [1, 1, 1]) in drawn
+    assert ([pytest.approx(0.3)], [1]) in drawn
+    assert len(drawn) == 2 + 3  # no published point of the first
+
+
+def test_linear_start_leaves_out_the_softmax_for_so_many_batches():
+    task = make_task("babi", generated=True)
+    batch, asked = task.batch(torch.Generator(), 2), []
+
+    class Spy(torch.nn.Module):
+        def forward(self, linear=False, **form):
+            asked.append(linear)
+            return torch.zeros(*form["known"].shape, task.output_size, requires_grad=True), None
+
+    objective = LinearStart(linear_batches=2)
+    for _ in range(4):
+        objective(Spy(), task, batch)
+    assert asked == [True, True, False, False]
+    again = LinearStart(linear_batches=2)
+    again.load_state_dict(objective.state_dict())  # as a resumed run does
+    assert again.in_earnest
