@@ -30,10 +30,11 @@ def test_every_task_has_settings_of_its_own_size(name):
 def test_a_run_is_judged_by_its_best_checkpoint_on_the_test_stories(tmp_path):
     experiment = EXPERIMENTS["babi/memory-network"]
     short = {"max_sequences": 48, "batch_size": 8, "validate_every": 8, "report_every": 48}
-    jobs = plan(experiment, "fast", [0, 1], tmp_path, tasks=["babi-15"], **short)
-    assert [job.path.parent.parent.name for job in jobs] == ["babi-15"] * 2
+    jobs = plan(experiment, "fast", [0, 1], tmp_path, tasks=["babi-1"], **short)
+    assert [job.path.parent.parent.name for job in jobs] == ["babi-1"] * 2
     (cell,) = result_cells(experiment, "fast", jobs, run_plan(jobs, Here()))
-    assert (cell["task"], cell["test"], cell["published"]) == ("babi-15", "test", 0.0)
+    assert (cell["task"], cell["test"], cell["published"]) == ("babi-1", "test", 0.0)
+    assert len(set(cell["validation"])) == 2
     wrong = [evaluate_settings(*load_run(job.path)[1:])["test"]["wrong"] for job in jobs]
     assert cell["values"] == wrong
     assert cell["best"] == wrong[cell["validation"].index(min(cell["validation"]))]
@@ -42,7 +43,7 @@ def test_a_run_is_judged_by_its_best_checkpoint_on_the_test_stories(tmp_path):
 def test_the_figure_has_a_point_for_each_seed():
     cells = [
         {"machine": "memory-network", "task": "babi-2", "values": [0.01, 0.2, 0.003],
-         "best": 0.003, "published": 0.003},
+         "best": 0.003, "published": 0.004},
         {"machine": "memory-network", "task": "babi-1", "values": [0.0], "best": 0.0,
          "published": None},
     ]  # fmt: skip
