@@ -172,6 +172,7 @@ TASKS = Registry(
         "forward-reverse-tape": "tapehead.tasks.tapes:ForwardReverseTape",
         "repeat-copy-tape": "tapehead.tasks.tapes:RepeatCopyTape",
         "babi": "tapehead.tasks.babi.babi:BAbI",
+        "babi-words": "tapehead.tasks.babi.words:BAbIWords",
     },
 )
 """Every task by its name on the command line."""

@@ -6,8 +6,8 @@ import torch
 from samples import NAMES, copy_episode, image, line, texts, titled
 
 from tapehead.viewing import Episode, bit_figure, length_figure
-from tapehead.viewing.image import group_names, row_height
-from tapehead.viewing.style import ERROR
+from tapehead.viewing.image import group_names, label_channels, row_height
+from tapehead.viewing.style import ERROR, new_figure, place
 
 FLIPS = [(0, 3), (2, 7), (2, 1)]
 
@@ -73,6 +73,16 @@ def test_names_stand_on_the_axis():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["bits 1–8", "delimiter"]
     assert axes.get_yticks().tolist() == pytest.approx([3.5, 8], abs=0.6)
     assert titled(figure, "Outputs").get_xlabel() == "time (steps)"
+
+
+def test_where_not_all_names_fit_some_stand_at_their_channels():
+    names = [f"{chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(120)]
+    axes = place(new_figure(80, 60), 10, 5, 60, 40)
+    label_channels(axes, names)
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    shown = list(zip(labels, axes.get_yticks(), strict=True))
+    assert 10 < len(shown) < 20
+    assert all(names[round(at)] == label and at == round(at) for label, at in shown)
 
 
 def test_group_names():

@@ -54,3 +54,36 @@ def test_an_episode_in_which_nothing_is_counted_has_no_verdict():
     arrays = {name: np.array(image) for name, image in images.items()}
     assert Episode(**arrays).verdict == "1 of 1 bits wrong"
     assert Episode(**arrays, unit="").verdict == ""
+
+
+def of_words(count, steps=4):
+    """An episode of one-hot words; two of its steps ask, for words 5 and 7."""
+    names = [f"{chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(count)]
+    inputs, targets = np.eye(count)[[0, 30, 2, 0]], np.zeros((steps, count))
+    targets[[1, 3], [5, 7]] = 1.0
+    outputs = np.full((steps, count), 0.5 / count)
+    outputs[1, 5], outputs[3, 33] = 0.4, 0.6
+    return Episode(
+        inputs=inputs, targets=targets, outputs=outputs, mask=np.array([0, 1, 0, 1]),
+        input_names=names, output_names=names, unit="words", part="word", words=("answer",),
+        asked=[("af",), ("ah",)], said=[("af",), ("bh",)],
+    )  # fmt: skip
+
+
+def test_of_many_words_those_are_shown_that_were_told_asked_for_or_likely():
+    drawn = of_words(40)
+    shown = drawn.notable(3)
+    assert shown.input_names == ["aa", "ac", "be"]
+    assert np.array_equal(shown.inputs, np.eye(3)[[0, 2, 1, 0]])
+    assert shown.output_names == ["af", "ah", "bh"]
+    assert np.array_equal(shown.outputs, drawn.outputs[:, [5, 7, 33]])
+    assert np.array_equal(shown.targets, drawn.targets[:, [5, 7, 33]])
+    assert np.array_equal(shown.wrong, drawn.wrong[:, [5, 7, 33]])
+    assert drawn.notable(40).input_names == drawn.input_names
+    titles = [axes.get_title("left") for axes in word_figure(drawn).axes]
+    assert "Probability of each word, the likeliest 24 of 40" in titles
+
+
+def test_graphs_keep_all_their_digits():
+    drawn = episode([])
+    assert drawn.notable(24).outputs.shape == drawn.outputs.shape

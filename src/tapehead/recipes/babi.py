@@ -175,7 +175,7 @@ def _number(task: str) -> int:
 
 def figure(cells: Sequence[dict[str, Any]]) -> "matplotlib.figure.Figure":
     """Every seed's error on every task, and the published one."""
-    from tapehead.tasks.babi.babi import TITLES
+    from tapehead.tasks.babi.library import TITLES
     from tapehead.viewing.tasks import error_figure
 
     labels = {task: f"{_number(task)} {TITLES[_number(task)]}" for task in TASKS}

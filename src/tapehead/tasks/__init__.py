@@ -5,7 +5,7 @@ from dataclasses import fields
 from tapehead.checks import choice, listed, shown
 from tapehead.registry import TASKS
 from tapehead.tasks.associative_recall import AssociativeRecall
-from tapehead.tasks.babi import BAbI
+from tapehead.tasks.babi import BAbI, BAbIWords
 from tapehead.tasks.chained_copy import ChainedCopy
 from tapehead.tasks.copy import Copy
 from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
@@ -40,6 +40,7 @@ __all__ = [
     "TASKS",
     "AssociativeRecall",
     "BAbI",
+    "BAbIWords",
     "Batch",
     "ChainedCopy",
     "Copy",

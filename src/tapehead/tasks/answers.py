@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tapehead.tasks.batch import Batch
-from tapehead.tasks.metrics import BIT_ERRORS, BITS, SOLVED, STEP_ERRORS, WRONG, Metric
+from tapehead.tasks.metrics import BIT_ERRORS, BITS, SOLVED, STEP_ERRORS, Metric
 
 
 @dataclass(frozen=True)
@@ -257,38 +257,6 @@ class Symbols(Answer):
     def _apart(self, channels: Tensor) -> Tensor:
         """Channels by softmax: (..., softmaxes, symbols)."""
         return channels.unflatten(-1, (self.softmaxes, -1))
-
-
-@dataclass(frozen=True)
-class Replies(Symbols):
-    """One word in reply to each question, of those in `names`.
-
-    each: mean number of questions of a sequence; where it differs from sequence to sequence, the
-        mean of `wrong` over all is still the share of all questions.
-    """
-
-    each: float = 1.0
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        return (WRONG, SOLVED, BITS)
-
-    @property
-    def unit(self) -> str:
-        return "answers"
-
-    @property
-    def part(self) -> str:
-        return "answer"
-
-    def scores(self, outputs: Float[Tensor, "batch time size"], batch: Batch) -> dict[str, Tensor]:
-        """`wrong`, the share of questions with another answer; `solved`, none; `bits`."""
-        wrong = self.errors(outputs, batch).sum((1, 2)).float()
-        return {
-            WRONG.name: wrong / self.each,
-            SOLVED.name: wrong == 0,
-            BITS.name: self.bits(outputs, batch),
-        }
 
 
 def _answered(outputs: Tensor, batch: Batch) -> Tensor:

@@ -1,16 +1,13 @@
 """One sequence and a machine's answer to it: what the pictures of bits are drawn from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
-from torch import Tensor
 
+from tapehead.viewing.image import Array, group_names
 from tapehead.viewing.style import to_array
-
-Array = np.ndarray | Tensor
-Image = Shaped[Array, "time channels"]
 
 
 @dataclass(frozen=True, init=False)
@@ -132,16 +129,24 @@ class Episode:
 
     def answer(self) -> "Episode":
         """The asked steps alone."""
-        return Episode(
-            inputs=self.inputs[self.mask],
-            targets=self.targets[self.mask],
-            outputs=self.outputs[self.mask],
-            input_names=self.input_names,
-            output_names=self.output_names,
-            wrong=self.wrong[self.mask],
-            unit=self.unit,
-            part=self.part,
-            words=self.words,
-            asked=self.asked,
-            said=self.said,
-        )
+        images = ("inputs", "targets", "outputs", "wrong", "mask")
+        return self._with({name: getattr(self, name)[self.mask] for name in images})
+
+    def notable(self, most: int) -> "Episode":
+        """The channels that something happens in, where there are more than `most` names to read:
+        inputs that are ever on, and the outputs that are asked for or likeliest at some step."""
+        changed: dict[str, Any] = {}
+        if self.input_names is not None and len(group_names(self.input_names)) > most:
+            kept = np.flatnonzero(np.abs(self.inputs).max(0) > 0)
+            changed["inputs"] = self.inputs[:, kept]
+            changed["input_names"] = [self.input_names[channel] for channel in kept]
+        if self.output_names is not None and len(group_names(self.output_names)) > most:
+            likely = (self.outputs + self.targets)[self.mask].max(0)
+            kept = np.sort(np.argsort(-likely, kind="stable")[:most])
+            images = ("targets", "outputs", "wrong")
+            changed |= {name: getattr(self, name)[:, kept] for name in images}
+            changed["output_names"] = [self.output_names[channel] for channel in kept]
+        return self._with(changed)
+
+    def _with(self, changed: Mapping[str, Any]) -> "Episode":
+        return Episode(**{**vars(self), **changed})

@@ -1,5 +1,6 @@
 """Parts of the pictures over time: images, their channel names, bands of heads, time axes."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from tapehead.viewing.episode import Image
 from tapehead.viewing.header import text_mm
 from tapehead.viewing.legend import spread
 from tapehead.viewing.style import (
@@ -25,6 +25,8 @@ from tapehead.viewing.style import (
     to_array,
 )
 
+Array = np.ndarray | Tensor
+Image = Shaped[Array, "time channels"]
 _LINE = 2.5
 """Millimetres from one line of small type to the next."""
 
@@ -106,6 +108,10 @@ def label_channels(axes: Axes, names: Sequence[str] | None, *, heading: str = ""
     centres = [(first + last) / 2 for first, last, _ in groups]
     # Labels keep apart even where channels are thinner than type; brackets stay where they belong.
     line = _LINE * len(names) / size_of(axes)[1]
+    if line * (len(labels) - 1) > len(names):
+        # There is no room for all: every so many, each at its own channel.
+        some = slice(None, None, math.ceil(line * len(labels) / len(names)))
+        labels, centres = labels[some], centres[some]
     if heading:
         labels, centres = [heading, *labels], [centres[0] - line, *centres]
     axes.set_yticks(spread(centres, line, -0.5, len(names) - 0.5), labels)

@@ -13,10 +13,13 @@ from tapehead.viewing.image import (
     draw_image,
     label_channels,
     mark_answer,
+    row_height,
     time_axis,
 )
 from tapehead.viewing.style import DOUBLE, ERROR, SMALL, TEXT, Number, new_figure, place, styled
 
+_MOST = 24
+"""Channels that can be told apart."""
 _LINE, _NARROW, _WIDE = 2.7, 2.4, 12.0
 """Millimetres: from line to line of words, and the least and most width of an answer step."""
 
@@ -27,8 +30,10 @@ def word_figure(episode: Episode, *, title: str = "", width: Number = DOUBLE) ->
     probability of every symbol, and the words answered, wrong ones in colour.
 
     `width` in millimetres. Words that would overlap stand upright; where even those would, they
-    are left out.
+    are left out. Of many channels those are shown in which something happens.
     """
+    of_all = episode.outputs.shape[1]
+    episode = episode.notable(_MOST)
     answer = episode.answer()
     left = max(channel_margin(episode.input_names, episode.output_names), _margin(episode.words))
     inner, steps = width - left - 3.0, len(answer.targets)
@@ -37,11 +42,13 @@ def word_figure(episode: Episode, *, title: str = "", width: Number = DOUBLE) ->
     upright, shown = step < longest, step >= _NARROW
     line = longest + 0.5 if upright else _LINE
     words = line * len(episode.words) if shown else 0.0
-    image, gap = 46.0, 5.0
+    gap = 5.0
+    told = row_height(episode.input_names, 46.0)
+    image = row_height(episode.output_names, 46.0)
     header = Header(width=width, left=left, title=title, keys=bit_keys(answer))
-    below = header.height + image + 8.5 + gap
+    below = header.height + told + 8.5 + gap
     figure = new_figure(width, below + words + gap + image + 8.5 + (words + 3.0 if shown else 0.0))
-    inputs = place(figure, left, header.height, inner, image)
+    inputs = place(figure, left, header.height, inner, told)
     draw_image(inputs, episode.inputs)
     label_channels(inputs, episode.input_names)
     inputs.set_title("Inputs")
@@ -57,7 +64,9 @@ def word_figure(episode: Episode, *, title: str = "", width: Number = DOUBLE) ->
     outputs = place(figure, left, y, span, image)
     draw_image(outputs, answer.outputs, wrong=answer.wrong)
     label_channels(outputs, episode.output_names)
-    outputs.set_title("Probability of each digit")
+    shown_of = answer.outputs.shape[1]
+    some = "" if shown_of == of_all else f", the likeliest {shown_of} of {of_all}"
+    outputs.set_title(f"Probability of each {episode.part}{some}")
     if span > 90.0:
         outputs.set_title(episode.verdict, loc="right", fontsize=SMALL)
     else:

@@ -2,5 +2,6 @@
 
 from tapehead.tasks.babi.babi import BAbI
 from tapehead.tasks.babi.text import MalformedLine, Question, TextStory, parse, words_of
+from tapehead.tasks.babi.words import BAbIWords
 
-__all__ = ["BAbI", "MalformedLine", "Question", "TextStory", "parse", "words_of"]
+__all__ = ["BAbI", "BAbIWords", "MalformedLine", "Question", "TextStory", "parse", "words_of"]

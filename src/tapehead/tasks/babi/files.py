@@ -5,12 +5,15 @@ The set is that of Weston et al. (2015), version 1.2, in English, under CC BY 3.
 
 import hashlib
 import json
+import lzma
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
-from functools import cache
-from pathlib import Path
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import chain
+from pathlib import Path, PurePosixPath
 
 from tapehead.errors import TapeheadError
 from tapehead.tasks.babi.simulation import SIMULATED
@@ -30,6 +33,9 @@ FOLDER = "TAPEHEAD_BABI"
 FOLDERS = {"10k": ("en-valid-10k", "en-10k"), "1k": ("en-valid", "en")}
 """By the size of the set: the folder whose training files have been split into training and
 validation, and the one with the files as they were first published."""
+
+_BROKEN = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)
+"""What a damaged archive raises."""
 
 _ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".tar", ".zip")
 
@@ -115,22 +121,11 @@ def _names(place: Path, changed: int) -> Sequence[str]:
             for pattern in ("*.txt", "*/*.txt", "*/*/*.txt")
             for each in place.glob(pattern)
         )
-    with _opened(place) as archive:
-        names = archive.namelist() if isinstance(archive, zipfile.ZipFile) else archive.getnames()
-    return sorted(name.removeprefix("./") for name in names)
+    return sorted(_members(place, changed))
 
 
 def _text(place: Path, name: str, *, trusted: bool) -> str:
-    if place.is_dir():
-        content = (place / name).read_bytes()
-    else:
-        with _opened(place) as archive:
-            if isinstance(archive, zipfile.ZipFile):
-                content = archive.read(name)
-            else:
-                member = next(each for each in archive if each.name.removeprefix("./") == name)
-                file = archive.extractfile(member)
-                content = b"" if file is None else file.read()
+    content = (place / name).read_bytes() if place.is_dir() else _member(place, name)
     if not trusted:
         _check_sum(name, content)
     try:
@@ -139,12 +134,38 @@ def _text(place: Path, name: str, *, trusted: bool) -> str:
         raise TapeheadError(f"{place}/{name} is no text file of bAbI") from None
 
 
+def _member(place: Path, name: str) -> bytes:
+    return _members(place, _changed(place))[name]
+
+
+@lru_cache(maxsize=4)
+def _members(place: Path, changed: int) -> Mapping[str, bytes]:
+    """The text files of an archive, which would be read from its start for each of them."""
+    try:
+        with _opened(place) as archive:
+            if isinstance(archive, zipfile.ZipFile):
+                found = {name: archive.read(name) for name in archive.namelist() if _is_ours(name)}
+            else:
+                members = (each for each in archive if each.isfile() and _is_ours(each.name))
+                files = ((each.name, archive.extractfile(each)) for each in members)
+                found = {name: file.read() for name, file in files if file is not None}
+    except _BROKEN as error:
+        raise TapeheadError(f"cannot read {place}: {error}") from error
+    return {name.removeprefix("./"): text for name, text in found.items()}
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file of an archive is one that is ever read: most are in other languages."""
+    path = PurePosixPath(name)
+    return path.suffix == ".txt" and path.parent.name in chain(*FOLDERS.values())
+
+
 def _opened(place: Path) -> tarfile.TarFile | zipfile.ZipFile:
     try:
         if place.suffix == ".zip":
             return zipfile.ZipFile(place)
         return tarfile.open(place)
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+    except _BROKEN as error:
         raise TapeheadError(f"cannot read {place}: {error}") from error
 
 
