@@ -30,6 +30,11 @@ CALCULATIONS: dict[str, Calculation] = {
         source="Grathwohl et al. 2018, Figure 1",
         module="tapehead.recipes.estimators",
     ),
+    "babi/table": Calculation(
+        name="babi/table",
+        source="Henaff et al. 2017, Table 2: from the results of babi/..., trains nothing",
+        module="tapehead.recipes.babi_table",
+    ),
 }
 """Every other published experiment by its name on the command line."""
 

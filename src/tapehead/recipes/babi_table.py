@@ -1,0 +1,226 @@
+"""The experiment `babi/table`: the table that papers on memory print, from our results.
+
+It trains nothing. It reads what `tapehead reproduce babi/...` wrote below `results/`, and writes
+the errors on the twenty tasks side by side, with the published ones: machines that read sentences
+and machines that read words apart, and what has not been run marked.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from tapehead.errors import TapeheadError
+from tapehead.recipes.babi import PUBLISHED, TASKS
+from tapehead.recipes.results import read_result
+from tapehead.runs.files import write_json
+from tapehead.runs.provenance import provenance
+from tapehead.tasks.babi.library import TITLES
+from tapehead.tasks.babi.stories import FAILED
+from tapehead.viewing.tables import Entry, TableColumn, table_figure
+
+NAME = "babi/table"
+COMMAND = f"tapehead reproduce {NAME}"
+SEEDS: tuple[int, ...] = ()
+RESULTS = Path("results") / "babi"
+"""What is read: every result below."""
+TABLE = "table.md"
+
+
+class Column(NamedTuple):
+    """A machine of the table.
+
+    experiment: whose cells of this machine are shown, if it has any.
+    published: error of each task in %.
+    """
+
+    title: str
+    view: str
+    trained: str
+    experiment: str
+    machine: str
+    published: Sequence[float]
+    source: str
+
+
+_OWN, _TOGETHER = "each task on its own", "all tasks together"
+COLUMNS = (
+    Column("MemN2N", "sentences", _OWN, "babi/memory-network", "memory-network",
+           PUBLISHED["memory-network"], "Sukhbaatar et al. 2015, as in Henaff et al. 2017"),
+    Column("EntNet", "sentences", _OWN, "babi/entity-network", "entity-network",
+           PUBLISHED["entity-network"], "Henaff et al. 2017"),
+    Column("DMN+", "sentences", _OWN, "babi/dynamic-memory-network", "dynamic-memory-network",
+           PUBLISHED["dynamic-memory-network"],
+           "Xiong, Merity & Socher 2016, as in Henaff et al. 2017"),
+    Column("D-NTM", "sentences", _OWN, "babi/dynamic-ntm", "dynamic-ntm",
+           [4.4, 27.5, 71.3, 0.0, 1.7, 1.5, 6.0, 1.7, 0.6, 19.8, 0.0, 6.2, 7.5, 17.5, 0.0, 49.6,
+            1.2, 0.2, 39.5, 0.0], "Gulcehre et al. 2018, as in Henaff et al. 2017"),
+    Column("MemN2N", "sentences", _TOGETHER, "babi/joint", "memory-network",
+           [0.0, 1.0, 6.8, 0.0, 6.1, 0.1, 6.6, 2.7, 0.0, 0.5, 0.0, 0.1, 0.0, 0.0, 0.2, 0.2, 41.8,
+            8.0, 75.7, 0.0], "Sukhbaatar et al. 2015"),
+    Column("EntNet", "sentences", _TOGETHER, "babi/joint", "entity-network",
+           [0.0, 15.3, 29.3, 0.1, 0.4, 0.6, 1.8, 1.5, 0.0, 0.1, 0.2, 0.0, 0.0, 7.3, 3.6, 53.3, 8.8,
+            1.3, 70.4, 0.0], "mean of runs, as in Franke et al. 2018"),
+    Column("LSTM", "words", _TOGETHER, "babi/words", "lstm",
+           [24.5, 53.2, 48.3, 0.4, 3.5, 11.5, 15.0, 16.5, 10.5, 22.9, 6.1, 3.8, 0.5, 55.3, 44.7,
+            52.6, 39.2, 4.8, 89.5, 1.3], "Graves et al. 2016"),
+    Column("NTM", "words", _TOGETHER, "babi/words", "ntm",
+           [31.5, 54.5, 43.9, 0.0, 0.8, 17.1, 17.8, 13.8, 16.4, 16.6, 15.2, 8.9, 7.4, 24.2, 47.0,
+            53.6, 25.5, 2.2, 4.3, 1.5], "Graves et al. 2016"),
+    Column("DNC", "words", _TOGETHER, "babi/words", "dnc",
+           [0.0, 0.4, 1.8, 0.0, 0.8, 0.0, 0.6, 0.3, 0.2, 0.2, 0.0, 0.0, 0.1, 0.4, 0.0, 55.1, 12.0,
+            0.8, 3.9, 0.0], "Graves et al. 2016 (DNC2)"),
+)  # fmt: skip
+"""From left to right. Published errors are those of the best of several runs, by validation, unless
+the source says otherwise."""
+
+
+def reproduce(folder: Path, *, seeds: Sequence[int] = SEEDS, command: str = COMMAND) -> Any:
+    """Write `result.json`, `table.md` and `figure.png` into `folder`; returns what the first holds.
+
+    Raises:
+        TapeheadError: there are no results yet, or one cannot be read.
+    """
+    if seeds:
+        raise TapeheadError(f"--seeds means nothing to {NAME}, which trains nothing")
+    shown = [(column, _found(column)) for column in COLUMNS]
+    if not any(cells for _, cells in shown):
+        raise TapeheadError(
+            f"there are no results below {RESULTS}: `tapehead reproduce babi/memory-network` makes "
+            "some"
+        )
+    facts = provenance() | {"command": command}
+    result = {
+        "experiment": NAME,
+        "paper": "Henaff et al. (2017), Table 2; Graves et al. (2016), Extended Data Table 1",
+        **{name: facts[name] for name in ("command", "commit", "commit_has_changes")},
+        "versions": facts["versions"],
+        "hardware": facts["hardware"],
+        "cells": [_cell(column, cells) for column, cells in shown if cells],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "result.json", result)
+    (folder / TABLE).write_text(markdown(shown), encoding="utf-8")
+    drawn = [_drawn(column, cells) for column, cells in shown]
+    table_figure(_labels(), drawn, notes=NOTES).savefig(folder / "figure.png")
+    return result
+
+
+NOTES = (
+    "Errors on the test questions in %, those above 5 % in orange; mean over our seeds, and our "
+    "best seed by validation.",
+    "Grey: published; machines in grey have not been run here. * trained on simulated stories.",
+)
+"""Below the picture."""
+
+
+Cells = Mapping[str, Mapping[str, Any]]
+"""Cells of a machine by task."""
+
+
+def _found(column: Column) -> Cells:
+    """Our cells of a column; none if nothing has been run."""
+    result = read_result(RESULTS / column.experiment.partition("/")[2])
+    cells = result["cells"] if result is not None else []
+    return {
+        cell["task"]: cell
+        for cell in cells
+        if cell["machine"] == column.machine and cell["task"] in TASKS
+    }
+
+
+def _cell(column: Column, cells: Cells) -> dict[str, Any]:
+    """The mean over tasks of each seed that has run them all."""
+    seeds = sorted(set.intersection(*(set(cell["seeds"]) for cell in cells.values())))
+    done = [task for task in TASKS if task in cells]
+
+    def total(name: str) -> list[float | int]:
+        return [
+            sum(cells[task][name][cells[task]["seeds"].index(seed)] for task in done)
+            for seed in seeds
+        ]
+
+    errors = [_percents(column, cells[task])[1] for task in done]
+    published = fmean(column.published[TASKS.index(task)] for task in done)
+    return {
+        "machine": f"{column.machine}, {column.trained}",
+        "task": "babi",
+        "setting": "fast",
+        "test": f"mean of {len(done)} tasks",
+        "metric": "wrong",
+        "unit": "share of questions answered wrongly",
+        "seeds": seeds,
+        "values": [value / len(done) for value in total("values")],
+        "best": round(fmean(errors) / 100, 6),
+        "failed": sum(error > 100 * FAILED for error in errors),
+        "solved": sum(
+            all(cells[task]["values"][cells[task]["seeds"].index(seed)] <= FAILED for task in done)
+            for seed in seeds
+        ),
+        "sequences": total("sequences"),
+        "seconds": total("seconds"),
+        "published": round(published / 100, 6),
+        "source": column.source,
+    }
+
+
+def _percents(column: Column, cell: Mapping[str, Any]) -> tuple[float, float]:
+    """Mean over seeds, and best seed by validation."""
+    return 100 * fmean(cell["values"]), 100 * cell["best"]
+
+
+def _labels() -> list[str]:
+    return [f"{number} {title}" for number, title in TITLES.items()]
+
+
+def _drawn(column: Column, cells: Cells) -> TableColumn:
+    entries = []
+    for task, published in zip(TASKS, column.published, strict=True):
+        cell = cells.get(task)
+        mean, best = (None, None) if cell is None else _percents(column, cell)
+        note = "" if cell is None or cell["trained_on"] == "10k" else "*"
+        entries.append(Entry(mean, best, published, note))
+    group = f"{column.view}, {column.trained}"
+    return TableColumn(column.title, group, entries, run=bool(cells))
+
+
+def markdown(shown: Sequence[tuple[Column, Cells]]) -> str:
+    """The table as text, a part for each way of reading and training."""
+    parts = [
+        "# bAbI, error on the test questions in %\n\n"
+        f"Written by `{COMMAND}` from the results beside it. Each machine has three columns: the "
+        "mean over our seeds, our\nbest seed by validation, and the published error. A task is "
+        "failed above 5 %. Errors of machines that read sentences\nand of machines that read "
+        "words are not to be compared: sentences are easier.\n"
+    ]
+    for group in dict.fromkeys((column.view, column.trained) for column, _ in shown):
+        members = [pair for pair in shown if pair[0][1:3] == group]
+        parts.append(f"\n## {group[0].capitalize()}, {group[1]}\n\n{_part(members)}")
+    notes = {
+        f"- \\*: {column.title} on {task}: trained on {cells[task]['trained_on']}.\n"
+        for column, cells in shown
+        for task in cells
+        if cells[task]["trained_on"] != "10k"
+    }
+    sources = {f"- {column.title}, {column.trained}: {column.source}.\n" for column, _ in shown}
+    return "".join([*parts, "\n", *sorted(notes), "\nPublished:\n\n", *sorted(sources)])
+
+
+def _part(members: Sequence[tuple[Column, Cells]]) -> str:
+    head, rule = ["task"], ["---"]
+    for column, cells in members:
+        head += [f"{column.title} mean", "best", "published"] if cells else [
+            f"{column.title}, not run", "published"
+        ]  # fmt: skip
+        rule += ["--:"] * (3 if cells else 2)
+    columns = [_drawn(column, cells) for column, cells in members]
+    rows = [
+        [label, *(text for column in columns for text in column.texts(row))]
+        for row, label in enumerate(_labels())
+    ]
+    rows += [
+        [label, *(text for column in columns for text in column.summary(label))]
+        for label in ("mean", "failed")
+    ]
+    lines = ["| " + " | ".join(cells) + " |" for cells in [head, rule, *rows]]
+    return "\n".join(lines) + "\n"
