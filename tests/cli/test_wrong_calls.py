@@ -181,7 +181,7 @@ RUN = "run"
         (["reproduce", "ntm/copy", "--machines"], "--machines needs names"),
         (["reproduce", "ntm/copy", "--runs", ""], "--runs must be a path or none, got ''"),
         (["reproduce", "ntm/copy", "--quiet", "--json"], "--quiet and --json exclude each other"),
-        (["reproduce", "dnc/graphs", "--data="], "--data must be a folder, got ''"),
+        (["reproduce", "dnc/graphs", "--data="], "--data must be a folder or an archive, got ''"),
         (["list", "--folder="], "--folder must be a path or none, got ''"),
         (["bench", "--batches"], "--batches needs whole numbers"),
         (["bench", "--seconds=nan"], "--seconds must be above 0, got nan"),

@@ -1,13 +1,16 @@
 """The readers' experiments: settings for each task, the best checkpoint judged, all seeds drawn."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from tapehead.recipes import EXPERIMENTS, babi, recipe
 from tapehead.recipes.jobs import plan, run_plan
-from tapehead.recipes.reproduce import result_cells
+from tapehead.recipes.reproduce import reproduce, result_cells
 from tapehead.runs import load_run
 from tapehead.tasks import make_task
+from tapehead.tasks.babi.library import library_of
 from tapehead.training.fleet import Here
 from tapehead.training.objectives import LinearStart
 from tapehead.viewing.tasks import error_figure
@@ -24,6 +27,19 @@ def test_every_task_has_settings_of_its_own_size(name):
         # As many questions in a batch, however many each story has.
         assert config.batch_size * 9000 / stories == pytest.approx(plan_.questions, rel=0.1)
     assert recipe("babi-3", name).task_options == {"task": "3", "generated": True}
+
+
+def test_stories_named_on_the_command_line_are_told_and_tested(tmp_path, monkeypatch):
+    monkeypatch.delenv("TAPEHEAD_BABI")
+    sample = Path(__file__).parents[1] / "tasks" / "babi" / "sample"
+    found = reproduce(
+        EXPERIMENTS["babi/memory-network"], seeds=[0], tasks=["babi-1"], runs=tmp_path / "runs",
+        out=tmp_path / "out", engine=lambda jobs: Here(), data=str(sample), max_sequences=2,
+    )  # fmt: skip
+    assert len(found.cells[0]["values"]) == 1
+    _, _, task = load_run(tmp_path / "runs" / "babi-1" / "memory-network" / "seed-0")
+    assert task.data == str(sample)
+    assert task.library is library_of(str(sample), "10k", "1", False)
 
 
 def test_a_run_is_judged_by_its_best_checkpoint_on_the_test_stories(tmp_path, monkeypatch):

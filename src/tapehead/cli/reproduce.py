@@ -51,7 +51,8 @@ class Reproduce:
     test_sequences: int | None = None
     """Sequences for each test size; left out: the recipe's."""
     data: str | None = None
-    """Folder with the tables of the London Underground, for dnc/graphs."""
+    """Folder or archive with the stories, for babi/...; folder with the tables of the London
+    Underground, for dnc/graphs."""
     quiet: bool = False
     """Say nothing but errors."""
     json: bool = False
@@ -66,7 +67,7 @@ def run(argv: Sequence[str]) -> int:
     check_one_of(quiet=command.quiet, json=command.json)
     check_engine(command)
     if command.data == "":
-        raise UsageError("--data must be a folder, got ''")
+        raise UsageError("--data must be a folder or an archive, got ''")
     command = replace(command, seeds=chosen_seeds(command.seeds, command.num_seeds))
     for name in ("workers", "max_sequences", "test_sequences"):
         value = getattr(command, name)
@@ -86,7 +87,7 @@ _TRAINED = ("setting", "machines", "tasks", "runs", "resume", "workers", "engine
 
 
 def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> int:
-    if command.data is not None and "data" not in experiment.judged_with:
+    if command.data is not None and "data" not in (*experiment.judged_with, *experiment.told_with):
         raise UsageError(f"--data means nothing to {experiment.name}")
     check_choice("--setting", command.setting, experiment.settings)
     for machine in command.machines:

@@ -196,6 +196,7 @@ EXPERIMENTS = tuple(
             task: {machine: Published(value=round(value / 100, 5), source=PAPERS[machine])}
             for task, value in zip(TASKS, PUBLISHED[machine], strict=True)
         },
+        told_with=("data",),
         judge=judge,
         figure=figure,
     )

@@ -74,6 +74,8 @@ class Experiment:
     judge: "Callable[[Contest], list[dict[str, Any]]] | None" = None
     """From the finished runs of a contestant on a task to cells of the result; left out: a cell for
     the last validation and for each test, see `results.cells_of`."""
+    told_with: tuple[str, ...] = ()
+    """Options of the command line that its tasks have too, under their names."""
     judged_with: tuple[str, ...] = ()
     """Options of the command line that `judge` takes too, under their names."""
     check: Callable[..., None] | None = None

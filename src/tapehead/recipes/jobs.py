@@ -6,7 +6,7 @@ each run beats several cores on one. A run that was stopped goes on from its che
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from tapehead.errors import TapeheadError
 from tapehead.recipes.experiment import Experiment
 from tapehead.recipes.results import Cell
-from tapehead.runs import read_config, read_result
+from tapehead.runs import TrainConfig, read_config, read_result
 from tapehead.runs.resumable import MANNER, check_resumable, differing
 from tapehead.training import Reporter, fleet
 from tapehead.training.fleet import Engine, run_jobs
@@ -53,22 +53,29 @@ def plan(
     *,
     contestants: Sequence[str] | None = None,
     tasks: Sequence[str] | None = None,
+    task_options: Mapping[str, Any] = {},
     **overrides: Any,
 ) -> list[Job]:
     """The runs of an experiment, in folders `runs/<contestant>/seed-<n>`, or with several tasks
     `runs/<task>/<contestant>/seed-<n>`.
 
     `overrides` are options of TrainConfig that replace the recipe's; None leaves the recipe's.
+    `task_options` are added to the recipe's.
     """
+
+    def config(task: str, contestant: str, seed: int) -> TrainConfig:
+        chosen = experiment.recipe(task, contestant, setting)
+        options = {**chosen.task_options, **task_options}
+        changed = {"task_options": options, "seed": seed, "threads": 1, **changes}
+        return dataclasses.replace(chosen, **changed)
+
     changes = {name: value for name, value in overrides.items() if value is not None}
     several = len(experiment.tasks) > 1
     return [
         Job(
             contestant=contestant,
             task=task,
-            config=dataclasses.replace(
-                experiment.recipe(task, contestant, setting), seed=seed, threads=1, **changes
-            ),
+            config=config(task, contestant, seed),
             path=(runs / task if several else runs)
             / re.sub("[^a-z0-9]+", "-", contestant)
             / f"seed-{seed}",

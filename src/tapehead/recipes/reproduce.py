@@ -78,8 +78,9 @@ def reproduce(
         engine: what does these jobs.
         command: that the result names; left out: the usual one.
         max_sequences: give up on a run after so many; left out: the recipe's.
-        judging: options of the judge, `experiment.judged_with`; `test_sequences`, unless the judge
-            takes it, is that of the runs.
+        judging: options of the judge, `experiment.judged_with`, and of the tasks,
+            `experiment.told_with`; `test_sequences`, unless the judge takes it, is that of the
+            runs.
 
     Raises:
         TapeheadError: there are runs already and `resume` is not set, a run failed, or something
@@ -87,6 +88,7 @@ def reproduce(
         Stopped: a signal arrived; every run has saved its state.
     """
     own = {name: judging.pop(name) for name in experiment.judged_with if name in judging}
+    told = {name: judging.pop(name) for name in experiment.told_with if name in judging}
     if experiment.check is not None:
         experiment.check(**own)
     runs = runs or Path("runs") / experiment.name / setting
@@ -97,6 +99,7 @@ def reproduce(
         runs,
         contestants=machines,
         tasks=tasks,
+        task_options=told,
         stop_when_solved=experiment.until_solved,
         max_sequences=max_sequences,
         **judging,
