@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from samples import copy_episode, copy_trace, image, line, texts, titled
 
 from tapehead.viewing import heads_figure, memory_figure
-from tapehead.viewing.memory import has_tensors, label_rows, tensor_of, used_rows
+from tapehead.viewing.memory import label_rows, used_rows
 from tapehead.viewing.style import new_figure, place
+from tapehead.viewing.traces import has_tensors, tensor_of
 
 
 def bands(figure, title, count):

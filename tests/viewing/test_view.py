@@ -45,17 +45,21 @@ def lstm_run(tmp_path_factory):
 
 
 def test_a_run_with_memory_gives_every_picture(ntm_run):
-    files = view_run(ntm_run, lengths=[2, "10"])
+    *files, page = view_run(ntm_run, lengths=[2, "10"])
     kinds = ["bits", "lengths", "memory", "heads", "learning", "generalisation", "summary"]
     assert files == [ntm_run / "figures" / f"{kind}.png" for kind in kinds]
     assert sorted(files) == sorted((ntm_run / "figures").iterdir())
+    assert page == ntm_run / "view.html"
+    text = page.read_text(encoding="utf-8")
+    for file in files:
+        assert f'"{file.stem}":"figures/{file.name}"' in text
     for file in files:
         assert imread(file)[..., :3].std() > 0.02
 
 
 def test_a_run_without_memory_gives_the_others(lstm_run, tmp_path):
     files = view_run(lstm_run, tmp_path / "pictures")
-    assert [file.name for file in files] == ["bits.png", "learning.png"]
+    assert [file.name for file in files] == ["bits.png", "learning.png", "view.html"]
     assert {file.parent for file in files} == {tmp_path / "pictures"}
 
 

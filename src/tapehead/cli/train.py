@@ -53,7 +53,7 @@ class Train:
     resume: bool = False
     """Go on with the run in --out, its options but for those given; start it if there is none."""
     figures: bool = True
-    """Draw the figures at the end; --no-figures leaves them to `tapehead view`."""
+    """Draw figures and page at the end; --no-figures leaves them to `tapehead view`."""
     quiet: bool = False
     """Say nothing but errors."""
     json: bool = False
@@ -229,10 +229,17 @@ def _train(command: Train, config: TrainConfig) -> int:
         show(print, f"run directory: {out}")
     if command.figures:
         files = view_runs(paths)
+        pages = [file for file in files if file.suffix == ".html"]
+        figures = [file for file in files if file not in pages]
         if command.json:
-            show(print_json, {"event": "figures", "files": [str(file) for file in files]})
+            names = {
+                "files": [str(file) for file in figures],
+                "pages": [str(file) for file in pages],
+            }
+            show(print_json, {"event": "figures", **names})
         elif talkative:
-            show(print, f"figures: {_listed(files)}")
+            show(print, f"figures: {_listed(figures)}")
+            show(print, f"to watch every step, open {', '.join(map(str, pages))} in a browser")
     return int(show.failed)
 
 

@@ -1,4 +1,4 @@
-"""`tapehead view`: the figures of a run, as PNG files."""
+"""`tapehead view`: the figures of a run, as PNG files, and its page, as one HTML file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from tapehead.cli.options import UsageError, check_one_of, check_seed
 class View:
     """Draw the figures of a run: the trained machine at work, and how it came there. Of several
     runs, or of a folder of seeds, each is drawn, and the learning curves of all in one figure. They
-    are written as PNG; no window opens."""
+    are written as PNG; no window opens. view.html in each run shows every step: open it in a
+    browser, no network is needed."""
 
     runs: tuple[Path, ...]
     """Run directories, as written by `tapehead train`, or folders of them."""
     out: Path | None = None
-    """Where the figures go; left out: figures in each run, the common one beside the runs."""
+    """Where figures and page go; left out: figures in each run, the common one beside the runs."""
     sizes: tuple[str, ...] = ()
     """Sizes of the sequences to draw; left out: the task's test sizes."""
     seed: int = 0
@@ -44,7 +45,10 @@ def run(argv: Sequence[str]) -> int:
     except ValueError as error:
         raise UsageError(str(error).replace("lengths", "--sizes", 1)) from None
     if command.json:
-        print_json({"figures": [str(file) for file in files]})
+        pages = [str(file) for file in files if file.suffix == ".html"]
+        print_json(
+            {"figures": [str(file) for file in files if str(file) not in pages], "pages": pages}
+        )
     elif not command.quiet:
         for file in files:
             print(file)

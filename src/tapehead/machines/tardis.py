@@ -83,8 +83,9 @@ class TARDIS(DiscreteMachine):
     straight to the step that wrote it: a wormhole.
 
     Trace names, all (batch, time, ...): `hidden` (hidden), `read_weights`, `write_weights` (1,
-    rows), `reads` (1, address + word), `hidden_gate`, `read_gate` (1), `memory` (rows, word) after
-    the step, `logits` and `weights` (1, rows), the address before and after its choice.
+    rows), `reads` (1, address + word), `add` (1, word; the picture), `hidden_gate`, `read_gate`
+    (1), `memory` (rows, word) after the step, `logits` and `weights` (1, rows), the address before
+    and after its choice.
 
     Args:
         input_size: numbers per input step.
@@ -233,7 +234,8 @@ class TARDIS(DiscreteMachine):
         next_empty = one_hot(state.filled.clamp(max=self.rows - 1), self.rows).to(weights.dtype)
         write_weights = torch.where(empty_left, next_empty, weights[:, 0])
         at = write_weights[..., None]
-        content = (1 - at) * state.content + at * self.picture(hidden)[:, None]
+        picture = self.picture(hidden)[:, None]
+        content = (1 - at) * state.content + at * picture
         after = TARDISState(
             content=content,
             usage=state.usage + weights[:, 0].detach(),
@@ -249,6 +251,7 @@ class TARDIS(DiscreteMachine):
             "read_weights": weights,
             "write_weights": write_weights[:, None],
             "reads": read[:, None],
+            "add": picture,
             "hidden_gate": hidden_gate,
             "read_gate": read_gate,
             "memory": content,

@@ -217,4 +217,4 @@ class RunDirectory:
         self._lock.flush()
 
 
-_OURS = {_LOCK, METRICS, "figures", f".{CONFIG}.tmp"}
+_OURS = {_LOCK, METRICS, "figures", "view.html", f".{CONFIG}.tmp"}

@@ -5,7 +5,6 @@ from matplotlib.figure import Figure
 
 from tapehead.viewing.header import Header, Key, text_mm
 from tapehead.viewing.image import draw_image, label_bands, mark_answer, stack_bands, time_axis
-from tapehead.viewing.memory import tensor_of
 from tapehead.viewing.style import (
     DOUBLE,
     INK,
@@ -17,6 +16,7 @@ from tapehead.viewing.style import (
     place,
     styled,
 )
+from tapehead.viewing.traces import HEAD_CURVES, tensor_of
 
 
 @styled
@@ -41,11 +41,7 @@ def heads_figure(
     Raises:
         ValueError: a tensor is missing.
     """
-    curves = [
-        ("Gate", "gate", (-0.04, 1.04)), ("Key strength", "strength", None),
-        ("Sharpening", "sharpening", None),
-    ]  # fmt: skip
-    values = {name: tensor_of(trace, name, element)[:steps] for _, name, _ in curves}
+    values = {name: tensor_of(trace, name, element)[:steps] for name in HEAD_CURVES}
     shift = tensor_of(trace, "shift", element)[:steps]
     if num_reads is None:
         num_reads = tensor_of(trace, "read_weights", element).shape[1]
@@ -65,14 +61,14 @@ def heads_figure(
     time = np.arange(1, len(shift) + 1)
     for column, (kind, colour, which) in enumerate(kinds):
         x, y = left + column * (inner + middle), top
-        for label, name, limits in curves:
+        for name, label in HEAD_CURVES.items():
             axes = place(figure, x, y, inner, height)
             for order, head in enumerate(which):
                 axes.plot(time, values[name][:, head], **_head_line(order, len(which), colour))
             heading = f"{label}, {kind}" if name == "gate" else label
             axes.set_title(heading)
             axes.set_xlim(0.5, len(time) + 0.5)
-            axes.set_ylim(limits if limits else _limits(values[name]))
+            axes.set_ylim((-0.04, 1.04) if name == "gate" else _limits(values[name]))
             keyed = name == "gate" and len(which) > 1
             if keyed and text_mm(heading) + 6.0 * len(which) + 4.0 < inner:
                 axes.legend(

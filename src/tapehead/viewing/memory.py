@@ -1,6 +1,5 @@
 """What a machine does with its memory: where it writes and reads, and what (NTM figure 6)."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -22,33 +21,11 @@ from tapehead.viewing.image import (
     stack_bands,
     time_axis,
 )
-from tapehead.viewing.style import DOUBLE, FAINT, INK, Number, new_figure, place, styled, to_array
+from tapehead.viewing.style import DOUBLE, FAINT, INK, Number, new_figure, place, styled
+from tapehead.viewing.traces import tensor_of
 
 USED = 0.1
 """A row counts as used when some head at some step gives it at least this weight."""
-
-
-def tensor_of(trace: object, name: str, element: int = 0) -> np.ndarray:
-    """One sequence of a traced tensor, (time, ...), from attributes or a mapping.
-
-    Raises:
-        ValueError: the machine keeps no such tensor.
-    """
-    try:
-        values = trace[name] if isinstance(trace, Mapping) else getattr(trace, name)
-    except (AttributeError, KeyError):
-        raise ValueError(f"the trace has no {name!r}; this machine has no such part") from None
-    return to_array(values)[element]
-
-
-def has_tensors(trace: object, *names: str) -> bool:
-    """Whether a trace holds all of these, as a figure of them needs."""
-    try:
-        for name in names:
-            tensor_of(trace, name)
-    except ValueError:
-        return False
-    return True
 
 
 def used_rows(

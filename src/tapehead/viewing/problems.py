@@ -1,30 +1,51 @@
 """One problem of a task and what a machine does with it, as pictures, by the form of the task."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from tapehead.machines.machine import Machine, Trace
+from tapehead.machines.recurrent import Recurrent
 from tapehead.runs import devices, randomness
 from tapehead.runs.evaluation import run_machine
 from tapehead.tasks import Batch, Task
 from tapehead.tasks.babi import TextStory
+from tapehead.tasks.graphs.task import GraphTask
 from tapehead.viewing.bits import bit_figure, length_figure
 from tapehead.viewing.episode import Episode
 from tapehead.viewing.heads import heads_figure
-from tapehead.viewing.memory import has_tensors, memory_figure
+from tapehead.viewing.maps import graph_map
+from tapehead.viewing.memory import memory_figure
+from tapehead.viewing.page.panels import Recording
+from tapehead.viewing.page.recordings import (
+    sequence_recording,
+    story_recording,
+    tape_recording,
+)
 from tapehead.viewing.stories import Reading, story_figure
 from tapehead.viewing.summary import summary_figure
 from tapehead.viewing.tapes import Walk, tape_figure
+from tapehead.viewing.traces import has_tensors
 from tapehead.viewing.words import word_figure
 
-Drawn = tuple[dict[str, Figure], Callable[..., Figure] | None]
-"""Figures by name, and what draws the summary when given learning curves; None: there is none."""
+STORIES = 4
+"""Stories on the page."""
+MOST_QUESTIONS = 12
+"""Questions of a story on the page; of a longer one the last."""
+
+
+class Drawn(NamedTuple):
+    """Figures by name, what draws the summary when given learning curves (None: there is none),
+    and what the page shows: of the same runs of the machine."""
+
+    figures: dict[str, Figure]
+    summarise: Callable[..., Figure] | None
+    recordings: Sequence[Recording]
 
 
 def sequence_figures(
@@ -32,11 +53,14 @@ def sequence_figures(
 ) -> Drawn:
     """Answers at each size; memory and heads, of a machine that has them, at one."""
     runs = {
-        label: run_episode(machine, setting, seed=seed, label=label)
+        label: run_one(machine, setting, seed=seed, label=label)
         for label, setting in settings.items()
     }
-    episodes = {label: episode for label, (episode, _) in runs.items()}
-    episode, trace = runs[size]
+    episodes = {
+        label: episode_of(settings[label], outputs, batch)
+        for label, (outputs, batch, _) in runs.items()
+    }
+    episode, trace = episodes[size], runs[size][2]
     answer_figure = word_figure if episode.words else bit_figure
     figures = {"bits": answer_figure(episode, title=title)}
     if len(episodes) > 1 and not episode.words:
@@ -47,15 +71,49 @@ def sequence_figures(
         figures["memory"] = memory_figure(episode, trace, values=values, title=title)
     if has_tensors(trace, "gate", "strength", "sharpening", "shift"):
         figures["heads"] = heads_figure(trace, answer_starts=episode.answer_starts, title=title)
-    return figures, partial(summary_figure, episode, trace) if has_memory else None
+    recordings = [
+        sequence_recording_of(machine, settings[label], *runs[label], label=label)
+        for label in sorted(runs, key=lambda label: label != size)
+    ]
+    return Drawn(
+        figures, partial(summary_figure, episode, trace) if has_memory else None, recordings
+    )
+
+
+def sequence_recording_of(
+    machine: Any, task: Any, outputs: Tensor, batch: Batch, trace: Trace, *, label: str
+) -> Recording:
+    """What the page shows of one sequence, from what `run_one` gives."""
+    graph = None
+    if isinstance(task, GraphTask):
+        graph = graph_map(batch, task.answer.said(outputs, batch))
+    return sequence_recording(
+        episode_of(task, outputs, batch), trace, label=label, start=start_of(machine), graph=graph
+    )
+
+
+def start_of(machine: Any) -> Tensor | None:
+    """The memory that a machine starts with, (1, rows, word), if it has one."""
+    if not isinstance(machine, Recurrent):
+        return None
+    with torch.no_grad():
+        state = machine.initial_state(1)
+    return getattr(state, "memory", getattr(state, "content", None))
 
 
 def tape_figures(
     machine: Any, settings: Mapping[str, Task], size: str, *, seed: int, subject: str, title: str
 ) -> Drawn:
     """What the heads do on one tape."""
-    outputs, batch, trace = run_one(machine, settings[size], seed=seed, label=size)
-    return {"tape": tape_figure(walk_of(settings[size], outputs, batch, trace), title=title)}, None
+    runs = {
+        label: run_one(machine, task, seed=seed, label=label) for label, task in settings.items()
+    }
+    walks = {label: walk_of(settings[label], *run) for label, run in runs.items()}
+    recordings = [
+        tape_recording(walks[label], label=label)
+        for label in sorted(walks, key=lambda label: label != size)
+    ]
+    return Drawn({"tape": tape_figure(walks[size], title=title)}, None, recordings)
 
 
 def walk_of(task: Task, outputs: Tensor, batch: Batch, trace: Trace) -> Walk:
@@ -90,16 +148,37 @@ def story_figures(
     task = settings[size]
     generator = randomness.generator_for(seed, randomness.Stream.TEST)
     number = int(torch.randint(len(task.stories), (), generator=generator))
-    story = task.stories[number]
-    reading = read_story(machine, task, story, len(story.questions) - 1)
-    return {"story": story_figure(reading, title=title)}, None
+    readings = readings_of(machine, task, task.stories[number])
+    recordings = [story_recording(readings, label=f"story {number + 1:,}")]
+    for other in range(1, STORIES):
+        another = (number + other) % len(task.stories)
+        told = readings_of(machine, task, task.stories[another])
+        recordings.append(story_recording(told, label=f"story {another + 1:,}"))
+    return Drawn({"story": story_figure(readings[-1], title=title)}, None, recordings)
 
 
 def read_story(machine: Machine, task: Any, story: TextStory, question: int) -> Reading:
     """How a machine comes to its answer to one question of a story, by its number from 0."""
+    return reading_of(task, story, question, trace_story(machine, task, story))
+
+
+def readings_of(machine: Machine, task: Any, story: TextStory) -> list[Reading]:
+    """How a machine comes to its answers to the last questions of a story."""
+    trace = trace_story(machine, task, story)
+    count = len(story.questions)
+    numbers = range(max(0, count - MOST_QUESTIONS), count)
+    return [reading_of(task, story, number, trace) for number in numbers]
+
+
+def trace_story(machine: Machine, task: Any, story: TextStory) -> Trace:
+    """All that a machine does with a story and its questions."""
     device, dtype = devices.place(machine)
     with torch.no_grad():
-        trace = machine.trace(**task.form_of(story).to(device, dtype)._asdict())
+        return machine.trace(**task.form_of(story).to(device, dtype)._asdict())
+
+
+def reading_of(task: Any, story: TextStory, question: int, trace: Trace) -> Reading:
+    """How a traced machine comes to its answer to one question of a story."""
     asked = story.questions[question]
     chances = task.answer.probabilities(trace.y[0, question].double())
     best = int(chances.argmax())

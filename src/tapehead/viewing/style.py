@@ -28,15 +28,16 @@ READ, WRITE = "#0072b2", "#b06a00"
 SIZE, SMALL = 7.0, 6.0
 """The two type sizes, in points: titles and labels; ticks, keys and notes."""
 
-INK = LinearSegmentedColormap.from_list(
-    "tapehead-ink",
-    [(0.0, "#574500"), (0.25, "#d1b33c"), (0.5, "#ffffff"), (0.75, "#6f8fbd"), (1.0, "#0b1f41")],
-).with_extremes(bad=QUIET)
+INK_STOPS = (
+    (0.0, "#574500"), (0.25, "#d1b33c"), (0.5, "#ffffff"), (0.75, "#6f8fbd"), (1.0, "#0b1f41")
+)  # fmt: skip
+INK = LinearSegmentedColormap.from_list("tapehead-ink", INK_STOPS).with_extremes(bad=QUIET)
 """For values in [-1, 1]: olive, white at 0, dark blue."""
 
-WRONG = LinearSegmentedColormap.from_list(
-    "tapehead-wrong", [(0.0, "#fbc9a5"), (0.5, "#f08c45"), (1.0, "#a83d00")]
-).with_extremes(bad=(0, 0, 0, 0))
+WRONG_STOPS = ((0.0, "#fbc9a5"), (0.5, "#f08c45"), (1.0, "#a83d00"))
+WRONG = LinearSegmentedColormap.from_list("tapehead-wrong", WRONG_STOPS).with_extremes(
+    bad=(0, 0, 0, 0)
+)
 """For the probability of a wrong bit, in [0, 1]."""
 
 _RC = {

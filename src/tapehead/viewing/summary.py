@@ -15,7 +15,7 @@ from tapehead.viewing.generalisation import (
 )
 from tapehead.viewing.header import Header
 from tapehead.viewing.legend import MachineLegend
-from tapehead.viewing.memory import MemoryPanels, has_tensors
+from tapehead.viewing.memory import MemoryPanels
 from tapehead.viewing.multiples import (
     Block,
     any_solved,
@@ -26,6 +26,7 @@ from tapehead.viewing.multiples import (
 )
 from tapehead.viewing.seeds import Seed
 from tapehead.viewing.style import DOUBLE, Number, letter, new_figure, place, styled
+from tapehead.viewing.traces import has_tensors
 
 _LEFT, _RIGHT, _BELOW = 10.5, 3.5, 9.0
 

@@ -9,14 +9,18 @@ from tapehead.checks import listed, shown
 from tapehead.forms import Story, Tape
 from tapehead.runs import TrainConfig, load_run, read_result
 from tapehead.runs.files import clear_errors
+from tapehead.runs.records import read_start
 from tapehead.tasks import Task
 from tapehead.tasks.metrics import Metric
 from tapehead.viewing.curves import learning_curves
 from tapehead.viewing.generalisation import generalisation
+from tapehead.viewing.page.document import document, linked
+from tapehead.viewing.page.writing import write_page
 from tapehead.viewing.problems import sequence_figures, story_figures, tape_figures
 from tapehead.viewing.seeds import points_of, read_seed
 from tapehead.viewing.style import machine_styles, save
 
+PAGE = "view.html"
 AS_TRAINED = "as trained"
 """The label of a task at its own size, where none of its test settings is as small."""
 
@@ -36,26 +40,28 @@ def view_run(
     lengths: Sequence[int | str] | None = None,
     seed: int = 0,
 ) -> list[Path]:
-    """Draw a run: bits, memory use, heads, learning curve, generalisation and a summary.
+    """Draw a run: bits, memory use, heads, learning curve, generalisation and a summary, and write
+    its page (docs/page.md), which shows every step.
 
     Each sequence is the first that the seed gives, not a chosen one. Pictures that need a memory
     are left out for a machine without one.
 
     Args:
         path: run directory.
-        out: where the PNGs go; None takes `<path>/figures`.
+        out: where the PNGs and the page go; None takes `<path>/figures`, and `<path>/view.html`.
         lengths: sizes to draw, labels of the task's test settings or other numbers; None takes the
             test settings.
         seed: decides the sequences.
 
     Returns:
-        The files written.
+        The files written, the page last.
 
     Raises:
         TapeheadError: no run, no checkpoint, damaged files, or `out` cannot be written.
         ValueError: the task has no such length.
     """
     path = Path(path)
+    at = (path if out is None else Path(out)) / PAGE
     out = path / "figures" if out is None else Path(out)
     config, machine, task = load_run(path)
     name = machine_name(config)
@@ -69,14 +75,17 @@ def view_run(
     several = len(task.test_settings()) > 1 or len(settings) > 1
     title = f"{subject}, {describe_size(size, varied)}" if several else subject
     draw = {Tape: tape_figures, Story: story_figures}.get(task.tells, sequence_figures)
-    figures, summarise = draw(machine, settings, size, seed=seed, subject=subject, title=title)
+    figures, summarise, recordings = draw(
+        machine, settings, size, seed=seed, subject=subject, title=title
+    )
 
     history = read_seed(path)
     machines = {name: [history]}
     drawable = any(len(points_of(history, k, "sequences", "bits")[0]) for k in _KINDS)
     if drawable:
         figures["learning"] = learning_curves(machines, title=subject)
-    evaluation = (read_result(path) or {}).get("evaluation") or {}
+    result = read_result(path)
+    evaluation = (result or {}).get("evaluation") or {}
     error = error_metric(task, evaluation)
     levels = {at: scores[error.name] for at, scores in evaluation.items()} if error else {}
     errors = {name: levels} if len(levels) > 1 else None
@@ -92,7 +101,13 @@ def view_run(
             error_metric=error or "", title=title,
         )  # fmt: skip
     with clear_errors(f"write figures to {out}"):
-        return [save(figure, out / f"{kind}.png") for kind, figure in figures.items()]
+        files = [save(figure, out / f"{kind}.png") for kind, figure in figures.items()]
+    held = document(
+        title=subject, config=config, task=task, recordings=recordings, rows=history.rows,
+        facts=read_start(path), result=result, files=linked(files, at),
+    )  # fmt: skip
+    with clear_errors(f"write the page to {at}"):
+        return [*files, write_page(held, at)]
 
 
 _KINDS = ("train", "validation")

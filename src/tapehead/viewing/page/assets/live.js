@@ -1,0 +1,29 @@
+// While a training goes on: the newest rows and the newest episode, every two seconds.
+
+function follow(app) {
+  const said = document.getElementById("live");
+  said.hidden = false;
+  let version = app.held.version;
+  const again = async () => {
+    try {
+      const answer = await fetch(`live.json?version=${version}`, { cache: "no-store" });
+      if (answer.status === 200) {
+        const held = await answer.json();
+        version = held.version;
+        const { number = 0, step = 0 } = app;
+        app.held = held;
+        showFacts(app);
+        showEpisodes(app);
+        app.curve.update(held.curve);
+        if (held.recordings.length) await app.open(Math.min(number, held.recordings.length - 1), { step, keep: true });
+        said.textContent = held.live ? "live" : "training has ended";
+        if (!held.live) return;
+      }
+    } catch {
+      said.textContent = "training has ended, or is out of reach";
+      said.classList.add("ended");
+    }
+    setTimeout(again, 2000);
+  };
+  setTimeout(again, 1000);
+}

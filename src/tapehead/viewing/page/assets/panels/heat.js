@@ -1,0 +1,188 @@
+// Values over time: a column for each step, a band for each head.
+
+class HeatPanel {
+  constructor(panel, app) {
+    Object.assign(this, panel.data, { panel, app });
+    [, this.count, this.total] = this.values.shape;
+  }
+
+  get shown() {
+    return this.rows && !this.app.allRows ? this.rows : range(this.total);
+  }
+
+  get cell() {
+    const count = this.shown.length;
+    return count <= 12 ? 12 : count <= 24 ? 9 : count <= 48 ? 5 : count <= 100 ? 2.6 : 1.8;
+  }
+
+  get band() {
+    return clamp(this.shown.length * this.cell, 14, 300);
+  }
+
+  get gap() {
+    return this.bands.length > 1 ? 15 : this.wrong ? 8 : 1;
+  }
+
+  key() {
+    return [this.low, this.high];
+  }
+
+  outline() {
+    return { top: this.top(0), band: this.band };
+  }
+
+  labelRoom() {
+    const groups = this.groups ?? (this.names && this.total <= 12 ? this.names.map((name) => [0, 0, name]) : []);
+    return Math.max(0, ...groups.map(([, , label]) => textWidth(label, 10))) + 14;
+  }
+
+  height() {
+    return this.count * (this.band + this.gap) + 2;
+  }
+
+  top(band) {
+    return band * (this.band + this.gap) + this.gap;
+  }
+
+  prepare() {
+    this.images = range(this.count).map((band) => this.#image(band));
+  }
+
+  draw(pen, frame) {
+    const height = this.band / this.shown.length;
+    this.images.forEach((image, band) => {
+      const top = this.top(band);
+      if (this.bands.length > 1) pen.text(this.bands[band], frame.left, top - 7, { size: 10, colour: theme.faint });
+      pen.image(image, frame.left, top, frame.inner, this.band);
+      this.#breaks(pen, frame, top, height);
+      pen.rect(frame.left, top, frame.inner, this.band, { stroke: theme.line });
+      frame.answer(pen, this.app.answerStarts, top, top + this.band);
+      if (this.groups && this.total > 1) this.#groups(pen, frame, top, height);
+      else if (this.names && this.total <= 12) this.#names(pen, frame, top, height);
+      else this.#numbers(pen, frame, top, height);
+    });
+    for (const step of this.wrongSteps ?? []) {
+      const x = frame.x(step) + frame.cell / 2;
+      const half = clamp(frame.cell / 3, 1.5, 3.5);
+      pen.path([[x - half, -2 * half + this.top(0)], [x + half, -2 * half + this.top(0)], [x, this.top(0)]], {
+        fill: theme.error, closed: true,
+      });
+    }
+  }
+
+  // Lines where rows are left out.
+  #breaks(pen, frame, top, height) {
+    this.shown.forEach((row, n) => {
+      if (n && row !== this.shown[n - 1] + 1 && !(row === 0 && this.shown[n - 1] === this.total - 1)) {
+        const y = top + n * height;
+        pen.path([[frame.left, y], [frame.left + frame.inner, y]], { stroke: theme.faint, dash: [1, 3] });
+      }
+    });
+  }
+
+  #groups(pen, frame, top, height) {
+    let below = -Infinity;
+    for (const [first, last, label] of this.groups) {
+      const [from, to] = [top + first * height, top + (last + 1) * height];
+      const y = Math.max((from + to) / 2, below + 11);
+      below = y;
+      pen.path([[frame.left - 5, from + 1], [frame.left - 5, to - 1]], { stroke: theme.faint });
+      pen.text(fitted(label, frame.left - 12, 10), frame.left - 9, y, { size: 10, align: "right", colour: theme.faint });
+    }
+  }
+
+  #names(pen, frame, top, height) {
+    this.names.forEach((name, n) => {
+      pen.text(name.replace("-", "−"), frame.left - 5, top + (n + 0.5) * height, { size: 10, align: "right", colour: theme.faint });
+    });
+  }
+
+  #numbers(pen, frame, top, height) {
+    let last = -Infinity;
+    const every = niceStep(this.shown.length, this.band / 13);
+    this.shown.forEach((row, n) => {
+      const fresh = n && row !== this.shown[n - 1] + 1;
+      const y = top + (n + 0.5) * height;
+      if ((fresh || n === 0 || this.#said(row) % every === 0) && y - last >= 11) {
+        pen.text(String(this.#said(row)), frame.left - 5, Math.max(y, 6), { size: 10, align: "right", colour: theme.faint });
+        last = y;
+      }
+    });
+  }
+
+  // Steps and entries are counted from 1, rows of the memory from 0 as everywhere.
+  #said(row) {
+    return this.axis === "memory row" ? row : row + 1;
+  }
+
+  mark(pen, frame, step) {
+    range(this.count).forEach((band) => frame.cursor(pen, step, this.top(band), this.top(band) + this.band));
+    this.app.origins?.markHeat(pen, frame, this);
+  }
+
+  place(x, y, frame) {
+    const step = frame.step(x);
+    const band = range(this.count).find((n) => y >= this.top(n) && y < this.top(n) + this.band);
+    if (step === null || band === undefined) return null;
+    const n = Math.floor(((y - this.top(band)) / this.band) * this.shown.length);
+    return { step, band, row: this.shown[clamp(n, 0, this.shown.length - 1)] };
+  }
+
+  tell(x, y, frame) {
+    const at = this.place(x, y, frame);
+    if (!at) return null;
+    const { step, band, row } = at;
+    const value = this.values.at(step, band, row);
+    const head = this.count > 1 ? ` · ${this.bands[band]}` : "";
+    if (this.heads === "origin") {
+      return [`read at step ${step + 1}${head}`, `${percent(value)} from writes at step ${row + 1}`];
+    }
+    const name = this.names?.[row] ?? (this.axis ? `${this.axis} ${this.#said(row)}` : "");
+    const quiet = this.quietSteps?.has(step) ? ["not asked for"] : [];
+    return [`${this.app.unit} ${step + 1} · ${name}${head}`, number(value), ...quiet];
+  }
+
+  click(x, y, frame) {
+    const at = this.place(x, y, frame);
+    if (!at || !this.app.origins) return;
+    const { step, band } = at;
+    if (this.panel.name === "read_weights" || this.panel.name === "reads") {
+      this.app.select({ what: "read", step, head: band });
+    } else if (["write_weights", "add", "candidate", "erase"].includes(this.panel.name)) {
+      this.app.select({ what: "write", step, head: band });
+    } else if (this.heads === "origin") {
+      this.app.select({ what: "read", step, head: band });
+    }
+  }
+
+  #image(band) {
+    const [steps] = this.values.shape;
+    const rows = this.shown;
+    const canvas = document.createElement("canvas");
+    canvas.width = steps;
+    canvas.height = rows.length;
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(steps, rows.length);
+    this.quietSteps ??= this.quiet ? new Set(this.quiet) : null;
+    if (this.wrong && !this.wrongSteps) {
+      this.wrongSteps = range(steps).filter((step) => range(this.total).some((n) => this.wrong.at(step, 0, n) > 0.5));
+    }
+    const quiet = channels(theme.quiet);
+    for (let step = 0; step < steps; step++) {
+      rows.forEach((row, n) => {
+        const value = this.values.at(step, band, row);
+        let colour = inkOf(value, this.low, this.high);
+        if (this.quietSteps?.has(step)) colour = quiet;
+        else if (this.wrong && this.wrong.at(step, band, row) > 0.5) colour = wrongOf(value);
+        image.data.set([...colour, 255], 4 * (n * steps + step));
+      });
+    }
+    context.putImageData(image, 0, 0);
+    return canvas;
+  }
+}
+
+function niceStep(count, room) {
+  const least = count / Math.max(1, room);
+  return [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((step) => step >= least) ?? 1000;
+}

@@ -1,0 +1,98 @@
+// A graph as far as it has been told, and the walk over it: what was asked, what was said.
+
+class MapPanel {
+  constructor(panel, app) {
+    Object.assign(this, panel.data, { panel, app });
+  }
+
+  labelRoom() {
+    return 0;
+  }
+
+  own() {
+    return true;
+  }
+
+  height(width) {
+    return Math.min(width, 420) + 22;
+  }
+
+  prepare() {}
+
+  draw() {}
+
+  #spots(width) {
+    const side = Math.min(width, 420);
+    return this.xy.map(([x, y]) => [12 + x * (width - 24), 6 + y * (side - 12)]);
+  }
+
+  mark(pen, frame, step) {
+    const spots = this.#spots(frame.width);
+    const told = this.edges.map((_, n) => this.told[n] <= step);
+    this.edges.forEach(([from, to], n) => {
+      if (!told[n]) return;
+      const fresh = this.told[n] === step;
+      this.#arrow(pen, spots[from], spots[to], { colour: fresh ? theme.text : theme.line, line: fresh ? 2 : 1 });
+    });
+    for (const [at, asked, said] of this.walk) {
+      if (at > step) break;
+      const alpha = at === step ? 1 : 0.45;
+      if (asked !== null) this.#arrow(pen, ...this.#ends(spots, asked), { colour: theme.asked, line: 3, alpha });
+      if (said !== null && said !== asked) {
+        this.#arrow(pen, ...this.#ends(spots, said), { colour: theme.error, line: 2, alpha, dash: [4, 3] });
+      }
+    }
+    const known = new Set(this.edges.flatMap((ends, n) => (told[n] ? ends : [])));
+    spots.forEach(([x, y], node) => {
+      if (!known.has(node)) return;
+      pen.circle(x, y, 3.5, { fill: theme.text });
+      if (this.names.length <= 60) pen.text(this.names[node], x + 6, y - 7, { size: 10, colour: theme.faint });
+    });
+    const legend = [["asked and said", theme.asked], ["said wrongly", theme.error]];
+    let x = 4;
+    for (const [text, colour] of legend) {
+      const y = this.height(frame.width) - 9;
+      pen.path([[x, y], [x + 18, y]], { stroke: colour, line: 3 });
+      pen.text(text, x + 23, y, { size: 10, colour: theme.faint });
+      x += 23 + textWidth(text, 10) + 16;
+    }
+  }
+
+  #ends(spots, edge) {
+    return this.edges[edge].map((node) => spots[node]);
+  }
+
+  #arrow(pen, [x0, y0], [x1, y1], { colour, line, alpha = 1, dash = [] }) {
+    drawArrow(pen, [x0, y0], [x1, y1], { colour, line, alpha, dash });
+  }
+
+  tell(x, y, frame) {
+    const spots = this.#spots(frame.width);
+    const near = spots.findIndex(([sx, sy]) => Math.hypot(sx - x, sy - y) < 9);
+    if (near < 0) return null;
+    const ways = this.edges.flatMap(([from, to], n) =>
+      from === near && this.told[n] <= this.app.step ? [`${this.labels[n]} to ${this.names[to]}`] : [],
+    );
+    return [`node ${this.names[near]}`, ...ways.slice(0, 8)];
+  }
+}
+
+// From one place to another, bent a little, so that the way back is another line.
+function drawArrow(pen, [x0, y0], [x1, y1], { colour, line, alpha = 1, dash = [], end = 5 }) {
+  const [dx, dy] = [x1 - x0, y1 - y0];
+  const length = Math.hypot(dx, dy);
+  if (length < 1) return;
+  const bend = Math.min(0.12 * length, 14);
+  const [mx, my] = [(x0 + x1) / 2 - (dy / length) * bend, (y0 + y1) / 2 + (dx / length) * bend];
+  const curve = range(13).map((n) => {
+    const t = n / 12;
+    const [a, b, c] = [(1 - t) ** 2, 2 * t * (1 - t), t ** 2];
+    return [a * x0 + b * mx + c * x1, a * y0 + b * my + c * y1];
+  });
+  pen.path(curve, { stroke: colour, line, alpha, dash });
+  const angle = Math.atan2(y1 - my, x1 - mx);
+  const [tx, ty] = [x1 - end * Math.cos(angle), y1 - end * Math.sin(angle)];
+  const size = 4 + line;
+  const wing = (turn) => [tx - size * Math.cos(angle + turn), ty - size * Math.sin(angle + turn)];
+  pen.path([[tx, ty], wing(0.4), wing(-0.4)], { fill: colour, closed: true, alpha });
+}

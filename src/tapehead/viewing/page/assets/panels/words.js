@@ -1,0 +1,66 @@
+// Answers in words: a column for each step of the answer, asked over said.
+
+class WordsPanel {
+  constructor(panel, app) {
+    Object.assign(this, panel.data, { panel, app });
+    this.column = Math.max(30, ...[...this.asked, ...this.said].flat().map((word) => textWidth(word, 11) + 10));
+    this.line = 17;
+  }
+
+  labelRoom() {
+    return Math.max(...this.rows.map((row) => textWidth(row, 10))) + 12;
+  }
+
+  height() {
+    return 2 * (this.rows.length * this.line + 18) + 18;
+  }
+
+  own() {
+    return true;
+  }
+
+  prepare() {}
+
+  draw() {}
+
+  // The columns that fit, around the step that is looked at.
+  #window(frame, step) {
+    const room = Math.max(1, Math.floor(frame.inner / this.column));
+    const here = this.at.findIndex((each) => each >= step);
+    const middle = here < 0 ? this.at.length - 1 : here;
+    const first = clamp(middle - Math.floor(room / 2), 0, Math.max(0, this.at.length - room));
+    return range(Math.min(room, this.at.length)).map((n) => first + n);
+  }
+
+  mark(pen, frame, step) {
+    const columns = this.#window(frame, step);
+    const tall = this.rows.length * this.line;
+    [["asked", this.asked, 0], ["said", this.said, tall + 18]].forEach(([title, words, top]) => {
+      pen.text(title, frame.left, top + 8, { size: 10, weight: 600, colour: theme.faint });
+      this.rows.forEach((row, n) => {
+        const y = top + 18 + (n + 0.5) * this.line;
+        pen.text(row, frame.left - 6, y, { size: 10, align: "right", colour: theme.faint });
+        columns.forEach((column, m) => {
+          const right = words[column][n] === this.asked[column][n];
+          const look = { align: "center", colour: right ? theme.text : theme.error, weight: right ? 400 : 600 };
+          pen.text(words[column][n], frame.left + (m + 0.5) * this.column, y, look);
+        });
+      });
+    });
+    columns.forEach((column, m) => {
+      const x = frame.left + m * this.column;
+      pen.text(String(this.at[column] + 1), x + this.column / 2, 2 * (tall + 18) + 8, { size: 10, align: "center", colour: theme.faint });
+      if (this.at[column] === step) pen.rect(x + 1, 14, this.column - 2, 2 * tall + 24, { stroke: theme.cursor, alpha: 0.8 });
+    });
+    pen.text("step", frame.left - 6, 2 * (tall + 18) + 8, { size: 10, align: "right", colour: theme.faint });
+  }
+
+  tell() {
+    return null;
+  }
+
+  stepAt(x, y, frame) {
+    const column = this.#window(frame, this.app.step)[Math.floor((x - frame.left) / this.column)];
+    return column === undefined ? null : this.at[column];
+  }
+}

@@ -1,0 +1,180 @@
+// The episode on show: its step, its panels, what is selected; play, keys and slider.
+
+class App {
+  constructor(held) {
+    this.held = held;
+    this.step = 0;
+    this.selection = null;
+    this.allRows = false;
+    this.views = [];
+    this.timer = null;
+    this.documentTitle = held.title;
+    this.fileName = held.title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+    this.curve = new CurveView(held.curve, this);
+  }
+
+  get unit() {
+    return this.recording.unit;
+  }
+
+  get steps() {
+    return this.recording.steps;
+  }
+
+  panel(name) {
+    return this.recording.panels.find((panel) => panel.name === name);
+  }
+
+  // Show an episode; its arrays are unpacked the first time.
+  async open(number, { step = 0, keep = false } = {}) {
+    if (!keep) this.stop();
+    this.number = number;
+    const packed = this.held.recordings[number];
+    const recording = (packed.unpacked ??= await unpack(packed));
+    if (this.number !== number) return; // another was asked for meanwhile
+    this.recording = recording;
+    this.origins = recording.origins ? new Origins(recording.origins, this) : null;
+    if (!keep) this.selection = null;
+    this.answerStarts = recording.asked[0] ?? null;
+    this.step = clamp(step, 0, recording.steps - 1);
+    this.#build();
+    this.layout();
+    this.#tellStep();
+  }
+
+  #build() {
+    const { recording, held } = this;
+    this.views = recording.panels.map((panel) => new PanelView(panel, this));
+    const sections = Object.entries(held.groups).flatMap(([group, title]) => {
+      const views = this.views.filter(({ panel }) => panel.group === group);
+      if (!views.length) return [];
+      const timed = views.filter(({ overTime }) => overTime);
+      if (timed.length) timed[timed.length - 1].axis = true;
+      const figures = views.map(({ figure }) => figure);
+      if (group === "inside") {
+        const box = element("details", {}, element("summary", {}, element("h2", {}, title)), ...figures);
+        box.addEventListener("toggle", () => this.layout());
+        return [element("section", { class: group }, box)];
+      }
+      return [element("section", { class: group }, element("h2", {}, title), ...figures)];
+    });
+    const old = document.getElementById("episode");
+    const wasOpen = old.querySelector("details")?.open;
+    const main = sections.filter((section) => section.className !== "now");
+    const now = sections.filter((section) => section.className === "now");
+    old.replaceChildren(element("div", { class: "over-time" }, ...main), ...now);
+    old.classList.toggle("alone", !now.length);
+    if (wasOpen) old.querySelector("details")?.setAttribute("open", "");
+    const slider = document.getElementById("step");
+    slider.max = recording.steps;
+    document.getElementById("rows").hidden = !recording.panels.some(({ data }) => data.rows);
+    for (const [n, button] of [...document.querySelectorAll("#episodes button")].entries()) {
+      button.setAttribute("aria-pressed", String(n === this.number));
+    }
+    const verdict = document.getElementById("verdict");
+    verdict.textContent = recording.verdict;
+    verdict.className = recording.wrong ? "wrong" : "right";
+    const note = document.getElementById("note");
+    note.textContent = recording.note;
+    note.hidden = !recording.note;
+  }
+
+  layout() {
+    const room = innerWidth < 600 ? 84 : 136;
+    const left = Math.min(room, Math.max(28, ...this.views.map(({ kind, overTime, panel }) =>
+      panel.group === "now" || (!overTime && !kind.labelRoom) ? 0 : kind.labelRoom())));
+    document.body.style.setProperty("--left", left);
+    for (const view of this.views) view.layout(left);
+    this.curve.layout();
+  }
+
+  goTo(step) {
+    const next = clamp(step, 0, this.steps - 1);
+    if (next === this.step) return;
+    this.step = next;
+    this.#tellStep();
+  }
+
+  #tellStep() {
+    document.getElementById("step").value = this.step + 1;
+    document.getElementById("where").textContent = `${this.unit} ${this.step + 1} of ${this.steps}`;
+    const { selection } = this;
+    const pin = document.getElementById("pin");
+    pin.hidden = !selection;
+    if (selection) pin.textContent = `${this.origins.told().title.replace(/ (came from|went to|is .*)$/, "")} ×`;
+    for (const view of this.views) view.step();
+  }
+
+  // Hold on to a read, a write or a memory cell; the same again lets go.
+  select(selection, stay = false) {
+    const same = JSON.stringify(selection) === JSON.stringify(this.selection);
+    this.selection = same ? null : selection;
+    if (!stay && selection) this.step = selection.step;
+    this.#tellStep();
+  }
+
+  play() {
+    if (this.timer) return this.stop();
+    if (this.step === this.steps - 1) this.goTo(0);
+    const pause = this.unit === "question" ? 1600 : clamp(9000 / this.steps, 45, 350);
+    this.timer = setInterval(() => {
+      if (this.step >= this.steps - 1) this.stop();
+      else this.goTo(this.step + 1);
+    }, pause);
+    this.#playing(true);
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    this.timer = null;
+    this.#playing(false);
+  }
+
+  #playing(on) {
+    const button = document.getElementById("play");
+    button.setAttribute("aria-label", on ? "pause" : "play");
+    button.textContent = on ? "❚❚" : "▶";
+  }
+
+  listen() {
+    const by = (id) => document.getElementById(id);
+    by("play").addEventListener("click", () => this.play());
+    by("back").addEventListener("click", () => this.goTo(this.step - 1));
+    by("on").addEventListener("click", () => this.goTo(this.step + 1));
+    by("step").addEventListener("input", (event) => this.goTo(Number(event.target.value) - 1));
+    by("pin").addEventListener("click", () => this.select(null));
+    by("rows").addEventListener("click", () => {
+      this.allRows = !this.allRows;
+      by("rows").setAttribute("aria-pressed", String(this.allRows));
+      this.layout();
+    });
+    document.addEventListener("keydown", (event) => this.#key(event));
+    let last = innerWidth;
+    addEventListener("resize", () => {
+      if (innerWidth !== last) this.layout();
+      last = innerWidth;
+    });
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.recording) return;
+    const { target } = event;
+    if (target.matches("select, input:not([type=range]), textarea")) return;
+    if (event.key === " " && target.matches("button, summary, a")) return;
+    const by = event.shiftKey ? 10 : 1;
+    const count = this.held.recordings.length;
+    const keys = {
+      ArrowLeft: () => this.goTo(this.step - by),
+      ArrowRight: () => this.goTo(this.step + by),
+      Home: () => this.goTo(0),
+      End: () => this.goTo(this.steps - 1),
+      " ": () => this.play(),
+      Escape: () => this.select(null),
+      PageUp: () => count > 1 && this.open((this.number + count - 1) % count),
+      PageDown: () => count > 1 && this.open((this.number + 1) % count),
+    };
+    if (!keys[event.key]) return;
+    event.preventDefault();
+    keys[event.key]();
+  }
+}

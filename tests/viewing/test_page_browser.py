@@ -1,0 +1,286 @@
+"""The page in a real browser, where there is one: it opens off line, and does what is clicked."""
+
+import re
+import shutil
+
+import pytest
+from page_samples import planted_document, planted_recording
+
+from tapehead.viewing.page.writing import write_page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+QUIET = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    recordings = [planted_recording("5"), planted_recording("wrong", flips=[(1, 2)])]
+    path = tmp_path_factory.mktemp("page") / "view.html"
+    return write_page(planted_document(recordings), path)
+
+
+@pytest.fixture
+def opened(browser, file):
+    """Opens the page in a fresh tab; at the end nothing was complained of and nothing fetched."""
+    contexts, troubles, fetched = [], [], []
+
+    def open_(path=file, *, width=1280, height=900, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: fetched.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_selector("[data-name=outputs] canvas")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert troubles == []
+    assert {url.split(":")[0] for url in fetched} <= {"file", "data", "blob"}
+
+
+def where(page):
+    return page.inner_text("#where")
+
+
+def told(page):
+    """What the panel of origins says, as a screen reader hears it."""
+    return page.get_attribute("[data-name=origins] canvas.top", "aria-label")
+
+
+def click_cell(page, name, step, row, *, steps=11, rows):
+    """Click the middle of a cell of a panel over time; `row` counts the rows on show."""
+    canvas = page.locator(f"[data-name={name}] canvas.top")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    left = float(page.evaluate("getComputedStyle(document.body).getPropertyValue('--left')") or 0)
+    cell = (box["width"] - left - 14) / steps
+    tall = page.evaluate(f"document.querySelector('[data-name={name}]').dataset.band") or 0
+    y = 1 + float(tall) * (row + 0.5) / rows
+    canvas.click(position={"x": left + (step + 0.5) * cell, "y": y})
+
+
+def colour_at(page, name, step, row, *, layer=0, steps=11, rows):
+    """The colour of a cell as it is drawn."""
+    return page.evaluate(
+        """([name, layer, step, row, steps, rows]) => {
+            const figure = document.querySelector(`[data-name=${name}]`);
+            const canvas = figure.querySelectorAll("canvas")[layer];
+            const stage = figure.querySelectorAll(".stage canvas")[layer];
+            const left = parseFloat(getComputedStyle(document.body).getPropertyValue("--left"));
+            const tall = parseFloat(figure.dataset.band), top = parseFloat(figure.dataset.top);
+            const wide = stage.clientWidth - left - 14;
+            const x = left + (step + 0.5) * wide / steps, y = top + tall * (row + 0.5) / rows;
+            const data = stage.getContext("2d").getImageData(
+                x * devicePixelRatio, y * devicePixelRatio, 1, 1).data;
+            return Array.from(data);
+        }""",
+        [name, layer, step, row, steps, rows],
+    )
+
+
+def test_it_opens_from_a_file_and_shows_the_first_step(opened):
+    page = opened()
+    assert page.title() == "NTM-LSTM: Copy"
+    assert where(page) == "step 1 of 11"
+    names = page.eval_on_selector_all("figure", "all => all.map(each => each.dataset.name)")
+    assert names[:3] == ["inputs", "targets", "outputs"]
+    assert {"origins", "origin_map", "write_weights", "memory", "gate"} <= set(names)
+    assert page.inner_text("#verdict") == "all 40 bits right"
+    assert "0123456789ab" in page.inner_text("#facts")
+
+
+def test_cells_have_the_colours_of_their_values(opened):
+    page = opened()
+    # A write weight of 1 in row 3 at step 1, of 0.5 in row 4 at step 6; rows 2 to 8 are on show.
+    assert colour_at(page, "write_weights", 0, 1, rows=7) == [11, 31, 65, 255]
+    half = colour_at(page, "write_weights", 5, 2, rows=7)
+    assert half[2] > half[0] > 11
+    assert colour_at(page, "write_weights", 3, 0, rows=7) == [255, 255, 255, 255]
+    # Nothing is asked for at the first steps.
+    assert colour_at(page, "outputs", 2, 3, rows=8) == [239, 239, 239, 255]
+
+
+def test_a_wrong_bit_is_orange(opened):
+    page = opened()
+    page.click("#episodes button:nth-child(2)")
+    page.wait_for_function("document.getElementById('verdict').className === 'wrong'")
+    assert page.inner_text("#verdict") == "1 of 40 bits wrong"
+    red, _, blue, _ = colour_at(page, "outputs", 7, 2, rows=8)
+    assert red - blue > 60
+
+
+def test_keys_and_slider_move_through_time(opened):
+    page = opened()
+    for key, wanted in [
+        ("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", 11), ("ArrowRight", 11),
+        ("Home", 1), ("ArrowLeft", 1), ("Shift+ArrowRight", 11), ("Shift+ArrowLeft", 1),
+    ]:  # fmt: skip
+        page.keyboard.press(key)
+        assert where(page) == f"step {wanted} of 11"
+    page.fill("#step", "9")
+    assert where(page) == "step 9 of 11"
+    page.focus("#step")  # the slider's own keys do no second step
+    page.keyboard.press("ArrowRight")
+    assert where(page) == "step 10 of 11"
+    page.click("#back")
+    page.click("#on")
+    assert where(page) == "step 10 of 11"
+
+
+def test_play_runs_to_the_end_and_stops(opened):
+    page = opened()
+    page.keyboard.press("Space")
+    assert page.get_attribute("#play", "aria-label") == "pause"
+    page.wait_for_function("document.getElementById('where').textContent === 'step 11 of 11'")
+    page.wait_for_function("document.getElementById('play').ariaLabel === 'play'")
+
+
+def test_a_click_on_a_step_goes_there(opened):
+    page = opened()
+    click_cell(page, "inputs", 4, 2, rows=9)
+    assert where(page) == "step 5 of 11"
+
+
+def test_the_read_of_a_step_is_traced_to_its_write(opened):
+    """Word 3 was written at step 3 and is read at step 9; word 2 lost half of itself at step 6."""
+    page = opened()
+    page.fill("#step", "9")
+    said = told(page)
+    assert said.startswith("Read at step 9 came from: 100.0 % write at step 3 (100.0 %")
+    page.fill("#step", "8")
+    assert "100.0 % write at step 2 (50.0 % of it still there)" in told(page)
+    page.fill("#step", "2")
+    assert told(page) == "Read at step 2 came from: nothing: what it read was empty"
+
+
+def test_a_click_on_a_read_holds_it_and_escape_lets_go(opened):
+    page = opened()
+    click_cell(page, "read_weights", 8, 3, rows=7)
+    assert where(page) == "step 9 of 11"
+    page.keyboard.press("Home")
+    assert told(page).startswith("Read at step 9 came from: 100.0 % write at step 3")
+    assert page.inner_text("#pin").startswith("Read at step 9")
+    page.keyboard.press("Escape")
+    assert told(page).startswith("Read at step 1 came from")
+    assert page.is_hidden("#pin")
+
+
+def test_a_click_on_a_write_tells_which_reads_it_came_to(opened):
+    page = opened()
+    click_cell(page, "write_weights", 2, 3, rows=7)
+    assert told(page).startswith("Write at step 3 went to: read at step 9: 100.0 % of that read")
+    click_cell(page, "write_weights", 5, 3, rows=7)
+    assert told(page) == "Write at step 6 went to: no read so far as 0.05 % of it"
+
+
+def test_a_click_on_a_memory_cell_tells_what_made_it(opened):
+    """Row 4, entry 2 held 2 of step 2, and half of it after step 6."""
+    page = opened()
+    page.fill("#step", "11")
+    canvas = page.locator("[data-name=memory] canvas.top")
+    box = page.evaluate("document.querySelector('[data-name=memory]').dataset.shape")
+    left, top, inner, tall = map(float, box.split())
+    canvas.click(position={"x": left + inner * 1.5 / 4, "y": top + tall * 2.5 / 7})
+    assert told(page) == "Row 4, entry 2 after step 11 is 1.0000, from: 1.0000 write at step 2"
+
+
+def test_the_tip_gives_exact_values(opened):
+    page = opened()
+    canvas = page.locator("[data-name=write_weights] canvas.top")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    left = float(page.evaluate("getComputedStyle(document.body).getPropertyValue('--left')"))
+    band = float(page.evaluate("document.querySelector('[data-name=write_weights]').dataset.band"))
+    cell = (box["width"] - left - 14) / 11
+    page.mouse.move(box["x"] + left + 5.5 * cell, box["y"] + 1 + band * 2.5 / 7)
+    assert page.inner_text("#tip").split("\n") == ["step 6 · memory row 4", "0.5000"]
+    page.mouse.move(2, 2)
+    assert page.is_hidden("#tip")
+
+
+def test_all_rows_may_be_shown(opened):
+    page = opened()
+    page.click("#rows")
+    assert colour_at(page, "write_weights", 0, 3, rows=12) == [11, 31, 65, 255]
+    page.click("#rows")
+    assert colour_at(page, "write_weights", 0, 1, rows=7) == [11, 31, 65, 255]
+
+
+@pytest.mark.parametrize(("wish", "other"), [("light", "dark"), ("dark", "light")])
+def test_the_theme_follows_the_system_and_the_switch(opened, wish, other):
+    page = opened(color_scheme=wish)
+    ground = {"light": [255, 255, 255], "dark": [20, 23, 28]}
+    assert colour_at(page, "inputs", 8, 3, rows=9)[:3] == ground[wish]
+    page.click("#theme")
+    assert page.get_attribute("html", "data-theme") == other
+    assert colour_at(page, "inputs", 8, 3, rows=9)[:3] == ground[other]
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_nothing_is_wider_than_the_screen(opened, width):
+    page = opened(width=width, height=740)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_pictures_can_be_saved(opened, tmp_path):
+    page = opened()
+    page.fill("#step", "9")
+    page.hover("[data-name=write_weights]")
+    with page.expect_download() as download:
+        page.click("[data-name=write_weights] button:text('PNG')")
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    assert path.name == "ntm-lstm-copy-write_weights-step-9.png"
+    from matplotlib.image import imread
+
+    picture = imread(path)
+    assert picture.shape[1] > 1000
+    assert (picture[..., :3].reshape(-1, 3).max(0) == 1).all()
+    assert picture[..., :3].min() < 0.3
+    with page.expect_download() as download:
+        page.click("[data-name=gate] button:text('SVG')", force=True)
+    text = download.value.path().read_text(encoding="utf-8")
+    import xml.etree.ElementTree as ElementTree
+
+    root = ElementTree.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    words = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert words[0].startswith("Gate · NTM-LSTM: Copy")
+    assert "time (steps)" in words
+
+
+def test_hostile_names_are_only_text(opened, tmp_path):
+    hostile = "</script><img src=x onerror=console.log('alarm')>"
+    held = planted_document([planted_recording(hostile), planted_recording("b")], title=hostile)
+    page = opened(write_page(held, tmp_path / "view.html"))
+    assert page.inner_text("h1") == hostile
+    assert hostile in page.inner_text("#episodes")
+    assert page.locator("img").count() == 0
+
+
+def test_the_learning_curve_is_drawn(opened):
+    page = opened()
+    labels = page.inner_text(".u-legend")
+    assert re.search(r"training.*validation", labels, re.S)
+    page.select_option(".controls select >> nth=0", label="loss (nats per answered bit)")
+    page.check(".controls input")
+    assert page.locator(".uplot canvas").count() == 1
