@@ -8,7 +8,9 @@ from page_samples import planted_document, planted_recording
 
 from tapehead.viewing.page.writing import write_page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
 QUIET = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -71,9 +73,9 @@ def click_cell(page, name, step, row, *, steps=11, rows):
     canvas = page.locator(f"[data-name={name}] canvas.top")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
-    left = float(page.evaluate("getComputedStyle(document.body).getPropertyValue('--left')") or 0)
+    left = float(page.evaluate("getComputedStyle(document.body).getPropertyValue('--left')"))
     cell = (box["width"] - left - 14) / steps
-    tall = page.evaluate(f"document.querySelector('[data-name={name}]').dataset.band") or 0
+    tall = page.get_attribute(f"[data-name={name}]", "data-band")
     y = 1 + float(tall) * (row + 0.5) / rows
     canvas.click(position={"x": left + (step + 0.5) * cell, "y": y})
 
@@ -83,15 +85,15 @@ def colour_at(page, name, step, row, *, layer=0, steps=11, rows):
     return page.evaluate(
         """([name, layer, step, row, steps, rows]) => {
             const figure = document.querySelector(`[data-name=${name}]`);
-            const canvas = figure.querySelectorAll("canvas")[layer];
             const stage = figure.querySelectorAll(".stage canvas")[layer];
             const left = parseFloat(getComputedStyle(document.body).getPropertyValue("--left"));
             const tall = parseFloat(figure.dataset.band), top = parseFloat(figure.dataset.top);
             const wide = stage.clientWidth - left - 14;
             const x = left + (step + 0.5) * wide / steps, y = top + tall * (row + 0.5) / rows;
-            const data = stage.getContext("2d").getImageData(
-                x * devicePixelRatio, y * devicePixelRatio, 1, 1).data;
-            return Array.from(data);
+            const one = document.createElement("canvas").getContext(
+                "2d", {willReadFrequently: true});
+            one.drawImage(stage, Math.floor(x), Math.floor(y), 1, 1, 0, 0, 1, 1);
+            return Array.from(one.getImageData(0, 0, 1, 1).data);
         }""",
         [name, layer, step, row, steps, rows],
     )
@@ -122,7 +124,7 @@ def test_cells_have_the_colours_of_their_values(opened):
 def test_a_wrong_bit_is_orange(opened):
     page = opened()
     page.click("#episodes button:nth-child(2)")
-    page.wait_for_function("document.getElementById('verdict').className === 'wrong'")
+    page.wait_for_selector("#verdict.wrong")
     assert page.inner_text("#verdict") == "1 of 40 bits wrong"
     red, _, blue, _ = colour_at(page, "outputs", 7, 2, rows=8)
     assert red - blue > 60
@@ -150,8 +152,8 @@ def test_play_runs_to_the_end_and_stops(opened):
     page = opened()
     page.keyboard.press("Space")
     assert page.get_attribute("#play", "aria-label") == "pause"
-    page.wait_for_function("document.getElementById('where').textContent === 'step 11 of 11'")
-    page.wait_for_function("document.getElementById('play').ariaLabel === 'play'")
+    page.wait_for_selector("#play[aria-label=play]")
+    assert where(page) == "step 11 of 11"
 
 
 def test_a_click_on_a_step_goes_there(opened):

@@ -27,7 +27,7 @@ const THEMES = {
 let theme = THEMES.light;
 let tables = null;
 
-// Scales of 256 colours, as [red, green, blue] each.
+// Scales of 257 colours, as [red, green, blue] each: one stands exactly in the middle.
 function setTheme(name, colours) {
   theme = THEMES[name];
   const dark = name === "dark";
@@ -40,8 +40,8 @@ function setTheme(name, colours) {
 
 function ramp(stops) {
   const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-  return range(256).map((n) => {
-    const at = n / 255;
+  return range(257).map((n) => {
+    const at = n / 256;
     const upper = Math.max(1, stops.findIndex(([stop]) => stop >= at));
     const [[from, low], [to, high]] = [stops[upper - 1], stops[upper]];
     const share = (at - from) / (to - from);
@@ -55,11 +55,11 @@ function inkOf(value, low, high) {
   if (!Number.isFinite(value)) return [255, 0, 255];
   const limit = Math.max(Math.abs(low), Math.abs(high)) || 1;
   const at = low < 0 ? value / limit : (value - low) / (high - low || 1);
-  return tables.ink[clamp(Math.round((at + 1) * 127.5), 0, 255)];
+  return tables.ink[clamp(Math.round((at + 1) * 128), 0, 256)];
 }
 
 function wrongOf(value) {
-  return tables.wrong[clamp(Math.round(value * 255), 0, 255)];
+  return tables.wrong[clamp(Math.round(value * 256), 0, 256)];
 }
 
 const css = ([red, green, blue]) => `rgb(${red},${green},${blue})`;
