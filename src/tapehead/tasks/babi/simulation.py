@@ -4,6 +4,7 @@ Its rules are those that Weston et al. (2015) publish of theirs, its words those
 """
 
 import random
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tapehead.tasks.babi.text import Question, TextStory, Words
@@ -14,20 +15,19 @@ THINGS = ("apple", "football", "milk")
 GO = ("went to", "went back to", "journeyed to", "travelled to", "moved to")
 GET = ("got", "grabbed", "picked up", "took")
 DROP = ("discarded", "dropped", "left", "put down")
+_DEEDS = ("go", "get", "drop")
 SIMULATED = (1, 2, 3)
 """Tasks that can be simulated."""
 QUESTIONS = 5
 """Of a story."""
 _BETWEEN = 2
 """Sentences told before each attempt to ask."""
-_WALKS = 0.4
-"""Share of sentences in which somebody goes somewhere though there is something to get or drop."""
-_LATEST = 0.8
-"""Share of questions of task 3 about the place where a thing came last."""
+_RECENT = 5
+"""Of so many last sentences one tells who got or dropped the thing that is asked about."""
 
 
 class _Stay(NamedTuple):
-    """A thing came to a place that the story tells of."""
+    """A thing is at a place that the story tells of."""
 
     place: str
     sentence: int
@@ -44,28 +44,38 @@ class _World:
         self._spot = {thing: draw.choice(PLACES) for thing in THINGS}
         self._holder: dict[str, str | None] = dict.fromkeys(THINGS)
         self._touched: dict[str, int] = {}
-        self._stays: dict[str, list[_Stay]] = {thing: [] for thing in THINGS}
+        self._stay: dict[str, _Stay] = {}
+        self._carried: dict[str, list[_Stay]] = {thing: [] for thing in THINGS}
+        """Where each was carried to since somebody got it last."""
         self.sentences: list[Words] = []
 
     def tell(self) -> None:
-        """Somebody does something."""
-        draw = self._draw
-        person = draw.choice(PEOPLE)
-        if self._task > 1 and draw.random() > _WALKS:
-            here = [thing for thing in THINGS if self._is_with(thing, person)]
-            if here:
-                self._handle(person, draw.choice(here))
-                return
-        self._go(person, draw.choice([p for p in PLACES if p != self._place[person]]))
+        """Somebody does something: a deed is drawn, and another one if it cannot be done, so that
+        those who can do more do more."""
+        draw, done = self._draw, False
+        while not done:
+            person, deed = draw.choice(PEOPLE), draw.choice(_DEEDS) if self._task > 1 else "go"
+            if deed == "go":
+                place = draw.choice(PLACES)
+                done = place != self._place[person]
+                if done:
+                    self._go(person, place)
+            else:
+                things = [t for t in THINGS if self._can(person, deed, t)]
+                done = bool(things)
+                if done:
+                    self._handle(person, draw.choice(things))
 
     def ask(self) -> Question | None:
         """A question that the story answers, or None."""
         choices = [self._where_is_person, self._where_is_thing, self._where_was_thing]
         return choices[self._task - 1]()
 
-    def _is_with(self, thing: str, person: str) -> bool:
+    def _can(self, person: str, deed: str, thing: str) -> bool:
         holder = self._holder[thing]
-        return holder == person or (holder is None and self._spot[thing] == self._place[person])
+        if deed == "drop":
+            return holder == person
+        return holder is None and self._spot[thing] == self._place[person]
 
     def _say(self, *words: str) -> int:
         self.sentences.append(tuple(" ".join(words).split()))
@@ -76,7 +86,8 @@ class _World:
         self._place[person], self._arrival[person] = place, sentence
         for thing in THINGS:
             if self._holder[thing] == person:
-                self._stays[thing].append(_Stay(place, sentence))
+                self._stay[thing] = _Stay(place, sentence)
+                self._carried[thing].append(self._stay[thing])
 
     def _handle(self, person: str, thing: str) -> None:
         """Get a thing, or drop it."""
@@ -86,9 +97,17 @@ class _World:
         self._touched[thing] = sentence
         self._holder[thing] = None if drops else person
         self._spot[thing] = self._place[person]
-        stays = self._stays[thing]
-        if person in self._arrival and (not stays or stays[-1].place != self._place[person]):
-            stays.append(_Stay(self._place[person], self._arrival[person]))
+        if drops:
+            return
+        self._carried[thing] = []
+        self._stay.pop(thing, None)
+        if person in self._arrival:
+            self._stay[thing] = _Stay(self._place[person], self._arrival[person])
+
+    def _recent(self, things: Iterable[str]) -> list[str]:
+        """Those of them that somebody got or dropped of late."""
+        since = len(self.sentences) - _RECENT
+        return [thing for thing in things if self._touched.get(thing, -1) >= max(0, since)]
 
     def _question(self, words: str, answer: str, *supporting: int) -> Question:
         return Question(tuple(words.split()), answer, len(self.sentences), supporting)
@@ -100,22 +119,23 @@ class _World:
         return self._question(f"where is {person}", self._place[person], self._arrival[person])
 
     def _where_is_thing(self) -> Question | None:
-        thing = self._draw.choice(THINGS)
-        if not self._stays[thing]:
+        moved = (t for t in self._stay if self._holder[t] is None or self._carried[t])
+        things = self._recent(moved)
+        if not things:
             return None
-        place, sentence = self._stays[thing][-1]
+        thing = self._draw.choice(things)
+        place, sentence = self._stay[thing]
         return self._question(f"where is the {thing}", place, self._touched[thing], sentence)
 
     def _where_was_thing(self) -> Question | None:
-        thing = self._draw.choice(THINGS)
-        stays = self._stays[thing]
-        if len(stays) < 2:
+        things = self._recent(thing for thing in THINGS if len(self._carried[thing]) > 1)
+        if not things:
             return None
+        thing = self._draw.choice(things)
+        stays = self._carried[thing]
         # Of a place where it was twice the question means the last time.
         last = {stay.place: number for number, stay in enumerate(stays)}
-        at = len(stays) - 1
-        if self._draw.random() > _LATEST:
-            at = self._draw.choice([number for number in last.values() if number > 0])
+        at = self._draw.choice([number for number in last.values() if number > 0])
         before, now = stays[at - 1], stays[at]
         words = f"where was the {thing} before the {now.place}"
         return self._question(
