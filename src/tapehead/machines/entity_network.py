@@ -1,16 +1,18 @@
 """The recurrent entity network (EntNet)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tapehead.checks import NotNegative, Positive, Share, Size, Width
+from tapehead.checks import NotNegative, Positive, Share, Size, Width, choice
 from tapehead.forms import Story
 from tapehead.machines.options import configured
 from tapehead.machines.reading import Reader, Tensors
-from tapehead.ops.entities import entity_candidate, entity_gate, update_entities
+from tapehead.ops.backends import BACKENDS, Choice
+from tapehead.ops.entities import backend_choice, implementation
+from tapehead.ops.entities.reference import entity_states
 
 
 def _numbers(
@@ -34,7 +36,12 @@ class EntityNetwork(Reader):
         dropout: share of the numbers of each encoded sentence that is left out while training.
         word_std: standard deviation of words and keys at the start; the paper's is 0.1.
         mask_std: of the masks by which words are encoded, around 1; in the paper all are 1.
+        matrices: at the start; "uniform": numbers up to 1 / sqrt d, as in `torch.nn.Linear`;
+            "normal": of standard deviation 0.1, the paper's.
         slope: of the PReLU below zero at the start; in the paper 1.
+        slopes: "shared": one for all numbers of a slot; "each": one for each, both as in He et al.
+            2015.
+        backend: "auto", "reference" or "cpu"; see `tapehead.ops.backends`.
 
     Trace (`machine.trace(*story)`): `gates` (batch, time, slots), how far each sentence opened each
     slot; `attention` (batch, asked, 1, slots), how much each question looked at each slot; `slots`
@@ -52,6 +59,7 @@ class EntityNetwork(Reader):
     torch.Size([1, 1, 2])
     """
 
+    changeable = ("backend",)
     num_slots: int
     hidden_size: int
     dropout: float
@@ -70,7 +78,10 @@ class EntityNetwork(Reader):
         dropout: Share = 0.1,
         word_std: Positive = 0.3,
         mask_std: NotNegative = 1.0,
+        matrices: Literal["uniform", "normal"] = "uniform",
         slope: float = 0.25,
+        slopes: Literal["shared", "each"] = "shared",
+        backend: Annotated[str, choice(BACKENDS)] = "auto",
     ):
         super().__init__()
         if keys == "tied" and num_slots > vocabulary_size - 1:
@@ -86,14 +97,16 @@ class EntityNetwork(Reader):
         self.key_weight = nn.Parameter(torch.empty(size, size))
         self.sentence_weight = nn.Parameter(torch.empty(size, size))
         self.found_weight = nn.Parameter(torch.empty(size, size))
-        self.slopes = nn.Parameter(torch.empty(size))
+        self.below_zero = nn.Parameter(torch.empty(1 if slopes == "shared" else size))
         self.output = nn.Linear(size, num_answers, bias=False)
         # Set before `reset_parameters`, which reads them.
-        self.word_std, self.mask_std, self.slope = word_std, mask_std, slope
+        self.backend = backend
+        self.word_std, self.mask_std, self.matrices = word_std, mask_std, matrices
+        self.slope = slope
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Normal numbers, and the slopes as they are to be at the start."""
+        """Words, keys and masks of normal numbers, matrices and slopes as they are to be."""
         with torch.no_grad():
             for weight in (self.words, self.free_keys):
                 weight.normal_(0.0, self.word_std)
@@ -102,8 +115,15 @@ class EntityNetwork(Reader):
                 self.hidden_weight, self.key_weight, self.sentence_weight, self.found_weight,
                 self.output.weight,
             ):  # fmt: skip
-                weight.normal_(0.0, 0.1)
-            self.slopes.fill_(self.slope)
+                if self.matrices == "normal":
+                    weight.normal_(0.0, 0.1)
+                else:
+                    most = weight.shape[1] ** -0.5
+                    weight.uniform_(-most, most)
+            self.below_zero.fill_(self.slope)
+
+    def backend_choice(self) -> Choice:
+        return backend_choice(self.backend, self.words, None)
 
     @property
     def state_numbers(self) -> int:
@@ -118,26 +138,22 @@ class EntityNetwork(Reader):
         # Of each different sentence once, however often it is told.
         likeness, own = facts @ keys.mT, facts @ self.sentence_weight.mT
         of_keys = keys @ self.key_weight.mT
-        h = keys.expand(len(told), -1, -1)
-        states, gates = [h], []
-        for rows in told.unbind(1):
-            gate = entity_gate(h, facts[rows], likeness[rows])
-            candidate = entity_candidate(h, self.hidden_weight, of_keys, own[rows], self.slopes)
-            h = update_entities(h, gate, candidate)
-            states.append(h)
-            gates.append(gate)
-        kept = torch.stack(states, 1)
-        batch = torch.arange(len(told), device=told.device)[:, None]
-        held = kept[batch, known]  # (batch, asked, slots, size)
-        q = asked[questions]
+        slope = self.below_zero.expand(self.hidden_size)
+        inputs = facts, likeness, own, keys, of_keys, self.hidden_weight, slope, told
+        if keep:
+            kept, gates = entity_states(*inputs)
+            held = kept[torch.arange(len(told), device=told.device)[:, None], known]
+        else:
+            held = implementation(self.backend, own, None).entities(*inputs, known)
+        q = asked[questions]  # (batch, asked, size)
         attention = (held @ q[..., None]).squeeze(-1).softmax(-1)
-        u = (attention[..., None] * held).sum(2)
+        u = (attention[..., None, :] @ held).squeeze(-2)
         x = q + u @ self.found_weight.mT
-        logits = self.output(torch.where(x > 0, x, self.slopes * x))
+        logits = self.output(torch.where(x > 0, x, slope * x))
         if not keep:
             return logits, {}
         return logits, {
-            "gates": torch.stack(gates, 1),
+            "gates": gates,
             "attention": attention[:, :, None],
             "slots": kept[:, 1:],
         }
