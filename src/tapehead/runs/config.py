@@ -73,6 +73,10 @@ class TrainConfig:
     """Decay of the squared gradient; left out: 0.95 for either rmsprop, 0.999 for adam."""
     epsilon: Positive | None = None
     """Added to the divisor; left out: 1e-4 for graves-rmsprop, otherwise 1e-8."""
+    l2: NotNegative = 0.0
+    """Times each weight, added to its gradient after clipping; 0: no such penalty."""
+    weight_decay: NotNegative = 0.0
+    """Times the learning rate, the share of each weight that a step takes away; adam: AdamW."""
     clip_value: Positive | None = 10.0
     """Clip each number of the gradient to plus or minus this."""
     clip_norm: Positive | None = None

@@ -44,6 +44,62 @@ def test_adam_equals_pytorch():
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("kind", "theirs", "options"),
+    [
+        (Adam, torch.optim.Adam, {}),
+        (RMSprop, torch.optim.RMSprop, {"alpha": 0.95, "momentum": 0.9}),
+    ],
+)
+def test_l2_equals_pytorchs_weight_decay(kind, theirs, options):
+    ours = run(lambda p: kind(p, 1e-2, l2=0.3))
+    wanted = run(lambda p: theirs(p, 1e-2, weight_decay=0.3, foreach=False, **options))
+    torch.testing.assert_close(ours, wanted, rtol=1e-6, atol=1e-7)
+    assert not torch.allclose(ours, run(lambda p: kind(p, 1e-2)), rtol=1e-3)
+
+
+def test_decoupled_decay_equals_adamw():
+    ours = run(lambda p: Adam(p, 1e-2, weight_decay=0.3))
+    wanted = run(lambda p: torch.optim.AdamW(p, 1e-2, weight_decay=0.3, foreach=False))
+    torch.testing.assert_close(ours, wanted, rtol=1e-6, atol=1e-7)
+    assert not torch.allclose(ours, run(lambda p: Adam(p, 1e-2, l2=0.3)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [RMSprop, GravesRMSprop, Adam])
+@pytest.mark.parametrize("fused", [False, True])
+def test_decay_leaves_the_gradient_as_it_was_and_takes_its_share(kind, fused):
+    options = {} if kind is Adam else {"fused": fused}
+    weights = nn.Parameter(drawn(37))
+    weights.grad = torch.zeros(37)
+    kind([weights], 0.1, weight_decay=0.5, **options).step()
+    torch.testing.assert_close(weights.detach(), 0.95 * drawn(37))
+    assert torch.equal(weights.grad, torch.zeros(37))
+    kind([weights], 0.1, l2=0.5, **options).step()
+    assert torch.equal(weights.grad, torch.zeros(37))
+    assert torch.equal((weights.detach() - 0.95 * drawn(37)).sign(), -drawn(37).sign())
+
+
+@pytest.mark.parametrize("name", ["l2", "weight_decay"])
+def test_a_decay_below_zero_is_refused(name):
+    message = f"{name} must be a finite number of at least 0, got -0.1"
+    with pytest.raises(ValueError, match=message):
+        Adam([nn.Parameter(torch.ones(1))], 0.1, **{name: -0.1})
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**{name: -0.1})
+
+
+def test_what_was_saved_before_there_was_a_decay_loads_without():
+    weights = nn.Parameter(torch.ones(1))
+    optimiser = Adam([weights], 0.1)
+    state = optimiser.state_dict()
+    for name in ("l2", "weight_decay"):
+        del state["param_groups"][0][name]
+    optimiser.load_state_dict(state)
+    weights.grad = torch.ones(1)
+    optimiser.step()
+    assert weights.item() == pytest.approx(0.9)
+
+
 def test_graves_rmsprop_follows_the_paper_number_by_number():
     a, m, rate, c = 0.95, 0.9, 1e-2, 1e-4
     ours = run(
@@ -165,6 +221,8 @@ def test_a_config_decides_the_optimiser_and_its_numbers():
         assert (group["momentum"], group["decay"], group["epsilon"]) == (0.5, decay, epsilon)
         chosen = make_optimiser(TrainConfig(optimiser=name, decay=0.7, epsilon=0.1), weights)
         assert (chosen.param_groups[0]["decay"], chosen.param_groups[0]["epsilon"]) == (0.7, 0.1)
+        held = make_optimiser(TrainConfig(optimiser=name, l2=0.2, weight_decay=0.3), weights)
+        assert (held.param_groups[0]["l2"], held.param_groups[0]["weight_decay"]) == (0.2, 0.3)
 
 
 @pytest.mark.parametrize(("value", "norm"), [(0.5, None), (None, 1.5), (0.5, 1.5), (None, 1e6)])

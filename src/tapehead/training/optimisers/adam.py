@@ -18,6 +18,7 @@ class Adam(Optimiser):
         momentum: decay of the mean, beta 1.
         decay: decay of the mean square, beta 2.
         epsilon: added to the root.
+        l2, weight_decay: see `Optimiser`; the latter makes it AdamW (Loshchilov & Hutter 2019).
 
     >>> import torch
     >>> from tapehead.training.optimisers import Adam
@@ -38,8 +39,11 @@ class Adam(Optimiser):
         momentum: Share = 0.9,
         decay: Share = 0.999,
         epsilon: Positive = 1e-8,
+        l2: NotNegative = 0.0,
+        weight_decay: NotNegative = 0.0,
     ):
         settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
+        settings |= {"l2": l2, "weight_decay": weight_decay}
         super().__init__(params, settings)
 
     def _start(self, parameter: Tensor) -> dict[str, Tensor]:

@@ -22,4 +22,5 @@ def make_optimiser(config: TrainConfig, vector: nn.Parameter) -> Optimiser:
             rmsprop.fits(vector) and rmsprop.backend_choice("auto", vector.dtype).backend == "cpu"
         )
     kind = _KINDS[config.optimiser]
+    options |= {"l2": config.l2, "weight_decay": config.weight_decay}
     return kind([vector], config.learning_rate, momentum=config.momentum, **options)

@@ -39,6 +39,7 @@ class RMSprop(_RMSprop):
         momentum: of the scaled gradient.
         decay: of the mean square.
         epsilon: added to the root.
+        l2, weight_decay: see `Optimiser`.
         fused: one pass over memory on the CPU, see `ops/rmsprop/cpu.py`; equal to rounding.
 
     >>> import torch
@@ -60,9 +61,12 @@ class RMSprop(_RMSprop):
         momentum: Share = 0.9,
         decay: Share = 0.95,
         epsilon: Positive = 1e-8,
+        l2: NotNegative = 0.0,
+        weight_decay: NotNegative = 0.0,
         fused: bool = False,
     ):
         settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
+        settings |= {"l2": l2, "weight_decay": weight_decay}
         super().__init__(params, settings, fused)
 
     def _start(self, parameter: Tensor) -> dict[str, Tensor]:
@@ -80,6 +84,7 @@ class GravesRMSprop(_RMSprop):
         momentum: m.
         decay: a.
         epsilon: c, inside the root.
+        l2, weight_decay: see `Optimiser`.
         fused: one pass over memory on the CPU, see `ops/rmsprop/cpu.py`; equal to rounding.
 
     >>> import torch
@@ -101,9 +106,12 @@ class GravesRMSprop(_RMSprop):
         momentum: Share = 0.9,
         decay: Share = 0.95,
         epsilon: Positive = 1e-4,
+        l2: NotNegative = 0.0,
+        weight_decay: NotNegative = 0.0,
         fused: bool = False,
     ):
         settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
+        settings |= {"l2": l2, "weight_decay": weight_decay}
         super().__init__(params, settings, fused)
 
     def _start(self, parameter: Tensor) -> dict[str, Tensor]:
