@@ -83,7 +83,7 @@ def test_a_slot_that_is_empty_has_the_gradient_of_the_reference():
         assert torch.allclose(ours, wanted, rtol=1e-10, atol=1e-10)
 
 
-def test_the_way_back_can_be_gone_twice_and_differentiated():
+def test_the_backward_pass_can_be_made_twice_and_differentiated():
     given = inputs(SHAPES[1])
     loss = cpu.entities(*given).square().sum()
     once = torch.autograd.grad(loss, given[:-2], retain_graph=True)

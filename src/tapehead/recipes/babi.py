@@ -47,9 +47,9 @@ PLANS: dict[str, tuple[Plan, dict[int, dict[str, Any]]]] = {
         MEMORY,
         {
             1: {"epochs": 10},
-            4: {"epochs": 10},
+            4: {"epochs": 30},
             15: {"epochs": 10},
-            16: {"linear": 20},
+            16: {"linear": 20, "learning_rate": 0.005},
             20: {"epochs": 35},
         },
     ),
