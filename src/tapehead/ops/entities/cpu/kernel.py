@@ -1,8 +1,8 @@
 """The kernels: a story after the other, sentence by sentence, and back.
 
 Of every sentence the *tape* keeps what the slots held before it (`states`), U h + V w + W s
-(`sums`), the gates, and the length of each slot before it was brought to 1. The backward pass leaves the
-gradients of all sums, so that the gradient of U is one large product afterwards.
+(`sums`), the gates, and the length of each slot before it was brought to 1. The backward pass
+leaves the gradients of all sums, so that the gradient of U is one large product afterwards.
 
 With x the sums, c = PReLU(x), a = s h + s w, g = sigmoid(a), z = h + g c and h' = z / |z|:
 
