@@ -48,7 +48,7 @@ check: $(READY)
 record-equations: $(READY)
 	$(BIN)/python -m tapehead.ops.verified \
 		tapehead.ops.ntm tapehead.ops.dnc tapehead.ops.rmsprop \
-		tapehead.ops.entities
+		tapehead.ops.entities tapehead.ops.gru
 
 # A random sample of results/, run again and compared; `make rerun-results ARGS="--budget 3600 --seed 1"`.
 rerun-results: $(READY)

@@ -1,16 +1,19 @@
 """The improved dynamic memory network (DMN+)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from tapehead.checks import Share, Size, Width
+from tapehead.checks import Share, Size, Width, choice
 from tapehead.forms import Story
 from tapehead.machines.options import configured
 from tapehead.machines.reading import Reader, Tensors
-from tapehead.ops.episodes import attention_gru, interactions, turned_round
+from tapehead.ops.backends import BACKENDS, Choice
+from tapehead.ops.episodes import interactions, turned_round
+from tapehead.ops.gru import backend_choice, implementation
+from tapehead.ops.ragged import Ragged
 from tapehead.ops.sentences import Lengths, position_weights, softmax_over
 
 
@@ -37,6 +40,7 @@ class DynamicMemoryNetwork(Reader):
         lengths: see `tapehead.ops.sentences.position_weights`.
         dropout: share of the numbers of each encoded sentence, and of what the answer is read from,
             that is left out while training.
+        backend: "auto", "reference" or "cpu"; see `tapehead.ops.backends`.
 
     Trace (`machine.trace(*story)`): `attention` (batch, asked, hops, time), how much each hop of
     each question attended to each sentence of the story.
@@ -53,6 +57,7 @@ class DynamicMemoryNetwork(Reader):
     torch.Size([1, 1, 2])
     """
 
+    changeable = ("backend",)
     hops: int
     hidden_size: int
     dropout: float
@@ -70,8 +75,10 @@ class DynamicMemoryNetwork(Reader):
         attention: Literal["gru", "soft"] = "gru",
         lengths: Lengths = "sentence",
         dropout: Share = 0.1,
+        backend: Annotated[str, choice(BACKENDS)] = "auto",
     ):
         super().__init__()
+        self.backend = backend
         size = hidden_size
         self.words = nn.Parameter(torch.empty(vocabulary_size, size))
         self.asking = nn.GRU(size, size, batch_first=True)
@@ -96,25 +103,41 @@ class DynamicMemoryNetwork(Reader):
                 else:
                     weight.zero_()
 
+    def backend_choice(self) -> Choice:
+        return backend_choice(self.backend, self.words, None)
+
     def _read(
         self, story: Story, *, keep: bool = False
     ) -> tuple[Float[Tensor, "batch asked answers"], Tensors]:
         sentences, told, questions, known = story
         batch, asked = questions.shape
-        facts = self._facts(story)
+        # A row for each sentence that each question knows of.
+        ragged = Ragged.of(known.flatten(), told.shape[1])
+        item = ragged.item
+        facts = self._facts(story, ragged)
         question = self._questions(sentences, questions)
-        counts = known.flatten()
-        there = torch.arange(facts.shape[1], device=told.device) < counts[:, None]
+        there = torch.arange(told.shape[1], device=told.device) < known.flatten()[:, None]
         inner = None if self.fact is None else self.fact(facts)
+        # What the look makes of the question is the same in all hops; in the first the memory is
+        # the question.
+        fq, fm, q_apart, m_apart = self.look.weight.chunk(4, 1)
+        of_question, of_memory = torch.cat([fq, q_apart], 1), torch.cat([fm, m_apart], 1)
         memory, looked = question, []
-        for update in self.updates:
-            scores = self.score(self.look(interactions(facts, question, memory)).tanh())
-            attention = softmax_over(scores.squeeze(-1), there)
+        likeness = interactions(facts, question[item])
+        asked_for = likeness @ of_question.mT + self.look.bias
+        for hop, update in enumerate(self.updates):
+            if hop:
+                likeness = interactions(facts, memory[item])
+            scores = self.score((asked_for + likeness @ of_memory.mT).tanh()).squeeze(-1)
+            attention = softmax_over(ragged.padded(scores), there)
             looked.append(attention)
+            weights = ragged.rows(attention)
             if inner is None or self.hidden is None:
-                context = (attention[..., None] * facts).sum(1)
+                context = ragged.sums(weights[:, None] * facts)
             else:
-                context = attention_gru(inner, attention, self.hidden.weight, self.hidden.bias)
+                module = implementation(self.backend, inner, None)
+                hidden = self.hidden.weight, self.hidden.bias
+                context = ragged.last(module.attention_gru(inner, weights, *hidden, ragged))
             memory = update(torch.cat([memory, context, question], -1)).relu()
         found = self._dropped(torch.cat([memory, question], -1))
         logits = self.output(found).view(batch, asked, -1)
@@ -122,29 +145,48 @@ class DynamicMemoryNetwork(Reader):
             return logits, {}
         return logits, {"attention": torch.stack(looked, 1).view(batch, asked, self.hops, -1)}
 
-    def _facts(self, story: Story) -> Float[Tensor, "questions time size"]:
+    def _facts(self, story: Story, ragged: Ragged) -> Float[Tensor, "rows size"]:
         """The sentences that each question knows of, each aware of those around it."""
         sentences, told, _, known = story
         words = self.words[sentences]
         weights = position_weights(sentences, self.hidden_size, self.lengths, words.dtype)
         encoded = self._dropped((words * weights).sum(1))
-        inputs = encoded[told]
+        item, step, asked = ragged.item, ragged.step, known.shape[1]
         # What came before a sentence is the same for all questions of a story; what came after it
         # is cut off at the question.
-        before, _ = self.forwards(inputs)
-        counts = known.flatten()
-        asked = known.shape[1]
-        each = inputs.repeat_interleave(asked, 0)
-        after, _ = self.backwards(turned_round(each, counts))
-        return before.repeat_interleave(asked, 0) + turned_round(after, counts)
+        stories = Ragged.of(known.amax(1), told.shape[1])
+        before = self._through(self.forwards, encoded, stories.rows(told), stories)
+        turned = turned_round(step, known.flatten()[item])
+        after = self._through(self.backwards, encoded, told[item // asked, turned], ragged)
+        return before[stories.starts[item // asked] + step] + after[ragged.starts[item] + turned]
+
+    def _through(
+        self,
+        gru: nn.GRU,
+        encoded: Float[Tensor, "distinct size"],
+        rows: Int64[Tensor, " rows"],
+        ragged: Ragged,
+    ) -> Float[Tensor, "rows size"]:
+        """All states of a GRU over sentences; what each different one gives to it is computed
+        once."""
+        inputs = nn.functional.linear(encoded, gru.weight_ih_l0, gru.bias_ih_l0)[rows]
+        module = implementation(self.backend, inputs, None)
+        return module.gru(inputs, gru.weight_hh_l0, gru.bias_hh_l0, ragged)
 
     def _questions(self, sentences: Tensor, questions: Tensor) -> Float[Tensor, "questions size"]:
-        """Each question's words through a GRU, to its last word."""
-        rows, places = questions.unique(return_inverse=True)
+        """Each question's words through a GRU, to its last word; each different one once."""
+        rows, places = self._distinct(questions.flatten(), len(sentences))
         words = sentences[rows]
-        states, _ = self.asking(self.words[words])
-        last = ((words != 0).sum(1) - 1).clamp(min=0)
-        return states[torch.arange(len(rows), device=rows.device), last][places.flatten()]
+        ragged = Ragged.of((words != 0).sum(1), words.shape[1])
+        last = ragged.last(self._through(self.asking, self.words, ragged.rows(words), ragged))
+        return last[places]
+
+    @staticmethod
+    def _distinct(rows: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        """The different ones, and where each is among them."""
+        if rows.is_meta or torch.compiler.is_compiling():
+            return rows, torch.arange(len(rows), device=rows.device)
+        return rows.unique(return_inverse=True)
 
     def _dropped(self, vectors: Tensor) -> Tensor:
         if self.dropout == 0:
