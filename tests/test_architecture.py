@@ -1,6 +1,7 @@
 """The arrows of docs/architecture.md: no room imports one above it or beside it."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,8 @@ def room(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Rooms named by every import of a file, those inside functions too."""
+def imports(path: Path) -> list[list[str]]:
+    """What a file imports of ours, inside functions and for type checkers too, as dotted parts."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -53,8 +54,18 @@ def imported_rooms(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    parts = [name.split(".") for name in names if name.startswith("tapehead.")]
-    return {part[1] for part in parts} & {room(file) for file in FILES}
+    return [name.split(".") for name in names if name.startswith("tapehead.")]
+
+
+def imported_rooms(path: Path) -> set[str]:
+    return {parts[1] for parts in imports(path)} & {room(file) for file in FILES}
+
+
+def imported_files(path: Path) -> set[Path]:
+    """Files that an import names, not those behind the names of a package."""
+    places = [SOURCE.joinpath(*parts[1:]) for parts in imports(path)]
+    found = {place.with_suffix(".py") for name in places for place in (name, name.parent)}
+    return (found & set(FILES)) - {path}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -64,6 +75,11 @@ def test_arrows_only_point_down(path):
         return
     assert here in BELOW, f"{here} is a room that docs/architecture.md does not have"
     assert imported_rooms(path) - {here} <= BELOW[here]
+
+
+def test_no_file_imports_one_that_imports_it():
+    """By whatever way round."""
+    list(TopologicalSorter({path: imported_files(path) for path in FILES}).static_order())
 
 
 def test_every_machine_is_a_public_name():

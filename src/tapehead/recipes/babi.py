@@ -7,13 +7,12 @@ A run is judged by the checkpoint with the best validation: its error on the tes
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tapehead.recipes.experiment import Experiment, Published
+from tapehead.recipes.experiment import Contest, Experiment, Published
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
     import tapehead.runs.config
-    from tapehead.recipes.reproduce import Contest
 
 _STORIES = {4: 9000, 15: 2250, 16: 9000, 17: 1125, 18: 1781, 19: 9000, 20: 840}
 """Training stories of the tasks that have not 1,800, the validation split taken away."""
@@ -141,7 +140,7 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     )
 
 
-def judge(contest: "Contest") -> list[dict[str, Any]]:
+def judge(contest: Contest) -> list[dict[str, Any]]:
     """The test error of each run's best checkpoint by validation."""
     from tapehead.runs import load_run
     from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint

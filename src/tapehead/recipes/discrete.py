@@ -8,13 +8,12 @@ and annealed, finds its way as a soft machine does; what an estimator then has t
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tapehead.recipes.experiment import Experiment
+from tapehead.recipes.experiment import Contest, Experiment
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
     import tapehead.runs.config
-    from tapehead.recipes.reproduce import Contest
 
 PAPER = "not published: estimators of Williams 1992, Tucker et al. 2017, Grathwohl et al. 2018"
 
@@ -128,7 +127,7 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     )
 
 
-def judge(contest: "Contest") -> list[dict[str, Any]]:
+def judge(contest: Contest) -> list[dict[str, Any]]:
     """The usual cell, with learning curves and the variance of the gradient on their way."""
     from tapehead.recipes.races import variances, with_curves
 

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapehead.recipes import dnc
-from tapehead.recipes.experiment import Experiment
+from tapehead.recipes.experiment import Contest, Experiment
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
     import tapehead.runs.config
-    from tapehead.recipes.reproduce import Contest
     from tapehead.tasks import Task
 
 PAPER = "Graves, Wayne et al. 2016"
@@ -123,7 +122,7 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     )
 
 
-def judge(contest: "Contest") -> list[dict[str, Any]]:
+def judge(contest: Contest) -> list[dict[str, Any]]:
     """The lesson that each seed reached, then its accuracy at each test."""
     from tapehead.tasks import make_task
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # what lists the experiments need not wait for torch
     import matplotlib.figure
 
     import tapehead.runs.config
-    from tapehead.recipes.reproduce import Contest
 
 SETTINGS = ("fast", "paper")
 
@@ -71,7 +71,7 @@ class Experiment:
     """How many seeds each contestant gets unless told otherwise."""
     until_solved: bool = False
     """Whether a run ends at its first success; else curves and tests are of the whole training."""
-    judge: "Callable[[Contest], list[dict[str, Any]]] | None" = None
+    judge: "Callable[[Contest], list[Cell]] | None" = None
     """From the finished runs of a contestant on a task to cells of the result; left out: a cell for
     the last validation and for each test, see `results.cells_of`."""
     told_with: tuple[str, ...] = ()
@@ -85,6 +85,41 @@ class Experiment:
 
     def published_of(self, task: str, contestant: str) -> Published | None:
         return self.published.get(task, {}).get(contestant)
+
+
+Cell = dict[str, Any]
+"""A machine on a task at one test setting, all its seeds: an entry of `result.json`."""
+
+
+@runtime_checkable
+class FinishedRun(Protocol):
+    """A run that has been trained."""
+
+    @property
+    def config(self) -> "tapehead.runs.config.TrainConfig": ...
+    @property
+    def path(self) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The finished runs of one contestant on one task: what a judge looks at.
+
+    Attributes:
+        jobs: a run for each seed.
+        results: of those runs, by seed, as in their `result.json`.
+        options: what the command line says of how to judge them.
+        cells: makes a cell for the last validation and one for each test.
+    """
+
+    experiment: Experiment
+    setting: str
+    task: str
+    contestant: str
+    jobs: Sequence[FinishedRun]
+    results: Mapping[int, Mapping[str, Any]]
+    options: Mapping[str, Any]
+    cells: Callable[[], list[Cell]]
 
 
 @dataclass(frozen=True, kw_only=True)

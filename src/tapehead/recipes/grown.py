@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tapehead.recipes import ntm
-from tapehead.recipes.experiment import Experiment
+from tapehead.recipes.experiment import Contest, Experiment
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
-    from tapehead.recipes.reproduce import Contest
 
 LENGTHS = (20, 120, 200, 500)
 ROWS = (128, 256, 640)
@@ -18,7 +17,7 @@ ROWS = (128, 256, 640)
 TEST_SEQUENCES = 100
 
 
-def judge(contest: "Contest") -> list[dict[str, Any]]:
+def judge(contest: Contest) -> list[dict[str, Any]]:
     """The usual cell, and one for each length and memory."""
     from tapehead.machines import NTM
     from tapehead.runs import evaluate, load_run

@@ -66,7 +66,7 @@ def plan(
     def config(task: str, contestant: str, seed: int) -> TrainConfig:
         chosen = experiment.recipe(task, contestant, setting)
         options = {**chosen.task_options, **task_options}
-        changed = {"task_options": options, "seed": seed, "threads": 1, **changes}
+        changed: dict[str, Any] = {"task_options": options, "seed": seed, "threads": 1, **changes}
         return dataclasses.replace(chosen, **changed)
 
     changes = {name: value for name, value in overrides.items() if value is not None}

@@ -6,11 +6,12 @@ that only watches takes time from a run, or can change it.
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from tapehead.machines.machine import Machine
+from tapehead.recipes.experiment import Contest
 from tapehead.recipes.results import Cell
 from tapehead.runs import load_run, read_metrics
 from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
@@ -20,14 +21,11 @@ from tapehead.tasks import Task
 from tapehead.training.objectives import Objective, RowChoices, make_objective
 from tapehead.training.saving import is_kept
 
-if TYPE_CHECKING:
-    from tapehead.recipes.reproduce import Contest
-
 SAMPLES = 64
 """Estimates of one gradient that its variance is measured from."""
 
 
-def with_curves(contest: "Contest") -> list[Cell]:
+def with_curves(contest: Contest) -> list[Cell]:
     """The usual cells, that of the training with the validations of every seed, and how many
     sequences a machine that is annealed has seen when it is soft no more.
 

@@ -1,11 +1,12 @@
 """A published experiment run again: its runs, the cells of its result, and its figure."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tapehead.recipes.drawing import draw_result
-from tapehead.recipes.experiment import Experiment
+from tapehead.recipes.experiment import Contest, Experiment, FinishedRun
 from tapehead.recipes.jobs import Job, check_jobs, jobs_of, plan, run_plan
 from tapehead.recipes.results import Cell, cells_of, write_result
 from tapehead.runs.files import clear_errors
@@ -13,28 +14,6 @@ from tapehead.runs.provenance import provenance
 from tapehead.runs.records import read_start
 from tapehead.training import Reporter
 from tapehead.training.fleet import Engine, make_engine
-
-
-class Contest(NamedTuple):
-    """The finished runs of one contestant on one task.
-
-    Attributes:
-        jobs: a run for each seed.
-        results: of those runs, by seed, as in their `result.json`.
-        options: what the command line says of how to judge them.
-    """
-
-    experiment: Experiment
-    setting: str
-    task: str
-    contestant: str
-    jobs: Sequence[Job]
-    results: Mapping[int, Mapping[str, Any]]
-    options: Mapping[str, Any]
-
-    def cells(self) -> list[Cell]:
-        """A cell for the last validation and one for each test."""
-        return cells_of(self.experiment, self.task, self.contestant, self.setting, self.results)
 
 
 class Reproduced(NamedTuple):
@@ -128,21 +107,23 @@ def result_cells(
         contests.setdefault((job.task, job.contestant), []).append((job, result))
     cells = []
     for (task, contestant), runs in contests.items():
+        by_seed = {job.config.seed: result for job, result in runs}
         contest = Contest(
             experiment,
             setting,
             task,
             contestant,
             [job for job, _ in runs],
-            {job.config.seed: result for job, result in runs},
+            by_seed,
             options or {},
+            partial(cells_of, experiment, task, contestant, setting, by_seed),
         )
         found = contest.cells() if experiment.judge is None else experiment.judge(contest)
         cells += [{**cell, **_trained_at(contest.jobs)} for cell in found]
     return cells
 
 
-def _trained_at(jobs: Sequence[Job]) -> dict[str, Any]:
+def _trained_at(jobs: Sequence[FinishedRun]) -> dict[str, Any]:
     """The commit that runs were trained at, which may be older than the one that draws them."""
     starts = [read_start(job.path) for job in jobs]
     commits = {start["commit"] or "unknown" for start in starts}

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
-from tapehead.recipes.experiment import Experiment
-
-Cell = dict[str, Any]
+from tapehead.recipes.experiment import Cell, Experiment
 
 
 def cells_of(

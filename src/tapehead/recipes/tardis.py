@@ -4,13 +4,12 @@ recall."""
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tapehead.recipes.experiment import Experiment
+from tapehead.recipes.experiment import Contest, Experiment
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
     import tapehead.runs.config
-    from tapehead.recipes.reproduce import Contest
 
 PAPER = "Gulcehre, Chandar & Bengio 2017 (arXiv 1701.08718); no values of these tasks at hand"
 
@@ -52,7 +51,7 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     return TrainConfig.from_dict(TRAINING | options | CONTESTANTS[contestant])
 
 
-def judge(contest: "Contest") -> list[dict[str, Any]]:
+def judge(contest: Contest) -> list[dict[str, Any]]:
     """The usual cell, with learning curves."""
     from tapehead.recipes.races import with_curves
 

@@ -60,15 +60,6 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        TapeheadError: the file is missing, unreadable or not a JSON object.
-    """
-    return parse_json(read_bytes(path, what), path, what)
-
-
 def is_there(path: Path) -> bool:
     """Whether there is something by that name; a link to nothing is nothing.
 

@@ -12,6 +12,7 @@ from tapehead.runs.evaluation import evaluate_settings
 from tapehead.runs.records import read_result
 from tapehead.runs.result import Result
 from tapehead.signals import Stopped, StopRequest, stop_on_signal
+from tapehead.tasks.metrics import SOLVED
 from tapehead.training.display.reporter import Reporter, RunInfo
 from tapehead.training.optimisers.schedules import learning_rate_schedule
 from tapehead.training.rows import Rows
@@ -175,6 +176,7 @@ class Loop:
             resumed_at=session.progress.sequences,
             path=None if self._path is None else str(self._path),
             backend=str(session.machine.backend_choice()),
+            has_errors=SOLVED in session.task.metrics,
         )
 
     def _result(self, value: dict[str, Any]) -> Result:

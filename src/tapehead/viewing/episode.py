@@ -139,13 +139,13 @@ class Episode:
         if self.input_names is not None and len(group_names(self.input_names)) > most:
             kept = np.flatnonzero(np.abs(self.inputs).max(0) > 0)
             changed["inputs"] = self.inputs[:, kept]
-            changed["input_names"] = [self.input_names[channel] for channel in kept]
+            changed["input_names"] = [self.input_names[channel] for channel in kept.tolist()]
         if self.output_names is not None and len(group_names(self.output_names)) > most:
             likely = (self.outputs + self.targets)[self.mask].max(0)
             kept = np.sort(np.argsort(-likely, kind="stable")[:most])
             images = ("targets", "outputs", "wrong")
             changed |= {name: getattr(self, name)[:, kept] for name in images}
-            changed["output_names"] = [self.output_names[channel] for channel in kept]
+            changed["output_names"] = [self.output_names[channel] for channel in kept.tolist()]
         return self._with(changed)
 
     def _with(self, changed: Mapping[str, Any]) -> "Episode":

@@ -52,6 +52,18 @@ RESULT = {
 }
 
 
+def test_a_world_has_no_column_of_what_is_without_error():
+    """Its moves are neither right nor wrong."""
+    for has_errors in (True, False):
+        file = io.StringIO()
+        reporter = LineReporter(file)
+        reporter.started(RunInfo(**{**vars(INFO), "has_errors": has_errors}))
+        reporter.reported({k: v for k, v in ROW.items() if k != "solved" or has_errors})
+        head, row = (re.split("  +", line.strip()) for line in file.getvalue().splitlines()[1:3])
+        assert ("without error" in head) == has_errors
+        assert len(row) == len(head)  # none is empty
+
+
 def tell(reporter):
     reporter.started(INFO)
     reporter.progressed(16, 0.1)

@@ -3,7 +3,6 @@
 import os
 import random
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -105,7 +104,7 @@ class StoryTask(Task):
     def held_out(self) -> "StoryTask":
         return replace(self, split="valid") if self.split == "train" else self
 
-    def test_settings(self) -> Mapping[str, Task]:
+    def test_settings(self) -> dict[str, Task]:
         return {"test": replace(self, split="test")}
 
     def problems(self, numbers: Int64[Tensor, " batch"]) -> Batch:

@@ -15,6 +15,7 @@ class RunInfo:
     resumed_at: sequences done before; 0 for a fresh run.
     pass_mark: the metric and the threshold that decide whether the task is solved.
     backend: what computes the machine's operation, and why nothing quicker does.
+    has_errors: whether a sequence can be without error; a world only rewards.
 
     >>> from tapehead.training import Reporter, TrainConfig, train
     >>> class Sizes(Reporter):
@@ -39,6 +40,7 @@ class RunInfo:
     resumed_at: int
     path: str | None
     backend: str = ""
+    has_errors: bool = True
 
 
 class Reporter:

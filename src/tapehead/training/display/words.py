@@ -51,8 +51,9 @@ def ending(result: Mapping[str, Any]) -> str:
 
 
 def told_metrics(info: RunInfo) -> tuple[Metric, ...]:
-    """What live lines say beside the loss: the pass mark's metric, and the share solved."""
-    return tuple(dict.fromkeys((info.pass_mark.metric, SOLVED)))
+    """What live lines say beside the loss: the pass mark's metric, and the share without error."""
+    metric = info.pass_mark.metric
+    return (metric, SOLVED) if info.has_errors and metric != SOLVED else (metric,)
 
 
 def count(number: int, thing: str) -> str:

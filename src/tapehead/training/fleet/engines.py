@@ -7,11 +7,9 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from tapehead.checks import whole
 from tapehead.errors import TapeheadError
 from tapehead.signals import Stopped, StopRequest
-from tapehead.training.fleet.workers import News, Workers
+from tapehead.training.fleet.workers import Hear, News, Workers
 
 Key = TypeVar("Key")
-Hear = Callable[[News[Any] | None], None]
-"""Told what happens as it happens, and None now and then when nothing does."""
 
 
 @runtime_checkable

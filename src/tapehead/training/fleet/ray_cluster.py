@@ -15,8 +15,7 @@ from typing import Any
 
 from tapehead.errors import TapeheadError
 from tapehead.signals import StopRequest, stop_on_signal
-from tapehead.training.fleet.engines import Hear
-from tapehead.training.fleet.workers import POLL, News, answer_of
+from tapehead.training.fleet.workers import POLL, Hear, News, answer_of
 
 TRIES = 3
 """A job that was lost with this many machines may be what breaks them."""

@@ -42,6 +42,10 @@ class News(Generic[Key]):
     value: Any = None
 
 
+Hear = Callable[[News[Any] | None], None]
+"""Told what happens as it happens, and None now and then when nothing does."""
+
+
 class Workers(Generic[Key]):
     """Processes that take one job after the other, in order.
 
