@@ -169,7 +169,7 @@ def test_the_read_of_a_step_is_traced_to_its_write(opened):
     said = told(page)
     assert said.startswith("Read at step 9 came from: 100.0 % write at step 3 (100.0 %")
     page.fill("#step", "8")
-    assert "100.0 % write at step 2 (50.0 % of it still there)" in told(page)
+    assert "100.0 % write at step 2 (50.0 % left)" in told(page)
     page.fill("#step", "2")
     assert told(page) == "Read at step 2 came from: nothing: what it read was empty"
 

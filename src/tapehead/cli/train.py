@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tapehead.cli.base import changed, given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
@@ -23,6 +23,10 @@ from tapehead.cli.options import (
 from tapehead.recipes import SETTINGS
 from tapehead.registry import MACHINES, TASKS, AddressError
 from tapehead.runs.config import TrainConfig
+
+if TYPE_CHECKING:
+    from tapehead.cli.live import LivePage
+    from tapehead.training.display.showing import Showing
 
 PROG = "tapehead train"
 
@@ -54,6 +58,10 @@ class Train:
     """Go on with the run in --out, its options but for those given; start it if there is none."""
     figures: bool = True
     """Draw figures and page at the end; --no-figures leaves them to `tapehead view`."""
+    live: bool = False
+    """Watch it in a browser while it goes on: the address is printed."""
+    port: int = 0
+    """With --live, the port of that address; 0 takes any that is free."""
     quiet: bool = False
     """Say nothing but errors."""
     json: bool = False
@@ -183,6 +191,12 @@ def _checked(command: Train, config: TrainConfig) -> None:
     if command.engine != "processes" and not command.seeds:
         raise UsageError("--engine needs --seeds or --num-seeds")
     check_engine(command)
+    if command.live and command.seeds:
+        raise UsageError("--live shows a single run: leave out --seeds and --num-seeds")
+    if command.port and not command.live:
+        raise UsageError("--port needs --live")
+    if not 0 <= command.port <= 65_535:
+        raise UsageError(f"--port must be a whole number from 0 to 65535, got {command.port}")
     if command.resume and command.out is None:
         raise UsageError("--resume needs --out, the run directory to go on with")
     if command.workers is not None and command.workers < 1:
@@ -199,6 +213,7 @@ def _train(command: Train, config: TrainConfig) -> int:
     from tapehead.cli.evaluate import scores_table
     from tapehead.runs.build import build_task
     from tapehead.training import make_reporter, train, train_seeds
+    from tapehead.training.display import Together
     from tapehead.training.display.showing import Showing
     from tapehead.viewing import view_runs
 
@@ -206,6 +221,9 @@ def _train(command: Train, config: TrainConfig) -> int:
     out = command.out or _free_folder(config)
     talkative = not command.quiet and not command.json
     reporter = make_reporter("quiet" if command.quiet else "json" if command.json else "auto")
+    live = _live_page(command, config, show) if command.live else None
+    if live is not None:
+        reporter = Together(reporter, live)
     if not command.seeds:
         result = train(config, out, resume=command.resume, reporter=reporter)
         if result.evaluation and talkative:
@@ -240,7 +258,25 @@ def _train(command: Train, config: TrainConfig) -> int:
         elif talkative:
             show(print, f"figures: {_listed(figures)}")
             show(print, f"to watch every step, open {', '.join(map(str, pages))} in a browser")
+    if live is not None:
+        show(live.close)
     return int(show.failed)
+
+
+def _live_page(command: Train, config: TrainConfig, show: "Showing") -> "LivePage":
+    """The page of the run, on a server that ends with this process."""
+    from tapehead.cli.live import LivePage
+    from tapehead.viewing.page.serving import PageServer
+
+    try:
+        server = PageServer(command.port)
+    except OSError as error:
+        raise UsageError(f"--port {command.port} cannot be used: {error.strerror}") from None
+    if command.json:
+        show(print_json, {"event": "live", "address": server.address})
+    elif not command.quiet:
+        show(print, f"watch it at {server.address}")
+    return LivePage(config, server)
 
 
 def _listed(files: Sequence[Path]) -> str:

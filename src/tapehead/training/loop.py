@@ -52,6 +52,7 @@ class Loop:
         """Train until solved, or as long as the config allows."""
         session = self.session
         self._reporter.started(self._info())
+        self._reporter.watching(session.machine, session.task)
         if self.done:
             return
         if self._run is not None:

@@ -25,9 +25,9 @@ TOLERANCE = 1e-4
 """Of the largest number in the memory: what a trace in single precision may differ by."""
 MOST = 5 * 10**7
 """Numbers of one step (writes x rows x word) beyond which nothing is worked out."""
-LEAST_PART = 0.005
+LEAST_PART = 0.01
 """Of the largest row: what a write must leave in a row at some step to be told of by itself."""
-MOST_PARTS = 3 * 10**6
+MOST_PARTS = 10**6
 """Numbers that the parts of rows may take (steps x parts x word)."""
 
 

@@ -2,13 +2,14 @@
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from tapehead.forms import Story, Tape
 from tapehead.machines.machine import Machine, Trace
 from tapehead.machines.recurrent import Recurrent
 from tapehead.runs import devices, randomness
@@ -72,7 +73,7 @@ def sequence_figures(
     if has_tensors(trace, "gate", "strength", "sharpening", "shift"):
         figures["heads"] = heads_figure(trace, answer_starts=episode.answer_starts, title=title)
     recordings = [
-        sequence_recording_of(machine, settings[label], *runs[label], label=label)
+        _sequence(settings[label], *runs[label], start_of(machine), label=label)
         for label in sorted(runs, key=lambda label: label != size)
     ]
     return Drawn(
@@ -80,15 +81,15 @@ def sequence_figures(
     )
 
 
-def sequence_recording_of(
-    machine: Any, task: Any, outputs: Tensor, batch: Batch, trace: Trace, *, label: str
+def _sequence(
+    task: Any, outputs: Tensor, batch: Batch, trace: Trace, start: Tensor | None, *, label: str
 ) -> Recording:
     """What the page shows of one sequence, from what `run_one` gives."""
     graph = None
     if isinstance(task, GraphTask):
         graph = graph_map(batch, task.answer.said(outputs, batch))
     return sequence_recording(
-        episode_of(task, outputs, batch), trace, label=label, start=start_of(machine), graph=graph
+        episode_of(task, outputs, batch), trace, label=label, start=start, graph=graph
     )
 
 
@@ -98,7 +99,8 @@ def start_of(machine: Any) -> Tensor | None:
         return None
     with torch.no_grad():
         state = machine.initial_state(1)
-    return getattr(state, "memory", getattr(state, "content", None))
+    start = getattr(state, "memory", getattr(state, "content", None))
+    return None if start is None else start.clone()  # weights may change while it is looked at
 
 
 def tape_figures(
@@ -200,6 +202,21 @@ def reading_of(task: Any, story: TextStory, question: int, trace: Trace) -> Read
         chance=float(chances[best]),
         asked=asked.answer or None,
     )
+
+
+def recorded(machine: Any, task: Any, *, seed: int = 0, label: str = "") -> Callable[[], Recording]:
+    """Run a machine on one fresh problem of a task now; what the page shows of it is made when it
+    is asked for, and may be made in another thread."""
+    if task.tells is Story:
+        generator = randomness.generator_for(seed, randomness.Stream.TEST)
+        number = int(torch.randint(len(task.stories), (), generator=generator))
+        readings = readings_of(machine, task, task.stories[number])
+        return partial(story_recording, readings, label=f"story {number + 1:,}")
+    outputs, batch, trace = run_one(machine, task, seed=seed, label=label)
+    if task.tells is Tape:
+        return partial(tape_recording, walk_of(task, outputs, batch, trace), label=label)
+    start = start_of(machine)
+    return cache(partial(_sequence, task, outputs, batch, trace, start, label=label))
 
 
 def run_episode(

@@ -7,6 +7,7 @@ from tapehead.training.display.brief import BriefReporter
 from tapehead.training.display.lines import JsonReporter, LineReporter
 from tapehead.training.display.live import RichReporter
 from tapehead.training.display.reporter import QuietReporter, Reporter, RunInfo
+from tapehead.training.display.together import Together
 
 __all__ = [
     "BriefReporter",
@@ -16,6 +17,7 @@ __all__ = [
     "Reporter",
     "RichReporter",
     "RunInfo",
+    "Together",
     "make_reporter",
 ]
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tapehead.machines.machine import Machine
+from tapehead.tasks import Task
 from tapehead.tasks.metrics import PassMark
 
 
@@ -46,8 +48,8 @@ class RunInfo:
 class Reporter:
     """Is told what happens; this one keeps silent, and is the base of the others.
 
-    One run calls `started`, then `progressed` a few times a second and `reported` for each row of
-    metrics, then `finished` unless it failed, and `ended` in any case.
+    One run calls `started` and `watching`, then `progressed` a few times a second and `reported`
+    for each row of metrics, then `finished` unless it failed, and `ended` in any case.
 
     >>> from tapehead.training import Reporter, TrainConfig, train
     >>> class Losses(Reporter):
@@ -64,6 +66,12 @@ class Reporter:
 
     def started(self, info: RunInfo) -> None:
         """Training is about to begin."""
+
+    def watching(self, machine: Machine, task: Task) -> None:
+        """What is being trained, on which task: to be looked at between steps, and left as it is.
+
+        Only in the process that trains.
+        """
 
     def progressed(self, sequences: int, seconds: float) -> None:
         """So many sequences are done, after so many seconds of training."""

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tapehead.machines.machine import Machine
 from tapehead.ops.backends import in_one_line
 from tapehead.signals import StopRequest
+from tapehead.tasks import Task
 from tapehead.training.display.reporter import Reporter, RunInfo
 
 
@@ -56,6 +58,9 @@ class Shielded(Reporter):
 
     def started(self, info: RunInfo) -> None:
         self._showing(self._reporter.started, info)
+
+    def watching(self, machine: Machine, task: Task) -> None:
+        self._showing(self._reporter.watching, machine, task)
 
     def progressed(self, sequences: int, seconds: float) -> None:
         self._showing(self._reporter.progressed, sequences, seconds)

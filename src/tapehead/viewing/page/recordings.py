@@ -30,9 +30,9 @@ def sequence_recording(
     origins = None if start is None else origins_of(trace, start)
     if origins is not None:
         panels += origin_panels(origins)
-    panels += trace_panels(trace)
     if graph is not None:
         panels.append(map_panel(graph))
+    panels += trace_panels(trace)
     return Recording(
         label=label,
         steps=len(episode.inputs),

@@ -16,17 +16,6 @@ function fitted(text, room, size = 11, weight = 400) {
   return `${text.slice(0, end)}…`;
 }
 
-// Words on as many lines as they need.
-function wrapped(text, room, size = 11) {
-  const lines = [];
-  for (const word of text.split(" ")) {
-    const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
-    if (lines.length && textWidth(longer, size) <= room) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines;
-}
-
 class CanvasPen {
   constructor(context) {
     this.context = context;

@@ -50,10 +50,11 @@ class PanelView {
       element("button", { class: "save", title: `Save as ${type}`, onclick: () => this.save(type) }, type);
     const axis = panel.kind === "heat" && panel.data.axis && !panel.data.groups ? element("small", {}, `${panel.data.axis} ↓`) : "";
     this.key = this.kind.key ? element("canvas", { class: "key", width: 64, height: 1 }) : "";
-    const scale = this.kind.key
-      ? element("small", { class: "scale" }, short(this.kind.key()[0]), this.key, short(this.kind.key()[1]))
-      : "";
-    this.caption = element("figcaption", {}, element("span", {}, panel.title, axis), scale, save("PNG"), save("SVG"));
+    this.ends = this.key ? [element("span"), element("span")] : [];
+    const scale = panel.kind === "heat" ? "button" : "small";
+    const about = { class: "scale", title: "Scale of colours: click for that of these values alone", onclick: () => this.#rescale() };
+    const shown = this.key ? element(scale, scale === "button" ? about : { class: "scale" }, this.ends[0], this.key, this.ends[1]) : "";
+    this.caption = element("figcaption", {}, element("span", {}, panel.title, axis), shown, save("PNG"), save("SVG"));
     this.stage = element("div", { class: "stage" }, this.base, this.top);
     this.figure = element("figure", { class: "panel", "data-name": panel.name, "data-kind": panel.kind }, this.caption, this.stage);
     this.#listen();
@@ -87,8 +88,14 @@ class PanelView {
     if (told) this.top.setAttribute("aria-label", told);
   }
 
+  #rescale() {
+    this.kind.ownScale = !this.kind.ownScale;
+    this.layout(this.frame.left);
+  }
+
   #paintKey() {
     const [low, high] = this.kind.key();
+    [low, high].forEach((end, n) => (this.ends[n].textContent = short(end)));
     const context = this.key.getContext("2d");
     for (const n of range(64)) {
       context.fillStyle = css(inkOf(low + (n / 63) * (high - low), low, high));

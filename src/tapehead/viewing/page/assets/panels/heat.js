@@ -23,8 +23,11 @@ class HeatPanel {
     return this.bands.length > 1 ? 15 : this.wrong ? 8 : 1;
   }
 
+  // The ends of the scale: those of its kind, or of its own values.
   key() {
-    return [this.low, this.high];
+    if (!this.ownScale) return [this.low, this.high];
+    const most = Math.max(Math.abs(this.values.low), Math.abs(this.values.high)) || 1;
+    return [this.low < 0 ? -most : this.low, most];
   }
 
   outline() {
@@ -167,11 +170,12 @@ class HeatPanel {
     if (this.wrong && !this.wrongSteps) {
       this.wrongSteps = range(steps).filter((step) => range(this.total).some((n) => this.wrong.at(step, 0, n) > 0.5));
     }
+    const [low, high] = this.key();
     const quiet = channels(theme.quiet);
     for (let step = 0; step < steps; step++) {
       rows.forEach((row, n) => {
         const value = this.values.at(step, band, row);
-        let colour = inkOf(value, this.low, this.high);
+        let colour = inkOf(value, low, high);
         if (this.quietSteps?.has(step)) colour = quiet;
         else if (this.wrong && this.wrong.at(step, band, row) > 0.5) colour = wrongOf(value);
         image.data.set([...colour, 255], 4 * (n * steps + step));

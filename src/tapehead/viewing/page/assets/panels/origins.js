@@ -70,7 +70,7 @@ class Origins {
     if (what === "read") {
       const initial = this.reads.at(step, head, 0);
       const rest = 1 - initial - entries.reduce((sum, { share }) => sum + share, 0);
-      const parts = entries.slice(0, 4).map(({ label, share, left }) => `${percent(share)} ${label} (${percent(left)} of it still there)`);
+      const parts = entries.slice(0, 4).map(({ label, share, left }) => `${percent(share)} ${label} (${percent(left)} left)`);
       const others = entries.slice(4).reduce((sum, { share }) => sum + share, rest);
       return {
         title: `Read at step ${step + 1}${ofSeveral(this.readHeads)} came from`,
@@ -78,7 +78,7 @@ class Origins {
       };
     }
     if (what === "write") {
-      const parts = entries.slice(0, 5).map(({ label, share, left }) => `${label}: ${percent(share)} of that read (${percent(left)} of it still there)`);
+      const parts = entries.slice(0, 5).map(({ label, share, left }) => `${label}: ${percent(share)} of that read (${percent(left)} left)`);
       return {
         title: `Write at step ${step + 1}${ofSeveral(this.heads)} went to`,
         parts: parts.length ? parts : ["no read so far as 0.05 % of it"],
@@ -148,7 +148,17 @@ class OriginsPanel {
   }
 
   height(width) {
-    return this.head + this.bars + (width > 700 ? 44 : 90);
+    return this.head + this.bars + 12 + 16 * this.#lines(width);
+  }
+
+  #lines(width) {
+    return width > 700 ? 3 : 6;
+  }
+
+  // The top of the scale: shares of a read that many writes made are small.
+  #most(shares) {
+    const most = Math.max(...shares.map(Math.abs), 0);
+    return [0.02, 0.05, 0.1, 0.2, 0.5].find((top) => most <= top) ?? 1;
   }
 
   own() {
@@ -171,15 +181,16 @@ class OriginsPanel {
     const colour = what === "write" ? theme.read : theme.write;
     const bottom = this.head + this.bars;
     pen.text(title, frame.left, 8, { size: 12, weight: 600 });
+    const totals = new Map();
+    for (const { step: from, share } of origins.found()) totals.set(from, (totals.get(from) ?? 0) + share);
+    const most = this.#most([...totals.values()]);
     for (const level of [0, 1]) {
       const y = bottom - level * this.bars;
       pen.path([[frame.left, y], [frame.left + frame.inner, y]], { stroke: theme.line });
-      pen.text(`${100 * level} %`, frame.left - 5, y, { size: 10, align: "right", colour: theme.faint });
+      pen.text(`${100 * level * most} %`, frame.left - 5, y, { size: 10, align: "right", colour: theme.faint });
     }
-    const totals = new Map();
-    for (const { step: from, share } of origins.found()) totals.set(from, (totals.get(from) ?? 0) + share);
     for (const [from, share] of totals) {
-      const tall = this.bars * clamp(Math.abs(share), 0, 1);
+      const tall = this.bars * clamp(Math.abs(share) / most, 0, 1);
       const width = Math.max(2, frame.cell - 1);
       pen.rect(frame.x(from) + (frame.cell - width) / 2, bottom - tall, width, tall, share < 0 ? { stroke: colour } : { fill: colour });
     }
@@ -187,10 +198,20 @@ class OriginsPanel {
     const own = what === "write" ? theme.write : theme.read;
     pen.path([[x, this.head - 3], [x, bottom]], { stroke: own, line: 1.5 });
     pen.path([[x - 4, this.head - 7], [x + 4, this.head - 7], [x, this.head - 1]], { fill: own, closed: true });
-    const words = parts.join("   ·   ");
-    wrapped(words, frame.inner).slice(0, frame.width > 700 ? 2 : 5).forEach((line, n) => {
-      pen.text(line, frame.left, bottom + 16 + 16 * n, { size: 11.5 });
-    });
+    this.#list(pen, frame, parts, bottom + 16);
+  }
+
+  // Parts one after the other, each whole on its line; longer ones than a line are shortened.
+  #list(pen, frame, parts, top) {
+    let [x, line] = [0, 0];
+    for (const part of parts) {
+      const text = fitted(part, frame.inner, 11.5);
+      const width = textWidth(text, 11.5);
+      if (x && x + width > frame.inner) [x, line] = [0, line + 1];
+      if (line === this.#lines(frame.width)) return;
+      pen.text(text, frame.left + x, top + 16 * line, { size: 11.5 });
+      x += width + 26;
+    }
   }
 
   tell(x, y, frame) {

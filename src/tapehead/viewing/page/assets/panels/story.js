@@ -20,9 +20,10 @@ class StoryPanel {
 
   #shape(width) {
     const widest = Math.max(...this.sentences.map((text, n) => textWidth(`${n + 1}  ${text}`, 13)));
-    const cells = clamp((width - 24) * 0.45, 40, this.columns.length * 46);
-    const text = Math.min(widest + 20, width - 24 - cells);
-    const cell = Math.min(46, (width - 24 - text) / this.columns.length);
+    const count = this.columns.length;
+    const least = Math.min(count > 4 ? 12 : 26, (0.5 * (width - 24)) / count);
+    const cell = clamp((width - 44 - widest) / count, least, 46);
+    const text = Math.min(widest + 20, width - 24 - count * cell);
     const upright = cell < Math.max(...this.columns.map((name) => textWidth(name, 10))) + 4;
     const names = upright ? Math.max(...this.columns.map((name) => textWidth(name, 10))) + 8 : 18;
     return { left: 18, text, cell, upright, names, x: 18 + text };
