@@ -76,5 +76,36 @@ class Story(NamedTuple):
         return Story(*(part.to(device, non_blocking=True) for part in self))
 
 
-Form = Sequence | Tape | Story
-FORMS = (Sequence, Tape, Story)
+class Points(NamedTuple):
+    """Points to be pointed at.
+
+    xy: their coordinates, padded at the end; a number is a point with one.
+    counts: points of each problem; None: all fill the batch.
+    answer: what was pointed at, step by step: numbers of points from 1, and 0 where the answer ends
+        and past that. None: nobody has answered yet, and the machine is to.
+    """
+
+    xy: Float[Tensor, "batch points dims"]
+    counts: Int64[Tensor, " batch"] | None = None
+    answer: Int64[Tensor, "batch steps"] | None = None
+
+    @property
+    def sizes(self) -> Int64[Tensor, " batch"]:
+        """Points of each problem."""
+        if self.counts is not None:
+            return self.counts
+        batch, points = self.xy.shape[:2]
+        return torch.full((batch,), points, dtype=torch.int64, device=self.xy.device)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Points":
+        """Where a machine can read it; without counts if all problems fill the batch."""
+        xy, counts, answer = self
+        if counts is not None:
+            whole = int(counts.min()) == xy.shape[1]
+            counts = None if whole else counts.to(device, non_blocking=True)
+        answer = None if answer is None else answer.to(device, non_blocking=True)
+        return Points(xy.to(device, dtype, non_blocking=True), counts, answer)
+
+
+Form = Sequence | Tape | Story | Points
+FORMS = (Sequence, Tape, Story, Points)

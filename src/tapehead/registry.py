@@ -147,6 +147,7 @@ MACHINES = Registry(
         "lstm": "tapehead.machines.lstm:LSTM",
         "memory-network": "tapehead.machines.memory_network:MemoryNetwork",
         "ntm": "tapehead.machines.ntm:NTM",
+        "pointer-network": "tapehead.machines.pointer_network:PointerNetwork",
         "rl-ntm": "tapehead.machines.rl_ntm:RLNTM",
         "tardis": "tapehead.machines.tardis:TARDIS",
     },
@@ -173,6 +174,10 @@ TASKS = Registry(
         "repeat-copy-tape": "tapehead.tasks.tapes:RepeatCopyTape",
         "babi": "tapehead.tasks.babi.babi:BAbI",
         "babi-words": "tapehead.tasks.babi.words:BAbIWords",
+        "sorting": "tapehead.tasks.geometry.sorting:Sorting",
+        "convex-hull": "tapehead.tasks.geometry.convex_hull:ConvexHull",
+        "delaunay": "tapehead.tasks.geometry.delaunay:Delaunay",
+        "tsp": "tapehead.tasks.geometry.tsp:TSP",
     },
 )
 """Every task by its name on the command line."""

@@ -9,6 +9,8 @@ from tapehead.machines.lstm import LSTM, LSTMState
 from tapehead.machines.machine import Machine, Trace
 from tapehead.machines.memory_network import MemoryNetwork
 from tapehead.machines.ntm import NTM, NTMState
+from tapehead.machines.pointer_network import PointerNetwork
+from tapehead.machines.pointing import Pointing
 from tapehead.machines.reading import Reader
 from tapehead.machines.recurrent import Recurrent
 from tapehead.machines.rl_ntm import RLNTM
@@ -32,6 +34,8 @@ __all__ = [
     "Machine",
     "MemoryNetwork",
     "NTMState",
+    "PointerNetwork",
+    "Pointing",
     "Reader",
     "Recurrent",
     "TARDISState",

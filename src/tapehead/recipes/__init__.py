@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tapehead.checks import listed, shown
-from tapehead.recipes import babi, discrete, dnc, dnc_graphs, grown, ntm, tapes, tardis
+from tapehead.recipes import babi, discrete, dnc, dnc_graphs, grown, ntm, pointer, tapes, tardis
 from tapehead.recipes.experiment import SETTINGS, Calculation, Experiment, Published
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         tapes.EXPERIMENT,
         tardis.EXPERIMENT,
         *babi.EXPERIMENTS,
+        *pointer.EXPERIMENTS,
     )
 }
 """Every experiment that trains machines, by its name on the command line."""

@@ -8,6 +8,7 @@ from tapehead.tasks.associative_recall import AssociativeRecall
 from tapehead.tasks.babi import BAbI, BAbIWords
 from tapehead.tasks.chained_copy import ChainedCopy
 from tapehead.tasks.copy import Copy
+from tapehead.tasks.geometry import TSP, ConvexHull, Delaunay, Sorting
 from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
 from tapehead.tasks.ngrams import NGrams
 from tapehead.tasks.priority_sort import PrioritySort
@@ -38,13 +39,16 @@ def make_task(name: str, **options: object) -> Task:
 
 __all__ = [
     "TASKS",
+    "TSP",
     "AssociativeRecall",
     "BAbI",
     "BAbIWords",
     "Batch",
     "ChainedCopy",
+    "ConvexHull",
     "Copy",
     "CopyTape",
+    "Delaunay",
     "DuplicatedTape",
     "ForwardReverseTape",
     "Inference",
@@ -55,6 +59,7 @@ __all__ = [
     "ReverseTape",
     "SequenceTask",
     "ShortestPath",
+    "Sorting",
     "Task",
     "Traversal",
     "make_task",

@@ -204,7 +204,7 @@ class Symbols(Answer):
     def costs(
         self, outputs: Float[Tensor, "batch time size"], batch: Batch
     ) -> Float[Tensor, "batch time parts"]:
-        says = F.log_softmax(self._apart(_answered(outputs, batch)), -1)
+        says = F.log_softmax(self._apart(answered_logits(outputs, batch)), -1)
         costs = -(says * self._apart(batch.targets).to(says.dtype)).sum(-1)
         return costs * batch.mask[..., None]
 
@@ -259,7 +259,7 @@ class Symbols(Answer):
         return channels.unflatten(-1, (self.softmaxes, -1))
 
 
-def _answered(outputs: Tensor, batch: Batch) -> Tensor:
+def answered_logits(outputs: Tensor, batch: Batch) -> Tensor:
     """Logits at the answer steps, 0 elsewhere, in single precision at least."""
     # A weight of zero alone would let a NaN or infinite logit in the padding through.
     logits = torch.where(batch.mask.unsqueeze(-1), outputs, 0)
@@ -268,7 +268,7 @@ def _answered(outputs: Tensor, batch: Batch) -> Tensor:
 
 def _bit_costs(outputs: Tensor, batch: Batch, *, reduction: str) -> Tensor:
     """Binary cross-entropy in nats."""
-    logits = _answered(outputs, batch)
+    logits = answered_logits(outputs, batch)
     return F.binary_cross_entropy_with_logits(
         logits,
         batch.targets.to(logits.dtype),

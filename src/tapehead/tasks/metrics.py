@@ -75,10 +75,23 @@ BITS = Metric("bits", "cost", "bits per sequence")
 BIT_ERRORS = Metric("bit_errors", "wrong bits", "per sequence")
 STEP_ERRORS = Metric("step_errors", "wrong steps", "per sequence")
 WRONG = Metric("wrong", "wrong answers", "% of questions")
+POINTER_ERRORS = Metric("pointer_errors", "wrong pointers", "per sequence")
+VALID = Metric("valid", "with a valid answer", "%", "higher")
 REGRET = Metric("regret", "regret", "bits per sequence")
 LOSS = Metric("loss", "loss", "nats per answered bit")
 _KNOWN = {
-    metric.name: metric for metric in (SOLVED, BITS, BIT_ERRORS, STEP_ERRORS, WRONG, REGRET, LOSS)
+    metric.name: metric
+    for metric in (
+        SOLVED,
+        BITS,
+        BIT_ERRORS,
+        STEP_ERRORS,
+        WRONG,
+        POINTER_ERRORS,
+        VALID,
+        REGRET,
+        LOSS,
+    )
 }
 
 

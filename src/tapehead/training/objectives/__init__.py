@@ -16,10 +16,12 @@ from tapehead.training.objectives.moves import MoveChoices
 from tapehead.training.objectives.objective import Judged, Objective
 from tapehead.training.objectives.rows import RowChoices
 from tapehead.training.objectives.supervised import Supervised
+from tapehead.training.objectives.teacher_forcing import TeacherForcing
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "supervised": Supervised,
     "linear-start": LinearStart,
+    "teacher-forcing": TeacherForcing,
     "rows": RowChoices,
     "moves": MoveChoices,
     "actor-critic": ActorCritic,
@@ -62,5 +64,6 @@ __all__ = [
     "Objective",
     "RowChoices",
     "Supervised",
+    "TeacherForcing",
     "make_objective",
 ]

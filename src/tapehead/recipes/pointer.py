@@ -1,0 +1,152 @@
+"""The experiments `pointer/...`: pointer networks on sets of points (Vinyals, Fortunato & Jaitly
+2015), with the paper's LSTM encoder and with a set encoder.
+
+A run is judged by the checkpoint with the best validation, on instances that nothing else draws.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tapehead.recipes.experiment import Experiment, Published
+
+if TYPE_CHECKING:
+    from tapehead.recipes.reproduce import Contest
+    from tapehead.runs.config import TrainConfig
+
+OURS, PAPERS = "pointer-network", "pointer-network-lstm"
+CONTESTANTS = (OURS, PAPERS)
+SOURCE = "Vinyals, Fortunato & Jaitly 2015"
+TEST_SEED = 150603134
+"""Of the instances that finished runs are tested on."""
+TESTED, TESTED_LARGE = 10_000, 1_000
+LARGE = 200
+"""Points from which on fewer instances are tested."""
+
+
+class Plan(NamedTuple):
+    """How a contestant is trained on a task."""
+
+    task: str
+    sequences: int
+    task_options: Mapping[str, Any] = {}
+    options: Mapping[str, Any] = {}
+    learning_rate: float = 2e-3
+    batch_size: int = 64
+
+
+_SET = {"hidden_size": 64, "blocks": 1, "widening": 2, "views": 16}
+_LSTM = {"encoder": "lstm", "attention": "additive", "hears": "point"}
+_LEFT_TO_RIGHT = {"order": "x"}
+PLANS: dict[str, dict[str, Plan]] = {
+    "sorting": {
+        OURS: Plan("sorting", 60_000, {}, {"hidden_size": 64}),
+        PAPERS: Plan("sorting", 60_000, {}, _LSTM | {"hidden_size": 64}, 1e-3),
+    },
+    "convex-hull": {
+        OURS: Plan("convex-hull", 300_000, _LEFT_TO_RIGHT, _SET),
+        PAPERS: Plan("convex-hull", 300_000, _LEFT_TO_RIGHT, _LSTM, 3e-3),
+    },
+}
+"""By task of an experiment and contestant."""
+
+
+def recipe(task: str, contestant: str, setting: str) -> "TrainConfig":
+    """The settings of a pointer network on one of the tasks."""
+    from tapehead.runs.config import TrainConfig
+
+    plan = PLANS[task][contestant]
+    return TrainConfig(
+        task=plan.task,
+        task_options=dict(plan.task_options),
+        machine="pointer-network",
+        machine_options=dict(plan.options),
+        optimiser="adam",
+        learning_rate=plan.learning_rate,
+        clip_value=None,
+        clip_norm=2.0,
+        schedule="cosine",
+        warmup=plan.sequences // 25,
+        batch_size=plan.batch_size,
+        max_sequences=plan.sequences,
+        report_every=max(1, plan.sequences // 50),
+        validate_every=max(1, plan.sequences // 10),
+        validation_sequences=1024,
+        score_every=16,
+        test_sequences=1000,
+    )
+
+
+def judge(contest: "Contest") -> list[dict[str, Any]]:
+    """Scores of each run's best checkpoint at the sizes that the paper tests."""
+    from tapehead.recipes.races import with_curves
+    from tapehead.runs import evaluate, load_run
+
+    (trained, *_) = with_curves(contest)
+    cells, scores = [trained], {}
+    for job in contest.jobs:
+        _, machine, task = load_run(job.path)
+        for label, setting in task.test_settings().items():
+            large = setting.max_points >= LARGE
+            scores.setdefault(label, []).append(
+                evaluate(
+                    machine,
+                    setting,
+                    sequences=TESTED_LARGE if large else TESTED,
+                    seed=TEST_SEED,
+                    batch_size=32 if large else 128,
+                )
+            )
+    published = contest.experiment.published_of(contest.task, contest.contestant)
+    for label, each in scores.items():
+        known = published is not None and label in published.tests
+        cells.append(
+            {name: value for name, value in trained.items() if name != "curves"}
+            | {
+                "test": label,
+                "values": [one[contest.experiment.metric] for one in each],
+                "scores": {name: [one[name] for one in each] for name in each[0]},
+                "instances": TESTED_LARGE if int(label) >= LARGE else TESTED,
+                "published": published.tests[label] if published and known else None,
+                "source": SOURCE if known else None,
+            }
+        )
+    return cells
+
+
+def _experiment(
+    name: str, metric: str, unit: str, published: Mapping[str, Mapping[str, float]]
+) -> Experiment:
+    return Experiment(
+        name=f"pointer/{name}",
+        source=SOURCE,
+        tasks=tuple(published),
+        contestants=CONTESTANTS,
+        recipe=recipe,
+        settings=("fast",),
+        metric=metric,
+        unit=unit,
+        published={
+            task: {
+                contestant: Published(value=None, source=SOURCE, tests=tests, tests_source=SOURCE)
+                for contestant in CONTESTANTS
+            }
+            for task, tests in published.items()
+        },
+        seeds=3,
+        judge=judge,
+    )
+
+
+EXPERIMENTS = (
+    _experiment("sorting", "solved", "share of instances", {"sorting": {}}),
+    _experiment(
+        "convex-hull",
+        "solved",
+        "share of instances",
+        {
+            "convex-hull": {
+                "5": 0.92, "10": 0.87, "50": 0.696, "100": 0.503, "200": 0.221, "500": 0.013,
+            }
+        },
+    ),
+)  # fmt: skip

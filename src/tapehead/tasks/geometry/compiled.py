@@ -1,0 +1,61 @@
+"""Loops over plain numbers, compiled by Numba where it can be had."""
+
+import inspect
+import logging
+import threading
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+_log = logging.getLogger("tapehead")
+_compiling = threading.RLock()
+
+
+def inner(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that compiled ones call; without Numba it stays as it is."""
+    try:
+        import numba
+    except Exception:  # missing, or broken in one of many ways
+        return function
+    return numba.njit(function)
+
+
+def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The function, compiled for arguments of these types when it is first called, or loaded from
+    the cache of kernels; without Numba it runs as it is, slowly.
+
+    What it calls must be in the same file.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        made: list[Callable[..., Any]] = []
+
+        @wraps(function)
+        def call(*args: Any) -> Any:
+            if not made:
+                with _compiling:
+                    made.append(_compiled(function, signature))
+            return made[0](*args)
+
+        return call
+
+    return decorate
+
+
+def _compiled(function: Callable[..., Any], signature: str) -> Callable[..., Any]:
+    try:
+        import numba
+
+        from tapehead.ops.numba_kit.cache import KernelCache
+
+        if numba.config.DISABLE_JIT:
+            return function
+        dispatcher = numba.njit(function)
+        source = Path(inspect.getfile(function)).read_bytes()
+        dispatcher._cache = KernelCache(function, signature.encode() + source)
+        dispatcher.compile(signature)
+    except Exception as problem:
+        _log.warning("%s runs without Numba, and so slowly: %s", function.__name__, problem)
+        return function
+    return dispatcher

@@ -1,0 +1,135 @@
+"""Point at cities in the order of the shortest tour."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from tapehead.checks import Size
+from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask
+from tapehead.tasks.geometry.tours import exact_tours, held_karp, heuristic_tours, lengths
+from tapehead.tasks.metrics import SOLVED, VALID, Metric, PassMark
+from tapehead.tasks.task import Task
+
+LENGTH = Metric("length", "length of the tour", "")
+GAP = Metric("gap", "longer than the teacher's tour", "% of its length")
+SUBSETS = 11
+"""Points from which on branch and bound is quicker than all subsets."""
+MOST_EXACT = 30
+KICKS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class TSP(PointTask):
+    """Point at every city once, in the order of a short tour (travelling salesman problem).
+
+    A tour begins at city 1, and its second city has a lower number than its last. A tour that is
+    no longer than the teacher's is right, wherever it begins. One that misses cities or sees some
+    twice is scored as if it left out the second visits and saw the missing ones at its end.
+
+    min_points, max_points: range of how many there are, uniform, both ends included.
+    mixed_points: as many for each problem of a batch; if false, one number for each batch.
+    order: "drawn"; "x": points come from left to right.
+    teacher: whose tours are the targets. "exact": the shortest ones, of at most 30 points;
+        "search": local search (2-opt and Or-opt moves, kicked 50 times), which finds the shortest
+        tour of 20 points 199 times in 200; "local": the same without a kick; "greedy": the shortest
+        edges first.
+
+    >>> import torch
+    >>> from tapehead.tasks import TSP
+    >>> task = TSP()
+    >>> task.batch_of([[[0.0, 0.0], [1.0, 1.0], [0.1, 0.9], [0.9, 0.1]]]).targets
+    tensor([[1, 3, 2, 4, 0]])
+    """
+
+    name = "tsp"
+    title = "Travelling salesman"
+    source = "Vinyals, Fortunato & Jaitly (2015), section 3.3"
+    rule = "permutation"
+    shape = "tour"
+
+    min_points: Size = 5
+    max_points: Size = 20
+    mixed_points: bool = False
+    order: Literal["drawn", "x"] = "drawn"
+    teacher: Literal["exact", "search", "local", "greedy"] = "exact"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.teacher == "exact" and self.max_points > MOST_EXACT:
+            raise ValueError(
+                f"max_points must be at most {MOST_EXACT} with teacher 'exact', got "
+                f"{self.max_points}"
+            )
+
+    @property
+    def pass_mark(self) -> PassMark:
+        return PassMark(GAP, 0.01)
+
+    @property
+    def judged(self) -> tuple[Metric, ...]:
+        return (GAP, LENGTH, VALID)
+
+    def test_settings(self) -> dict[str, Task]:
+        found = {}
+        for n in sorted({5, 10, 20, 25, 30, 40, 50} | {self.min_points, self.max_points}):
+            teacher = "exact" if n <= 20 else "search"
+            found[str(n)] = replace(self, min_points=n, max_points=n, teacher=teacher)
+        return found
+
+    def _answers(self, xy: Coordinates, counts: Counts) -> Answers:
+        tours = np.zeros(xy.shape[:2], dtype=np.int64)
+        count = int(counts[0])
+        if self.teacher != "exact":
+            kicks = {"search": KICKS, "local": 0, "greedy": -1}[self.teacher]
+            heuristic_tours(xy, counts, kicks, tours)
+        elif 3 < count < SUBSETS and (counts == count).all() and xy.shape[1] == count:
+            held_karp(xy, count, tours)
+        else:
+            exact_tours(xy, counts, tours)
+        return _canonical(tours, counts)
+
+    def _judge(
+        self, xy: Coordinates, counts: Counts, right: Answers, said: Answers
+    ) -> dict[str, np.ndarray]:
+        """SOLVED, whether a valid tour is no longer than the teacher's; by what part of that it is
+        longer; its length; and whether each city is in it once."""
+        tours, valid = _repaired(said, counts)
+        taught, _ = _repaired(right, counts)
+        length, best = np.empty(len(xy)), np.empty(len(xy))
+        lengths(xy, counts, tours, length)
+        lengths(xy, counts, taught, best)
+        gap = length / np.maximum(best, 1e-300) - 1
+        return {
+            SOLVED.name: valid & (gap < 1e-9),
+            GAP.name: gap,
+            LENGTH.name: length,
+            VALID.name: valid,
+        }
+
+
+def _canonical(tours: Answers, counts: Counts) -> Answers:
+    """Tours from point 0 on, the way round whose second point has the lower number; as pointers
+    from 1, and the end."""
+    batch, most = tours.shape
+    answers = np.zeros((batch, most + 1), dtype=np.int64)
+    for row, (tour, count) in enumerate(zip(tours, counts, strict=True)):
+        tour = np.roll(tour[:count], -int(np.argmin(tour[:count])))
+        if count > 2 and tour[1] > tour[-1]:
+            tour = np.roll(tour[::-1], 1)
+        answers[row, :count] = tour + 1
+    return answers
+
+
+def _repaired(answers: Answers, counts: Counts) -> tuple[Answers, np.ndarray]:
+    """Tours that see each city once: where an answer first points at it, those that it misses at
+    the end; and whether nothing had to be done."""
+    tours = np.zeros((len(answers), counts.max()), dtype=np.int64)
+    valid = np.zeros(len(answers), dtype=bool)
+    for row, (answer, count) in enumerate(zip(answers, counts, strict=True)):
+        said = answer[: np.argmin(answer) if (answer == 0).any() else len(answer)]
+        seen = dict.fromkeys(said.tolist())
+        valid[row] = len(seen) == len(said) == count
+        tour = [*seen, *(city for city in range(1, count + 1) if city not in seen)]
+        tours[row, :count] = np.array(tour) - 1
+    return tours, valid
