@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Pointing,
         Reader,
         Recurrent,
+        SequenceToSequence,
         Trace,
     )
 
@@ -39,6 +40,7 @@ __all__ = [
     "Pointing",
     "Reader",
     "Recurrent",
+    "SequenceToSequence",
     "Trace",
 ]
 __version__ = "0.1.0"

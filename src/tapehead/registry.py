@@ -149,6 +149,7 @@ MACHINES = Registry(
         "ntm": "tapehead.machines.ntm:NTM",
         "pointer-network": "tapehead.machines.pointer_network:PointerNetwork",
         "rl-ntm": "tapehead.machines.rl_ntm:RLNTM",
+        "seq2seq": "tapehead.machines.sequence_to_sequence:SequenceToSequence",
         "tardis": "tapehead.machines.tardis:TARDIS",
     },
 )

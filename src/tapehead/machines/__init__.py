@@ -14,6 +14,7 @@ from tapehead.machines.pointing import Pointing
 from tapehead.machines.reading import Reader
 from tapehead.machines.recurrent import Recurrent
 from tapehead.machines.rl_ntm import RLNTM
+from tapehead.machines.sequence_to_sequence import SequenceToSequence
 from tapehead.machines.tardis import TARDIS, TARDISState
 from tapehead.registry import MACHINES
 
@@ -38,6 +39,7 @@ __all__ = [
     "Pointing",
     "Reader",
     "Recurrent",
+    "SequenceToSequence",
     "TARDISState",
     "Trace",
 ]

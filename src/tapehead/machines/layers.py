@@ -18,7 +18,8 @@ def check_layers(name: str, layers: nn.Module) -> None:
         if part.startswith("bias"):
             wanted = (rows,)
         else:
-            wanted = (rows, layers.input_size if part == "weight_ih_l0" else hidden)
+            first = part in ("weight_ih_l0", "weight_ih_l0_reverse")
+            wanted = (rows, layers.input_size if first else hidden)
         if weight is None or weight.shape != wanted:
             got = None if weight is None else tuple(weight.shape)
             raise ValueError(f"{name}.{part} must have shape {wanted}, got {got}")

@@ -1,33 +1,57 @@
 """The pointer network."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
-from tapehead.checks import Count, Layers, Size, whole
+from tapehead.checks import Count, Layers, Size
 from tapehead.forms import Points
+from tapehead.machines.layers import check_layers
 from tapehead.machines.options import configured
-from tapehead.machines.pointing import Constraints, Pointing, Steps
+from tapehead.machines.pointing import SPREAD, Constraints, Pointing, Steps, run_over
 from tapehead.machines.set_encoder import SetEncoder, mean_of
 from tapehead.machines.sizes import linear, lstm
 from tapehead.ops.pointing import VIEWS, Rule, additive_scores, dot_scores, seen_from_last
 
 GAIN = 300.0
 """By which what is learned of straight views counts: some differences are small."""
-SPREAD = 12**-0.5
-"""Standard deviation of numbers that are uniform from 0 to 1."""
 
 
 def _numbers(
-    *, point_size: int, hidden_size: int, encoder: str, blocks: int, widening: int, **_: Any
+    *,
+    point_size: int,
+    hidden_size: int,
+    encoder: str,
+    attention: str,
+    hears: str,
+    glimpses: int,
+    views: int,
+    blocks: int,
+    widening: int,
+    **_: Any,
 ) -> int:
-    return 0
+    size = hidden_size
+    square = linear(size, size)
+    if encoder == "set":
+        block = (
+            4 * square + linear(size, widening * size) + linear(widening * size, size) + 4 * size
+        )
+        read = linear(point_size, size) + blocks * block + 2 * size + 2 * square
+    elif encoder == "lstm":
+        read = lstm(point_size, size)
+    else:
+        read = 2 * lstm(point_size, size // 2)
+    heard = point_size if hears == "point" else size
+    points = linear(size + point_size, size, False) + square + size + heard
+    points += (attention == "additive") * size
+    glances = glimpses * (square + size * size)
+    seen = (linear(VIEWS, views) + views * size + views + VIEWS) if views else 0
+    return read + lstm(heard, size) + points + glances + seen + 2 * size
 
 
 class PointerNetwork(Pointing):
-    """Pointer network, Ptr-Net (Vinyals, Fortunato & Jaitly 2015), whose answers point at its input.
+    """Pointer network, Ptr-Net (Vinyals, Fortunato & Jaitly 2015): its answers point at its input.
 
     An encoder reads the points; a decoder LSTM hears, step by step, what it pointed at last, and
     points again by attention over the points, or ends the answer. docs/pointers.md has the
@@ -45,9 +69,7 @@ class PointerNetwork(Pointing):
         views: units by which the pointer also judges how each point of the plane is seen from the
             last one, see `tapehead.ops.pointing.seen_from_last`; 0: it does not.
         blocks, heads, widening: of the set encoder.
-        scaled: whether the points' numbers, taken to be uniform from 0 to 1, are given the mean 0
-            and the variance 1.
-        constraints, beam_width: see `Pointing`.
+        scaled, constraints, beam_width: see `Pointing`.
 
     Trace (`machine.trace(*points)`): `attention` (batch, steps, points + 1), the chance of the end
     and of each point; `glimpse` (batch, steps, glimpses, points + 1); `answer` (batch, steps).
@@ -128,6 +150,10 @@ class PointerNetwork(Pointing):
                 if weight is not None:
                     weight.uniform_(-bound, bound)
 
+    @property
+    def state_numbers(self) -> int:
+        return 2 * self.hidden_size
+
     def _encode(self, points: Points) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         xy, counts, _ = points
         x = (xy - 0.5) / SPREAD if self.scaled else xy
@@ -139,7 +165,7 @@ class PointerNetwork(Pointing):
             codes = self.reader(self.embedding(x), there)
             state = self.begin(mean_of(codes, there)).chunk(2, -1)
         else:
-            codes, state = self._run(x, counts)
+            codes, state = run_over(self.reader, x, counts)
         end = self.end.expand(batch, 1, -1)
         ended = torch.cat([end, codes], 1)
         sides = torch.cat([x.new_zeros(batch, 1, x.shape[2]), x], 1)
@@ -153,20 +179,6 @@ class PointerNetwork(Pointing):
             context, state = (*context, x), (*state, nothing, nothing)
         return context, tuple(state)
 
-    def _run(self, x: Tensor, counts: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The LSTM over points in their order, and its last state."""
-        inputs: Any = x
-        if counts is not None:
-            inputs = nn.utils.rnn.pack_padded_sequence(
-                x, counts.cpu(), batch_first=True, enforce_sorted=False
-            )
-        codes, (hidden, cell) = self.reader(inputs)
-        if counts is not None:
-            codes, _ = nn.utils.rnn.pad_packed_sequence(
-                codes, batch_first=True, total_length=x.shape[1]
-            )
-        return codes, tuple(part.transpose(0, 1).flatten(1) for part in (hidden, cell))
-
     def _decode(
         self, context: tuple[Tensor, ...], state: tuple[Tensor, ...], before: Tensor, *, start: bool
     ) -> Steps:
@@ -174,6 +186,7 @@ class PointerNetwork(Pointing):
         if start:  # channel 0 of what is heard: nobody hears of an end
             before = torch.cat([torch.zeros_like(before[:, :1]), before[:, 1:]], 1)
         index = before[..., None].expand(-1, -1, heard.shape[2])
+        check_layers("decoder", self.decoder)
         hidden, cell, *way = state
         d, (hidden, cell) = self.decoder(
             heard.gather(1, index), (hidden[None].contiguous(), cell[None].contiguous())

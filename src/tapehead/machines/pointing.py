@@ -1,4 +1,4 @@
-"""What the machines that answer by pointing share: how answers are forced, and how they are found."""
+"""What the machines that point share: how answers are forced, and how they are found."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from tapehead.forms import Points
+from tapehead.machines.layers import check_layers
 from tapehead.machines.machine import Machine, Trace, check_range
 from tapehead.ops import gate
 from tapehead.ops.pointing import (
@@ -23,6 +24,10 @@ from tapehead.ops.pointing import (
 )
 
 Constraints = Literal["always", "answering", "never"]
+
+
+SPREAD = 12**-0.5
+"""Standard deviation of numbers that are uniform from 0 to 1."""
 
 
 class Steps(NamedTuple):
@@ -43,6 +48,8 @@ class Pointing(Machine):
     Its constructor takes `point_size` (numbers of a point) and `rule` (what an answer may be, see
     `tapehead.ops.pointing.forbidden`), and these options:
 
+    scaled: whether the points' numbers, taken to be uniform from 0 to 1, are given the mean 0 and
+        the variance 1.
     constraints: when pointers that the rule forbids are left out: "always", "answering" (not while
         it learns), or "never". Points that are not there are never pointed at.
     beam_width: how many answers are followed at once when it runs free; 1: the likeliest pointer is
@@ -251,3 +258,22 @@ class Pointing(Machine):
             gate.check_rank("answer", answer, len(xy), "steps")
             gate.check_type("answer", answer, torch.int64, weight.device, "as xy is")
             check_range("answer", answer, 0, xy.shape[1])
+
+
+def run_over(
+    reader: nn.LSTM, x: Float[Tensor, "batch points dims"], counts: Int64[Tensor, " batch"] | None
+) -> tuple[Float[Tensor, "batch points size"], tuple[Tensor, Tensor]]:
+    """An LSTM over points in their order, and its last state (batch, size), both directions side by
+    side."""
+    check_layers("reader", reader)
+    inputs: Any = x
+    if counts is not None:
+        inputs = nn.utils.rnn.pack_padded_sequence(
+            x, counts.cpu(), batch_first=True, enforce_sorted=False
+        )
+    codes, (hidden, cell) = reader(inputs)
+    if counts is not None:
+        codes, _ = nn.utils.rnn.pad_packed_sequence(
+            codes, batch_first=True, total_length=x.shape[1]
+        )
+    return codes, (hidden.transpose(0, 1).flatten(1), cell.transpose(0, 1).flatten(1))

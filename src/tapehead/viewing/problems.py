@@ -17,6 +17,7 @@ from tapehead.runs.evaluation import run_machine
 from tapehead.tasks import Batch, Task
 from tapehead.tasks.babi import TextStory
 from tapehead.tasks.graphs.task import GraphTask
+from tapehead.tasks.metrics import SOLVED, VALID
 from tapehead.viewing.bits import bit_figure, length_figure
 from tapehead.viewing.episode import Episode
 from tapehead.viewing.heads import heads_figure
@@ -24,10 +25,12 @@ from tapehead.viewing.maps import graph_map
 from tapehead.viewing.memory import memory_figure
 from tapehead.viewing.page.panels import Recording
 from tapehead.viewing.page.recordings import (
+    point_recording,
     sequence_recording,
     story_recording,
     tape_recording,
 )
+from tapehead.viewing.points import Pointed, answer_figure, steps_figure
 from tapehead.viewing.stories import Reading, story_figure
 from tapehead.viewing.summary import summary_figure
 from tapehead.viewing.tapes import Walk, tape_figure
@@ -38,6 +41,9 @@ STORIES = 4
 """Stories on the page."""
 MOST_QUESTIONS = 12
 """Questions of a story on the page; of a longer one the last."""
+
+MOST_POINTERS = 200
+"""Pointers of an answer on the page; longer ones are left out."""
 
 
 class Drawn(NamedTuple):
@@ -217,6 +223,54 @@ def recorded(machine: Any, task: Any, *, seed: int = 0, label: str = "") -> Call
         return partial(tape_recording, walk_of(task, outputs, batch, trace), label=label)
     start = start_of(machine)
     return cache(partial(_sequence, task, outputs, batch, trace, start, label=label))
+
+
+def point_figures(
+    machine: Machine,
+    settings: Mapping[str, Task],
+    size: str,
+    *,
+    seed: int,
+    subject: str,
+    title: str,
+) -> Drawn:
+    """An answer beside the right one, and how the machine came to it."""
+    runs = {
+        label: pointed_of(task, *run_one(machine, task, seed=seed, label=label))
+        for label, task in settings.items()
+    }
+    pointed = runs[size]
+    figures = {"answer": answer_figure(pointed, title=title)}
+    if pointed.shape != "order":
+        figures["steps"] = steps_figure(pointed, title=title)
+    recordings = [
+        point_recording(runs[label], label=label)
+        for label in sorted(runs, key=lambda label: label != size)
+        if len(runs[label].attention) <= MOST_POINTERS
+    ]
+    return Drawn(figures, None, recordings)
+
+
+def pointed_of(task: Any, outputs: Tensor, batch: Batch, trace: Trace) -> Pointed:
+    """What a machine answered to the first problem of a batch."""
+    points = batch.inputs
+    count = int(points.sizes[0])
+    said, right = (
+        answer[0][: int((answer[0] != 0).cumprod(0).sum())].cpu().numpy()
+        for answer in (points.answer, batch.targets)
+    )
+    scores = task.scores(outputs, batch)
+    notes = [f"{m.shown(float(scores[m.name][0]))} {m.label}" for m in task.judged if m != VALID]
+    solved = bool(scores[SOLVED.name][0])
+    return Pointed(
+        xy=points.xy[0, :count].cpu().double().numpy(),
+        right=right,
+        said=said,
+        attention=trace.attention[0, : len(said) + 1, : count + 1].cpu().numpy(),
+        shape=task.shape,
+        solved=solved,
+        note=", ".join(["right" if solved else "not right", *notes]),
+    )
 
 
 def run_episode(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tapehead.checks import listed, shown
-from tapehead.forms import Story, Tape
+from tapehead.forms import Points, Story, Tape
 from tapehead.runs import TrainConfig, load_run, read_result
 from tapehead.runs.files import clear_errors
 from tapehead.runs.records import read_start
@@ -16,7 +16,7 @@ from tapehead.viewing.curves import learning_curves
 from tapehead.viewing.generalisation import generalisation
 from tapehead.viewing.page.document import document, linked
 from tapehead.viewing.page.writing import write_page
-from tapehead.viewing.problems import sequence_figures, story_figures, tape_figures
+from tapehead.viewing.problems import point_figures, sequence_figures, story_figures, tape_figures
 from tapehead.viewing.seeds import points_of, read_seed
 from tapehead.viewing.style import machine_styles, save
 
@@ -74,7 +74,8 @@ def view_run(
     subject = f"{label}: {task.title}"
     several = len(task.test_settings()) > 1 or len(settings) > 1
     title = f"{subject}, {describe_size(size, varied)}" if several else subject
-    draw = {Tape: tape_figures, Story: story_figures}.get(task.tells, sequence_figures)
+    by_form = {Tape: tape_figures, Story: story_figures, Points: point_figures}
+    draw = by_form.get(task.tells, sequence_figures)
     figures, summarise, recordings = draw(
         machine, settings, size, seed=seed, subject=subject, title=title
     )

@@ -13,6 +13,7 @@ from tapehead.viewing.maps import GraphMap
 from tapehead.viewing.origins import MOST, origins_of
 from tapehead.viewing.page.panels import Panel, Recording
 from tapehead.viewing.page.traced import origin_data, origin_panels, trace_panels
+from tapehead.viewing.points import Pointed
 from tapehead.viewing.stories import Reading
 from tapehead.viewing.tapes import Walk
 
@@ -138,6 +139,31 @@ def tape_recording(walk: Walk, *, label: str) -> Recording:
         verdict=walk.verdict,
         wrong=list(walk.asked) != list(walk.said),
         asked=np.flatnonzero(walk.wrote).tolist(),
+    )
+
+
+def point_recording(pointed: Pointed, *, label: str) -> Recording:
+    """Of points: what the machine looked at for each of its pointers, the wrong ones marked."""
+    steps, channels = pointed.attention.shape
+    wrong = np.zeros((steps, channels), dtype=bool)
+    if not pointed.solved:
+        for step in range(steps):
+            said, right = (
+                int(answer[step]) if step < len(answer) else 0
+                for answer in (pointed.said, pointed.right)
+            )
+            wrong[step, said] = said != right
+    names = ["end", *(f"point {number}" for number in range(1, channels))]
+    panel = _channels(
+        "attention", "Chance of each pointer", pointed.attention, names, wrong=wrong
+    )
+    return Recording(
+        label=label,
+        steps=steps,
+        panels=[panel],
+        verdict=pointed.note,
+        wrong=not pointed.solved,
+        asked=range(steps),
     )
 
 
