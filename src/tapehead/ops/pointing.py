@@ -31,7 +31,7 @@ def dot_scores(
     return of_queries @ of_keys.mT * of_keys.shape[-1] ** -0.5
 
 
-VIEWS = 5
+VIEWS = 6
 """Numbers of `seen_from_last`."""
 
 
@@ -42,11 +42,13 @@ def seen_from_last(
     before: Int64[Tensor, "batch steps"],
 ) -> Float[Tensor, "batch steps channels views"]:
     """Each point of the plane as it is seen by one who goes from pointer to pointer: its distance,
-    the logarithm of that, its direction (two numbers), and by which part of a half turn, to the
-    left, one would change the direction of one's way to go there.
+    the logarithm of that, its direction (two numbers); by which part of a half turn, to the left,
+    one would change the direction of one's way to go there; and under which part of a half turn the
+    last step would be seen from there.
 
-    The end is seen where the answer began. Without a last point all is 0; without one before it,
-    the way is taken to come from above.
+    The smallest turn leads round a convex hull, the largest of the other angles to the third point
+    of a Delaunay triangle. The end is seen where the answer began. Without a last point all is 0;
+    without one before it, the way is taken to come from above.
 
     Args:
         first: where the answer began.
@@ -62,7 +64,11 @@ def seen_from_last(
     side = way[..., None, 0] * ahead[..., 1] - way[..., None, 1] * ahead[..., 0]
     along = (way[:, :, None] * ahead).sum(-1)
     turn = torch.atan2(side, along) / torch.pi
-    seen = [distance, (distance + 0.01).log(), *(ahead / distance[..., None]).unbind(-1), turn]
+    back = ahead + way[:, :, None]  # from the last point but one
+    facing = (ahead * back).sum(-1)
+    under = torch.atan2(ahead[..., 0] * back[..., 1] - ahead[..., 1] * back[..., 0], facing)
+    direction = (ahead / distance[..., None]).unbind(-1)
+    seen = [distance, (distance + 0.01).log(), *direction, turn, under / torch.pi]
     return torch.stack(seen, -1) * (last != 0)[..., None, None]
 
 

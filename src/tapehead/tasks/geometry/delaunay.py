@@ -19,12 +19,14 @@ TRIANGLES = Metric("triangles", "found", "% of the triangles", "higher")
 class Delaunay(PointTask):
     """Point at the triangles of the Delaunay triangulation, three pointers each.
 
-    The numbers of a triangle's points rise, and triangles come in the order of their incentres, by
-    x and then y. An answer with the same triangles in another order is right too.
+    The numbers of a triangle's points rise. An answer with the same triangles in another order is
+    right too.
 
     min_points, max_points: range of how many there are, uniform, both ends included.
     mixed_points: as many for each problem of a batch; if false, one number for each batch.
     order: "drawn"; "x": points come from left to right.
+    triangles: in which order they come: "incentre": by x and then y of their incentres, as in the
+        paper; "numbers": by their first points' numbers, then their second points'.
 
     >>> import torch
     >>> from tapehead.tasks import Delaunay
@@ -43,6 +45,7 @@ class Delaunay(PointTask):
     max_points: Size = 5
     mixed_points: bool = False
     order: Literal["drawn", "x"] = "drawn"
+    triangles: Literal["incentre", "numbers"] = "incentre"
 
     @property
     def pass_mark(self) -> PassMark:
@@ -69,7 +72,7 @@ class Delaunay(PointTask):
         )
         # As a machine will see them.
         seen = points.astype(np.float32).astype(np.float64)[None]
-        triangulations(seen, np.array([count]), answers, found)
+        triangulations(seen, np.array([count]), True, answers, found)
         hulls(seen, np.array([count]), corners)
         on_hull = int(lengths_of(corners)[0])
         # Not every point of an edge is a corner; each makes a triangle less than a corner would.
@@ -81,7 +84,8 @@ class Delaunay(PointTask):
 
     def _answers(self, xy: Coordinates, counts: Counts) -> Answers:
         answers = np.zeros((len(xy), _room(xy.shape[1])), dtype=np.int64)
-        triangulations(xy, counts, answers, np.zeros(len(xy), dtype=np.int64))
+        found = np.zeros(len(xy), dtype=np.int64)
+        triangulations(xy, counts, self.triangles == "incentre", answers, found)
         return answers
 
     def _judge(

@@ -289,18 +289,57 @@ def price(d, count, upper, prices):
 
 
 @inner
+def hopeless(priced, count, bound, upper, out):
+    """Which edges no tour shorter than `upper` has, as the shortest tree with one circle would cost
+    too much with them: `out` (count, count)."""
+    points = np.arange(1, count)
+    size = count - 1
+    parent, near = np.empty(size, dtype=np.int64), np.empty(size)
+    spanning_tree(priced, points, size, parent, near)
+    # The dearest edge of the tree on the way between two points: it would go if they were joined.
+    dearest = np.zeros((count, count))
+    done, left = np.zeros(size, dtype=np.bool_), size - 1
+    done[0] = True
+    while left > 0:
+        for place in range(1, size):
+            if done[place] or not done[parent[place]]:
+                continue
+            point, joined = points[place], points[parent[place]]
+            for other in range(size):
+                if done[other]:
+                    far = max(dearest[points[other], joined], near[place])
+                    dearest[points[other], point] = dearest[point, points[other]] = far
+            done[place] = True
+            left -= 1
+    one = two = np.inf
+    for point in range(1, count):
+        cost = priced[0, point]
+        if cost < one:
+            one, two = cost, one
+        elif cost < two:
+            two = cost
+    for i in range(1, count):
+        out[0, i] = out[i, 0] = bound + priced[0, i] - two > upper
+        for j in range(1, count):
+            out[i, j] = bound + priced[i, j] - dearest[i, j] > upper
+
+
+@inner
 def branch_and_bound(d, count, tour):
     """The shortest tour: ways from point 0 are followed as long as a tree through the points that
     they have not seen leaves hope."""
     search(d, count, tour, 10)
     best = length_of(d, tour, count)
     prices = np.empty(count)
-    if price(d, count, best, prices) > best - 1e-9:
+    bound = price(d, count, best, prices)
+    if bound > best - 1e-9:
         return
     priced = np.empty((count, count))
     for i in range(count):
         for j in range(count):
             priced[i, j] = d[i, j] + prices[i] + prices[j]
+    out = np.empty((count, count), dtype=np.bool_)
+    hopeless(priced, count, bound, best - 1e-9, out)
     limit = best + 2 * prices.sum() - 1e-9
     way, cost = np.zeros(count, dtype=np.int64), np.zeros(count)
     children = np.empty((count, count), dtype=np.int64)
@@ -326,6 +365,8 @@ def branch_and_bound(d, count, tour):
                     if not seen[point]:
                         points[size] = point
                         size += 1
+                        if out[at, point]:
+                            continue
                         place = following[depth]
                         # The nearest are followed first.
                         while place > 0 and (

@@ -39,9 +39,10 @@ def incentre(xy, i, j, k):
 
 
 @inner
-def triangulation(xy, count, triples, centres):
-    """The triangles whose circles are empty, as rising numbers, in the order of their incentres
-    (by x, then y), into `triples` (room, 3); returns how many they are, also if there is no room.
+def triangulation(xy, count, by_incentre, triples, centres):
+    """The triangles whose circles are empty, as rising numbers, into `triples` (room, 3), in the
+    order of their incentres (by x, then y) or else of their numbers; returns how many they are,
+    also if there is no room.
 
     Where four points lie on one circle there are more than a triangulation has.
     """
@@ -55,7 +56,9 @@ def triangulation(xy, count, triples, centres):
                 if side == 0 or not is_empty(xy, count, i, j, k, side):
                     continue
                 if found < len(triples):
-                    x, y = incentre(xy, i, j, k)
+                    x, y = np.float64(found), 0.0
+                    if by_incentre:
+                        x, y = incentre(xy, i, j, k)
                     place = found
                     while place > 0 and (
                         centres[place - 1, 0] > x
@@ -72,14 +75,14 @@ def triangulation(xy, count, triples, centres):
     return found
 
 
-@compiled("(float64[:, :, ::1], int64[::1], int64[:, ::1], int64[::1])")
-def triangulations(xy, counts, answers, found):
+@compiled("(float64[:, :, ::1], int64[::1], boolean, int64[:, ::1], int64[::1])")
+def triangulations(xy, counts, by_incentre, answers, found):
     """`triangulation` of each (batch, points, 2), as pointers from 1, into zeros (batch, steps);
     and how many triangles each has."""
     room = (answers.shape[1] - 1) // 3
     triples, centres = np.empty((room, 3), dtype=np.int64), np.empty((room, 2))
     for each in range(len(xy)):
-        found[each] = triangulation(xy[each], counts[each], triples, centres)
+        found[each] = triangulation(xy[each], counts[each], by_incentre, triples, centres)
         for triangle in range(min(found[each], room)):
             for part in range(3):
                 answers[each, 3 * triangle + part] = triples[triangle, part] + 1
