@@ -34,18 +34,35 @@ class Plan(NamedTuple):
     batch_size: int = 64
 
 
-_SET = {"hidden_size": 64, "blocks": 1, "widening": 2, "views": 16}
+_SET = {"hidden_size": 64, "blocks": 2, "widening": 2, "views": 16}
 _LSTM = {"encoder": "lstm", "attention": "additive", "hears": "point"}
-_LEFT_TO_RIGHT = {"order": "x"}
+_X = {"order": "x"}
+_N5, _N10, _N50 = ({"min_points": n, "max_points": n} for n in (5, 10, 50))
+_LOCAL = {"teacher": "local"}
+
+
+def _plans(
+    task: str, options: Mapping[str, Any], ours: Mapping[str, Any], sequences: int
+) -> dict[str, Plan]:
+    return {
+        OURS: Plan(task, sequences, _X | options, _SET | ours),
+        PAPERS: Plan(task, sequences, _X | options, _LSTM, 3e-3),
+    }
+
+
 PLANS: dict[str, dict[str, Plan]] = {
     "sorting": {
-        OURS: Plan("sorting", 60_000, {}, {"hidden_size": 64}),
-        PAPERS: Plan("sorting", 60_000, {}, _LSTM | {"hidden_size": 64}, 1e-3),
+        OURS: Plan("sorting", 40_000, {}, {"hidden_size": 64}),
+        PAPERS: Plan("sorting", 40_000, {}, _LSTM | {"hidden_size": 64}, 3e-3),
     },
-    "convex-hull": {
-        OURS: Plan("convex-hull", 300_000, _LEFT_TO_RIGHT, _SET),
-        PAPERS: Plan("convex-hull", 300_000, _LEFT_TO_RIGHT, _LSTM, 3e-3),
-    },
+    "convex-hull": _plans("convex-hull", {}, {"blocks": 1}, 300_000),
+    "tsp": _plans("tsp", {}, {}, 400_000),
+    "tsp-5": _plans("tsp", _N5, {}, 300_000),
+    "tsp-10": _plans("tsp", _N10, {}, 400_000),
+    "tsp-50": _plans("tsp", _N50 | _LOCAL, {}, 60_000),
+    "delaunay": _plans("delaunay", {}, {}, 600_000),
+    "delaunay-10": _plans("delaunay", _N10, {}, 300_000),
+    "delaunay-50": _plans("delaunay", _N50, {}, 12_000),
 }
 """By task of an experiment and contestant."""
 
@@ -82,10 +99,15 @@ def judge(contest: "Contest") -> list[dict[str, Any]]:
     from tapehead.runs import evaluate, load_run
 
     (trained, *_) = with_curves(contest)
-    cells, scores = [trained], {}
+    cells: list[dict[str, Any]] = [trained]
+    scores: dict[str, list[dict[str, float]]] = {}
+    published = contest.experiment.published_of(contest.task, contest.contestant)
+    wanted = published.tests if published else {}
     for job in contest.jobs:
         _, machine, task = load_run(job.path)
         for label, setting in task.test_settings().items():
+            if wanted and label not in wanted:
+                continue
             large = setting.max_points >= LARGE
             scores.setdefault(label, []).append(
                 evaluate(
@@ -96,9 +118,8 @@ def judge(contest: "Contest") -> list[dict[str, Any]]:
                     batch_size=32 if large else 128,
                 )
             )
-    published = contest.experiment.published_of(contest.task, contest.contestant)
     for label, each in scores.items():
-        known = published is not None and label in published.tests
+        known = label in wanted
         cells.append(
             {name: value for name, value in trained.items() if name != "curves"}
             | {
@@ -106,7 +127,7 @@ def judge(contest: "Contest") -> list[dict[str, Any]]:
                 "values": [one[contest.experiment.metric] for one in each],
                 "scores": {name: [one[name] for one in each] for name in each[0]},
                 "instances": TESTED_LARGE if int(label) >= LARGE else TESTED,
-                "published": published.tests[label] if published and known else None,
+                "published": wanted.get(label),
                 "source": SOURCE if known else None,
             }
         )
@@ -148,5 +169,24 @@ EXPERIMENTS = (
                 "5": 0.92, "10": 0.87, "50": 0.696, "100": 0.503, "200": 0.221, "500": 0.013,
             }
         },
+    ),
+    _experiment(
+        "tsp",
+        "length",
+        "mean length of the tour",
+        {
+            "tsp": {
+                "5": 2.12, "10": 2.87, "20": 3.88, "25": 4.30, "30": 4.72, "40": 5.91, "50": 7.66,
+            },
+            "tsp-5": {"5": 2.12},
+            "tsp-10": {"10": 2.88},
+            "tsp-50": {"50": 6.09},
+        },
+    ),
+    _experiment(
+        "delaunay",
+        "solved",
+        "share of instances",
+        {"delaunay": {"5": 0.807}, "delaunay-10": {"10": 0.226}, "delaunay-50": {"50": 0.0}},
     ),
 )  # fmt: skip
