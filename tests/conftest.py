@@ -12,7 +12,7 @@ from jaxtyping import install_import_hook
 os.environ["TAPEHEAD_BABI"] = str(Path(__file__).parent / "tasks" / "babi" / "sample")
 
 # Numba compiles the functions of these folders itself, and knows no Python around them.
-KERNELS = {"cpu", "numba_kit"}
+KERNELS = {"cpu", "kernels", "numba_kit"}
 _hook = install_import_hook("tapehead", "beartype.beartype").hook
 _instruments = _hook.should_instrument
 _hook.should_instrument = lambda name: _instruments(name) and KERNELS.isdisjoint(name.split("."))

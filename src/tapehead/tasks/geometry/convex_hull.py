@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from tapehead.checks import Size
-from tapehead.tasks.geometry.polygons import hulls, judge_polygons
-from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask, same_cycles
+from tapehead.tasks.geometry.kernels.polygons import hulls, judge_polygons
+from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask, Said, same_cycles
 from tapehead.tasks.metrics import SOLVED, VALID, Metric, PassMark
 from tapehead.tasks.task import Task
 
@@ -66,7 +66,7 @@ class ConvexHull(PointTask):
         return answers
 
     def _judge(
-        self, xy: Coordinates, counts: Counts, right: Answers, said: Answers
+        self, xy: Coordinates, counts: Counts, right: Answers, said: Said
     ) -> dict[str, np.ndarray]:
         """SOLVED; the share of the hull's area that the answer covers, 0 if it is no polygon; and
         whether it is one."""

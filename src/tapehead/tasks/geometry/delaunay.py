@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 
 from tapehead.checks import Size
-from tapehead.tasks.geometry.polygons import hulls
-from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask, lengths_of
-from tapehead.tasks.geometry.triangles import triangulations
+from tapehead.tasks.geometry.kernels.polygons import hulls, judge_polygons
+from tapehead.tasks.geometry.kernels.triangles import triangulations
+from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask, Said, lengths_of
 from tapehead.tasks.metrics import SOLVED, VALID, Metric, PassMark
 from tapehead.tasks.task import Task
 
@@ -64,19 +64,20 @@ class Delaunay(PointTask):
         return {str(n): replace(self, min_points=n, max_points=n) for n in sizes}
 
     def _check(self, number: int, points: np.ndarray) -> None:
-        count = len(points)
-        answers, found, corners = (
-            np.zeros((1, _room(count)), dtype=np.int64),
-            np.zeros(1, dtype=np.int64),
-            np.zeros((1, count + 1), dtype=np.int64),
-        )
         # As a machine will see them.
-        seen = points.astype(np.float32).astype(np.float64)[None]
-        triangulations(seen, np.array([count]), True, answers, found)
-        hulls(seen, np.array([count]), corners)
-        on_hull = int(lengths_of(corners)[0])
-        # Not every point of an edge is a corner; each makes a triangle less than a corner would.
-        if on_hull < 3 or not on_hull <= 2 * count - 2 - found[0] <= count:
+        xy = points.astype(np.float32).astype(np.float64)[None]
+        counts = np.array([len(points)])
+        corners = np.zeros((1, len(points) + 1), dtype=np.int64)
+        hulls(xy, counts, corners)
+        answers = self._answers(xy, counts)
+        parts = xy[0, answers[0, : lengths_of(answers)[0]].reshape(-1, 3) - 1]
+        ahead, aside = parts[:, 1] - parts[:, 0], parts[:, 2] - parts[:, 0]
+        covered = np.abs(ahead[:, 0] * aside[:, 1] - ahead[:, 1] * aside[:, 0]).sum() / 2
+        area = np.empty(1)
+        judge_polygons(xy, corners, area)
+        # Of four points on a circle, either pair of triangles: both are found, one on the other.
+        one = abs(covered - area[0]) <= 1e-9 * area[0]
+        if not one or len(np.unique(xy[0], axis=0)) < len(points):
             raise ValueError(
                 f"problem {number} must have one triangulation, got points that are equal, on one "
                 "line or on one circle"
@@ -89,7 +90,7 @@ class Delaunay(PointTask):
         return answers
 
     def _judge(
-        self, xy: Coordinates, counts: Counts, right: Answers, said: Answers
+        self, xy: Coordinates, counts: Counts, right: Answers, said: Said
     ) -> dict[str, np.ndarray]:
         """SOLVED; the share of the right triangles that were found; and whether the answer consists
         of triangles, none of them twice."""

@@ -21,6 +21,7 @@ from tapehead.tasks.task import CERTAIN_LOGIT, Batch, Task, random_integers, ran
 Coordinates = Float64[np.ndarray, "batch points dims"]
 Counts = Int64[np.ndarray, " batch"]
 Answers = Int64[np.ndarray, "batch steps"]
+Said = Int64[np.ndarray, "batch said"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ class PointTask(Task):
 
     @abstractmethod
     def _judge(
-        self, xy: Coordinates, counts: Counts, right: Answers, said: Answers
+        self, xy: Coordinates, counts: Counts, right: Answers, said: Said
     ) -> dict[str, np.ndarray]:
         """For each problem: SOLVED, whether what was said is right, and each of `judged`."""
 
@@ -194,20 +195,13 @@ def lengths_of(answers: Answers) -> Counts:
     return (answers > 0).cumprod(1).sum(1)
 
 
-def same_cycles(one: Answers, other: Answers, *, either_way: bool = False) -> np.ndarray:
-    """Whether answers go round the same points in the same order, wherever each begins.
-
-    Args:
-        either_way: backwards counts too.
-    """
+def same_cycles(one: Answers, other: Said) -> np.ndarray:
+    """Whether answers go round the same points in the same order, wherever each begins."""
     same = np.zeros(len(one), dtype=bool)
-    for row, (a, b) in enumerate(zip(one, other, strict=True)):
-        a, b = (
-            a[: np.argmax(a == 0) if (a == 0).any() else len(a)],
-            (b[: np.argmax(b == 0) if (b == 0).any() else len(b)]),
-        )
-        if len(a) != len(b) or not len(a) or a[0] not in b:
+    ends = zip(lengths_of(one), lengths_of(other), strict=True)
+    for row, (length, also) in enumerate(ends):
+        if length != also or length == 0:
             continue
-        turned = np.roll(b, -int(np.argmax(b == a[0])))
-        same[row] = (a == turned).all() or (either_way and (a == np.roll(turned[::-1], 1)).all())
+        a, b = one[row, :length], other[row, :length]
+        same[row] = (a == np.roll(b, -int(np.argmax(b == a[0])))).all()
     return same

@@ -4,15 +4,17 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int64
 
 from tapehead.checks import Size
-from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask
-from tapehead.tasks.geometry.tours import exact_tours, held_karp, heuristic_tours, lengths
+from tapehead.tasks.geometry.kernels.tours import exact_tours, held_karp, heuristic_tours, lengths
+from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask, Said
 from tapehead.tasks.metrics import SOLVED, VALID, Metric, PassMark
 from tapehead.tasks.task import Task
 
 LENGTH = Metric("length", "length of the tour", "")
 GAP = Metric("gap", "longer than the teacher's tour", "% of its length")
+Tours = Int64[np.ndarray, "batch cities"]
 SUBSETS = 11
 """Points from which on branch and bound is quicker than all subsets."""
 MOST_EXACT = 30
@@ -91,7 +93,7 @@ class TSP(PointTask):
         return _canonical(tours, counts)
 
     def _judge(
-        self, xy: Coordinates, counts: Counts, right: Answers, said: Answers
+        self, xy: Coordinates, counts: Counts, right: Answers, said: Said
     ) -> dict[str, np.ndarray]:
         """SOLVED, whether a valid tour is no longer than the teacher's; by what part of that it is
         longer; its length; and whether each city is in it once."""
@@ -109,7 +111,7 @@ class TSP(PointTask):
         }
 
 
-def _canonical(tours: Answers, counts: Counts) -> Answers:
+def _canonical(tours: Tours, counts: Counts) -> Answers:
     """Tours from point 0 on, the way round whose second point has the lower number; as pointers
     from 1, and the end."""
     batch, most = tours.shape
@@ -122,7 +124,7 @@ def _canonical(tours: Answers, counts: Counts) -> Answers:
     return answers
 
 
-def _repaired(answers: Answers, counts: Counts) -> tuple[Answers, np.ndarray]:
+def _repaired(answers: Answers, counts: Counts) -> tuple[Tours, np.ndarray]:
     """Tours that see each city once: where an answer first points at it, those that it misses at
     the end; and whether nothing had to be done."""
     tours = np.zeros((len(answers), counts.max()), dtype=np.int64)

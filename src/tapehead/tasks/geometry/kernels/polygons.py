@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tapehead.tasks.geometry.compiled import compiled, inner
+from tapehead.tasks.geometry.kernels.compiled import compiled, inner
 
 
 @inner

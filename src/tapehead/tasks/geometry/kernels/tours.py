@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tapehead.tasks.geometry.compiled import compiled, inner
+from tapehead.tasks.geometry.kernels.compiled import compiled, inner
 
 LANES = 8
 """Instances that the subsets of `held_karp` are gone through for at once."""

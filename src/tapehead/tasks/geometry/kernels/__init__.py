@@ -1,0 +1,1 @@
+"""Answers of geometry in loops over plain numbers, compiled where that can be done."""
