@@ -58,13 +58,14 @@ def seen_from_last(
     batch = torch.arange(len(xy), device=xy.device)[:, None]
     targets = torch.cat([places[batch, first[:, None]], xy], 1)
     here, there = places[batch, last], places[batch, before]
-    way = torch.where((before == 0)[..., None], xy.new_tensor([0.0, -1.0]), here - there)
+    there = torch.where((before == 0)[..., None], here + xy.new_tensor([0.0, 1.0]), there)
+    way = here - there
     ahead = targets[:, None] - here[:, :, None]
     distance = ahead.square().sum(-1).add(1e-12).sqrt()
     side = way[..., None, 0] * ahead[..., 1] - way[..., None, 1] * ahead[..., 0]
     along = (way[:, :, None] * ahead).sum(-1)
     turn = torch.atan2(side, along) / torch.pi
-    back = ahead + way[:, :, None]  # from the last point but one
+    back = targets[:, None] - there[:, :, None]  # from the last point but one
     facing = (ahead * back).sum(-1)
     under = torch.atan2(ahead[..., 0] * back[..., 1] - ahead[..., 1] * back[..., 0], facing)
     direction = (ahead / distance[..., None]).unbind(-1)
