@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 import torch
 
-from tapehead.forms import Story, Tape
+from tapehead.forms import Points, Story, Tape
 from tapehead.machines import MACHINES
 from tapehead.runs.evaluation import run_machine
 from tapehead.tasks import TASKS
@@ -46,7 +46,7 @@ FITTING = [
     for task in TASKS
     for machine in MACHINES
     if TASKS[task].tells is MACHINES[machine].reads
-    and TASKS[task].tells is not Story
+    and TASKS[task].tells not in (Story, Points)
     and (task not in INTERACTIVE or machine not in ("discrete-ntm", "tardis"))
 ]
 
@@ -129,6 +129,48 @@ def test_a_reader_trains_is_evaluated_and_is_drawn(call, tmp_path, machine):
     viewed = call("view", "run")
     assert viewed.code == 0
     assert "story.png" in viewed.out
+
+
+POINTS = {
+    "sorting": ["--min-points=3", "--max-points=4"],
+    "convex-hull": ["--min-points=4", "--max-points=5"],
+    "delaunay": ["--min-points=4", "--max-points=5"],
+    "tsp": ["--min-points=4", "--max-points=5"],
+}
+POINTING = [name for name, machine in MACHINES.items() if machine.reads is Points]
+
+
+@pytest.mark.parametrize("machine", POINTING)
+@pytest.mark.parametrize("task", [name for name, kind in TASKS.items() if kind.tells is Points])
+def test_a_machine_that_points_trains_is_evaluated_and_is_drawn(call, tmp_path, task, machine):
+    trained = call("train", task, f"--machine={machine}", *MACHINE, *BUDGET, *POINTS[task])
+    assert (trained.code, trained.err) == (0, "")
+    _, loaded, known = load_run(tmp_path / "run")
+    judged = call("evaluate", "run", "--sequences=8", "--points", "6")
+    assert (judged.code, judged.err) == (0, "")
+    for metric in known.metrics:
+        assert metric.heading.replace(" per ", "/") in judged.out.splitlines()[1]
+    # The picture says of a problem what the scores say of it.
+    outputs, batch, trace = problems.run_one(loaded, known)
+    scores = known.scores(outputs, batch)
+    pointed = problems.pointed_of(known, outputs, batch, trace)
+    assert pointed.solved == bool(scores["solved"])
+    for metric in known.judged:
+        assert (f"{metric.shown(float(scores[metric.name]))} {metric.label}" in pointed.note) == (
+            metric.name != "valid"
+        )
+    said = batch.inputs.answer[0].tolist()
+    assert pointed.said.tolist() == said[: said.index(0)]
+    assert trace.answer[0].tolist() == said
+    # Each step's attention is what the machine says after the steps before it.
+    again, _ = loaded(**batch.inputs._asdict())
+    expected = again[0].softmax(-1)[: len(pointed.said) + 1]
+    assert torch.allclose(torch.tensor(pointed.attention), expected)
+    viewed = call("view", "run", "--sizes", "6")
+    assert (viewed.code, viewed.err) == (0, "")
+    kinds = {line.rsplit("/", 1)[-1] for line in viewed.out.splitlines()}
+    steps = set() if task == "sorting" else {"steps.png"}
+    assert kinds == {"answer.png", "learning.png", *steps}
 
 
 def _drawn(machine, task):
@@ -250,5 +292,6 @@ def test_interactive_tasks_say_so():
     from tapehead.tasks import Task
 
     for task in TASKS.values():
-        assert task.interactive == (task.run is not Task.run)
+        # A machine that points hears its own answer, but is told nothing else for it.
+        assert task.interactive == (task.run is not Task.run and task.tells is not Points)
         assert dataclasses.is_dataclass(task().answer)

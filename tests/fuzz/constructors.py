@@ -34,6 +34,8 @@ SMALL = {
     "vocabulary_size": 9,
     "sentence_length": 3,
     "num_answers": 2,
+    "point_size": 2,
+    "rule": "distinct",
 }
 MEMORY = 20_000_000
 """Bytes that this machine pretends to have: what fits into them is made in no time."""

@@ -6,7 +6,7 @@ import inspect
 import pytest
 import torch
 
-from tapehead import DNC, LSTM, NTM, RLNTM, TARDIS, DiscreteNTM, DynamicNTM, Reader
+from tapehead import DNC, LSTM, NTM, RLNTM, TARDIS, DiscreteNTM, DynamicNTM, Pointing, Reader
 from tapehead.machines import MACHINES, sizes
 from tapehead.machines.options import _options_of
 
@@ -18,6 +18,8 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name
 def made(kind, **options):
     if kind is RLNTM:
         return kind(5, **options)
+    if issubclass(kind, Pointing):
+        return kind(2, "distinct", **options)
     return kind(30, 3, 2, **options) if issubclass(kind, Reader) else kind(5, 3, **options)
 
 

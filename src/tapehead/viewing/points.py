@@ -149,7 +149,7 @@ def _draw_answer(axes: Axes, pointed: Pointed, answer: np.ndarray, *, judged: bo
         is_wrong = judged and not pointed.solved and frozenset((a, b)) not in known
         wrong |= is_wrong
         axes.plot(
-            xy[[a - 1, b - 1], 0], xy[[a - 1, b - 1], 1], "-", lw=1.0,
+            xy[[a - 1, b - 1], 0], xy[[a - 1, b - 1], 1], lw=1.0,
             color=ERROR if is_wrong else READ, ls=(0, (3, 1.5)) if is_wrong else "-", zorder=3,
         )  # fmt: skip
     if len(answer):
