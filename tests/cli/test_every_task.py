@@ -156,9 +156,8 @@ def test_a_machine_that_points_trains_is_evaluated_and_is_drawn(call, tmp_path, 
     pointed = problems.pointed_of(known, outputs, batch, trace)
     assert pointed.solved == bool(scores["solved"])
     for metric in known.judged:
-        assert (f"{metric.shown(float(scores[metric.name]))} {metric.label}" in pointed.note) == (
-            metric.name != "valid"
-        )
+        shown = metric.shown(float(scores[metric.name]))
+        assert (shown in pointed.note and metric.label in pointed.note) == (metric.name != "valid")
     said = batch.inputs.answer[0].tolist()
     assert pointed.said.tolist() == said[: said.index(0)]
     assert trace.answer[0].tolist() == said

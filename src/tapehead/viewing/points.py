@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon
+from matplotlib.patheffects import withStroke
 
 from tapehead.viewing.header import Header, Key
 from tapehead.viewing.style import (
@@ -63,7 +64,7 @@ def answer_figure(pointed: Pointed, *, title: str = "", width: Number = DOUBLE) 
     header = Header(width=width - 3, left=3.0, title=title)
     gap, top = 8.0, header.height + 3.0
     side = (width - 6.0 - gap) / 2
-    figure = new_figure(width, top + side + 5.0)
+    figure = new_figure(width, top + side + 8.0)
     for number, (answer, name) in enumerate(((pointed.right, "Right"), (pointed.said, "Answered"))):
         axes = place(figure, 3.0 + number * (side + gap), top, side, side)
         _square(axes)
@@ -72,7 +73,7 @@ def answer_figure(pointed: Pointed, *, title: str = "", width: Number = DOUBLE) 
         axes.set_title(name)
         if number == 1:
             colour = ERROR if wrong or not pointed.solved else TEXT
-            axes.set_title(pointed.note, loc="right", fontsize=SMALL, color=colour)
+            axes.set_xlabel(pointed.note, loc="left", fontsize=SMALL, color=colour)
     header.draw(figure)
     return figure
 
@@ -122,6 +123,7 @@ def _draw_points(axes: Axes, xy: np.ndarray, *, numbered: bool) -> None:
             axes.annotate(
                 str(number), (x, y), tuple(away), textcoords="offset points", fontsize=SMALL,
                 color=FAINT, ha="center", va="center", zorder=5,
+                path_effects=[withStroke(linewidth=1.5, foreground="white")],
             )  # fmt: skip
 
 

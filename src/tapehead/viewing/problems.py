@@ -260,7 +260,8 @@ def pointed_of(task: Any, outputs: Tensor, batch: Batch, trace: Trace) -> Pointe
         for answer in (points.answer, batch.targets)
     )
     scores = task.scores(outputs, batch)
-    notes = [f"{m.shown(float(scores[m.name][0]))} {m.label}" for m in task.judged if m != VALID]
+    values = {m: m.shown(float(scores[m.name][0])) for m in task.judged if m != VALID}
+    notes = [f"{v} {m.label}" if m.is_share else f"{m.label} {v}" for m, v in values.items()]
     solved = bool(scores[SOLVED.name][0])
     return Pointed(
         xy=points.xy[0, :count].cpu().double().numpy(),
