@@ -42,11 +42,15 @@ _LOCAL = {"teacher": "local"}
 
 
 def _plans(
-    task: str, options: Mapping[str, Any], ours: Mapping[str, Any], sequences: int
+    task: str,
+    options: Mapping[str, Any],
+    ours: Mapping[str, Any],
+    sequences: int,
+    rate: float = 2e-3,
 ) -> dict[str, Plan]:
     return {
-        OURS: Plan(task, sequences, _X | options, _SET | ours),
-        PAPERS: Plan(task, sequences, _X | options, _LSTM, 3e-3),
+        OURS: Plan(task, sequences, _X | options, _SET | ours, rate),
+        PAPERS: Plan(task, sequences, _X | options, _LSTM | {"views": 16}, max(3e-3, rate)),
     }
 
 
@@ -55,7 +59,7 @@ PLANS: dict[str, dict[str, Plan]] = {
         OURS: Plan("sorting", 40_000, {}, {"hidden_size": 64}),
         PAPERS: Plan("sorting", 40_000, {}, _LSTM | {"hidden_size": 64}, 3e-3),
     },
-    "convex-hull": _plans("convex-hull", {}, {"blocks": 1}, 300_000),
+    "convex-hull": _plans("convex-hull", {}, {"blocks": 1}, 150_000, 5e-3),
     "tsp": _plans("tsp", {}, {}, 400_000),
     "tsp-5": _plans("tsp", _N5, {}, 300_000),
     "tsp-10": _plans("tsp", _N10, {}, 400_000),
