@@ -169,7 +169,7 @@ def test_a_machine_that_points_trains_is_evaluated_and_is_drawn(call, tmp_path, 
     assert (viewed.code, viewed.err) == (0, "")
     kinds = {line.rsplit("/", 1)[-1] for line in viewed.out.splitlines()}
     steps = set() if task == "sorting" else {"steps.png"}
-    assert kinds == {"answer.png", "learning.png", *steps}
+    assert kinds == {"answer.png", "learning.png", "view.html", *steps}
 
 
 def _drawn(machine, task):

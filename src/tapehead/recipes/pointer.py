@@ -34,17 +34,17 @@ class Plan(NamedTuple):
     batch_size: int = 64
 
 
-_SET = {"hidden_size": 64, "blocks": 2, "widening": 2, "views": 16}
-_LSTM = {"encoder": "lstm", "attention": "additive", "hears": "point"}
-_X = {"order": "x"}
+_SET: dict[str, Any] = {"hidden_size": 64, "blocks": 2, "widening": 2, "views": 16}
+_LSTM: dict[str, Any] = {"encoder": "lstm", "attention": "additive", "hears": "point"}
+_X: dict[str, Any] = {"order": "x"}
 _N5, _N10, _N50 = ({"min_points": n, "max_points": n} for n in (5, 10, 50))
 _LOCAL = {"teacher": "local"}
 
 
 def _plans(
     task: str,
-    options: Mapping[str, Any],
-    ours: Mapping[str, Any],
+    options: dict[str, Any],
+    ours: dict[str, Any],
     sequences: int,
     rate: float = 2e-3,
 ) -> dict[str, Plan]:
@@ -112,7 +112,7 @@ def judge(contest: "Contest") -> list[dict[str, Any]]:
         for label, setting in task.test_settings().items():
             if wanted and label not in wanted:
                 continue
-            large = setting.max_points >= LARGE
+            large = int(label) >= LARGE
             scores.setdefault(label, []).append(
                 evaluate(
                     machine,

@@ -73,7 +73,7 @@ class TSP(PointTask):
         return (GAP, LENGTH, VALID)
 
     def test_settings(self) -> dict[str, Task]:
-        found = {}
+        found: dict[str, Task] = {}
         for n in sorted({5, 10, 20, 25, 30, 40, 50} | {self.min_points, self.max_points}):
             # Nobody waits for the shortest tours of 10,000 larger problems.
             teacher = "exact" if n <= 20 else "local"

@@ -154,9 +154,7 @@ def point_recording(pointed: Pointed, *, label: str) -> Recording:
             )
             wrong[step, said] = said != right
     names = ["end", *(f"point {number}" for number in range(1, channels))]
-    panel = _channels(
-        "attention", "Chance of each pointer", pointed.attention, names, wrong=wrong
-    )
+    panel = _channels("attention", "Chance of each pointer", pointed.attention, names, wrong=wrong)
     return Recording(
         label=label,
         steps=steps,

@@ -49,9 +49,10 @@ def _compiled(function: Callable[..., Any], signature: str) -> Callable[..., Any
 
         from tapehead.ops.numba_kit.cache import KernelCache
 
-        if numba.config.DISABLE_JIT:
+        settings: Any = numba.config
+        if settings.DISABLE_JIT:
             return function
-        dispatcher = numba.njit(function)
+        dispatcher: Any = numba.njit(function)
         source = Path(inspect.getfile(function)).read_bytes()
         dispatcher._cache = KernelCache(function, signature.encode() + source)
         dispatcher.compile(signature)
