@@ -161,7 +161,7 @@ class PointerNetwork(Pointing):
         there = None
         if counts is not None:
             there = torch.arange(most, device=xy.device) < counts[:, None]
-        if self.encoder == "set":
+        if isinstance(self.reader, SetEncoder):
             codes = self.reader(self.embedding(x), there)
             state = self.begin(mean_of(codes, there)).chunk(2, -1)
         else:
@@ -202,7 +202,7 @@ class PointerNetwork(Pointing):
                 d = d + seen[-1] @ refs
             tensors["glimpse"] = torch.stack(seen, 2)
         query = self.query(d)
-        if self.attention == "additive":
+        if self.weight is not None:
             logits = additive_scores(keys, query, self.weight)
         else:
             logits = dot_scores(keys, query)

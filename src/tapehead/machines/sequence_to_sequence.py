@@ -106,7 +106,7 @@ class SequenceToSequence(Pointing):
         hidden, cell = (part[None].contiguous() for part in state)
         d, (hidden, cell) = self.decoder(self.names(before), (hidden, cell))
         tensors = {}
-        if self.query is not None:
+        if self.query is not None and self.weight is not None:
             scores = additive_scores(keys, self.query(d), self.weight)
             missing = torch.arange(keys.shape[1], device=keys.device) >= counts[:, None]
             looked = scores.masked_fill(missing[:, None], -torch.inf).softmax(-1)
