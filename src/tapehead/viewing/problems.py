@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from tapehead.forms import Story, Tape
+from tapehead.forms import Points, Story, Tape
 from tapehead.machines.machine import Machine, Trace
 from tapehead.machines.recurrent import Recurrent
 from tapehead.runs import devices, randomness
@@ -221,6 +221,8 @@ def recorded(machine: Any, task: Any, *, seed: int = 0, label: str = "") -> Call
     outputs, batch, trace = run_one(machine, task, seed=seed, label=label)
     if task.tells is Tape:
         return partial(tape_recording, walk_of(task, outputs, batch, trace), label=label)
+    if task.tells is Points:
+        return partial(point_recording, pointed_of(task, outputs, batch, trace), label=label)
     start = start_of(machine)
     return cache(partial(_sequence, task, outputs, batch, trace, start, label=label))
 
