@@ -4,11 +4,22 @@ import numpy as np
 import torch
 from samples import copy_episode
 
+from tapehead.forms import Sequence
 from tapehead.machines.machine import Trace
 from tapehead.runs import TrainConfig
-from tapehead.tasks import make_task
+from tapehead.tasks import Batch, make_task
+from tapehead.tasks.graphs.coding import encode, tell
+from tapehead.viewing.maps import graph_map
 from tapehead.viewing.page.document import document
-from tapehead.viewing.page.recordings import sequence_recording
+from tapehead.viewing.page.panels import Panel, Recording
+from tapehead.viewing.page.recordings import (
+    map_panel,
+    sequence_recording,
+    story_recording,
+    tape_recording,
+)
+from tapehead.viewing.stories import Reading
+from tapehead.viewing.tapes import Walk
 
 STEPS, ROWS, WORD = 11, 12, 4
 
@@ -63,3 +74,67 @@ def planted_document(recordings=None, title="NTM-LSTM: Copy", **more):
         facts={"commit": "0123456789abcdef", "commit_has_changes": False, "parameters": 12345},
         **more,
     )
+
+
+def story_sample():
+    """Two questions about four sentences; the second answer is wrong."""
+    long = "a sentence that is far too long for the screen of any telephone there is"
+    sentences = ["mary went to the garden", "john went to the hall", "mary took the milk", long]
+
+    def reading(known, looked, **more):
+        return Reading(
+            sentences=sentences[:known], columns=["hop 1", "hop 2"], looked=np.array(looked),
+            of_question=None, **more,
+        )  # fmt: skip
+
+    first = reading(
+        2, [[0.9, 0.25], [0.1, 0.75]], supporting=[0], question="where is mary?", said="garden",
+        chance=0.98, asked="garden",
+    )  # fmt: skip
+    second = reading(
+        4, [[0.0, 0.5], [0.0, 0.5], [1.0, 0.0], [0.0, 0.0]], supporting=[2, 0],
+        question="where is the milk?", said="hall", chance=0.6, asked="garden",
+    )  # fmt: skip
+    return story_recording([first, second], label="story 1")
+
+
+def tape_sample():
+    """Reverses three symbols, the last one wrongly, with a memory tape."""
+    walk = Walk(
+        tape=["a", "b", "c", "end"], asked=["c", "b", "a"], said=["c", "b", "b"],
+        input_head=np.array([0, 1, 2, 3, 2, 1, 0]), memory_head=np.array([0, 1, 2, 3, 2, 1, 0]),
+        wrote=np.array([False] * 4 + [True] * 3),
+    )  # fmt: skip
+    return tape_recording(walk, label="3")
+
+
+def graph_sample():
+    """Three edges told one after the other, then a walk of two: the second step is said wrongly."""
+    edges = [(7, 50, 8), (8, 51, 9), (8, 52, 7)]
+    answer = [(7, 50, 8), (8, 51, 9)]
+    triples = torch.tensor([*edges, (7, 50, -1), (-1, -1, -1), (-1, -1, -1)])[None]
+    flags = torch.zeros(2, 1, 6, dtype=torch.bool)
+    flags[0, 0, 3:5], flags[1, 0, 4:] = True, True
+    mask = flags[1]
+    blank = torch.full((1, 6, 3), -1)
+    wanted, said = blank.clone(), blank.clone()
+    wanted[0, 4:], said[0, 4:] = torch.tensor(answer), torch.tensor([answer[0], edges[2]])
+    batch = Batch(Sequence(tell(triples, *flags), torch.tensor([6])), encode(wanted), mask)
+    return graph_map(batch, encode(said))
+
+
+def map_sample():
+    panel = map_panel(graph_sample())
+    return Recording(label="graph", steps=6, panels=[panel], asked=[4, 5])
+
+
+def points_sample():
+    """Three points, two arrows; the second is wrong."""
+    data = {
+        "xy": [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
+        "arrows": [{"step": 0, "from": 0, "to": 1, "right": True},
+                   {"step": 2, "from": 1, "to": 2, "right": False}],
+        "attention": np.eye(3),
+    }  # fmt: skip
+    panel = Panel(kind="points", name="points", group="answer", title="Points", data=data)
+    return Recording(label="points", steps=3, panels=[panel])

@@ -10,7 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from page_samples import STEPS, planted_document, planted_recording, planted_trace
+from page_samples import (
+    STEPS,
+    graph_sample,
+    planted_document,
+    planted_recording,
+    planted_trace,
+)
 from samples import copy_episode
 
 from tapehead.viewing.page.packing import NOT_A_NUMBER, embedded, packed, plain
@@ -212,3 +218,55 @@ def test_facts_say_seed_commit_and_settings():
     assert (facts["seed"], facts["commit"], facts["parameters"]) == ("3", "0123456789ab", "12,345")
     assert dict(held["settings"]["Training"])["seed"] == "3"
     assert held["recordings"][0].steps == STEPS
+
+
+def test_a_graph_is_told_walked_and_drawn():
+    """Planted: 7 to 8 by 50, 8 to 9 by 51, 8 to 7 by 52; at the last step 52 is said for 51."""
+    graph = graph_sample()
+    assert graph.names == ["007", "008", "009"]
+    assert graph.edges == [(0, 1), (1, 2), (1, 0)]
+    assert graph.labels == ["050", "051", "052"]
+    assert graph.told == [0, 1, 2]
+    assert graph.walk == [(4, 0, 0), (5, 1, 2)]
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 9])
+def test_a_map_lies_in_its_square_and_puts_neighbours_next_to_each_other(nodes):
+    from tapehead.viewing.maps import layout
+
+    edges = [(node, node + 1) for node in range(nodes - 1)]
+    places = layout(nodes, edges)
+    assert places.shape == (nodes, 2)
+    assert ((places >= 0) & (places <= 1)).all()
+    if nodes > 2:
+        gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
+        steps = np.abs(np.arange(nodes)[:, None] - np.arange(nodes)[None])
+        assert gaps[steps == 1].max() < gaps[steps == 2].min()
+    np.testing.assert_array_equal(layout(nodes, edges), places)
+
+
+def test_a_map_of_pieces_has_no_hole_in_it():
+    from tapehead.viewing.maps import layout
+
+    places = layout(5, [(0, 1), (2, 3), (3, 2), (4, 4)])
+    assert np.isfinite(places).all()
+    gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
+    assert gaps[0, 1] < gaps[0, 2]
+
+
+def test_the_wheel_contains_all_that_the_page_is_made_of():
+    """What is not Python has to be in the package as it is installed."""
+    import tomllib
+    from pathlib import Path
+
+    import tapehead
+
+    root = Path(tapehead.__file__).parents[2]
+    if not (root / "pyproject.toml").is_file():  # an installed copy: the scripts were read above
+        return
+    target = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert target["targets"]["wheel"] == {"packages": ["src/tapehead"]}
+    ignored = (root / ".gitignore").read_text().split()
+    for name in [*SCRIPTS, *STYLES, "page.html", "uplot/LICENSE"]:
+        assert (root / "src/tapehead/viewing/page/assets" / name).is_file()
+        assert not {f"*{Path(name).suffix}", Path(name).name} & set(ignored)

@@ -4,7 +4,14 @@ import re
 import shutil
 
 import pytest
-from page_samples import planted_document, planted_recording
+from page_samples import (
+    map_sample,
+    planted_document,
+    planted_recording,
+    points_sample,
+    story_sample,
+    tape_sample,
+)
 
 from tapehead.viewing.page.writing import write_page
 
@@ -49,7 +56,7 @@ def opened(browser, file):
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: fetched.append(request.url))
         page.goto(path.as_uri())
-        page.wait_for_selector("[data-name=outputs] canvas")
+        page.wait_for_selector("figure canvas")
         return page
 
     yield open_
@@ -217,6 +224,89 @@ def test_the_tip_gives_exact_values(opened):
     assert page.inner_text("#tip").split("\n") == ["step 6 · memory row 4", "0.5000"]
     page.mouse.move(2, 2)
     assert page.is_hidden("#tip")
+
+
+@pytest.fixture
+def shown(opened, tmp_path):
+    """Opens a page of one episode; gives what its panel says at each step."""
+
+    def show(recording, **options):
+        page = opened(write_page(planted_document([recording]), tmp_path / "view.html"), **options)
+        name, said = recording.panels[0].name, []
+        for _ in range(recording.steps):
+            said.append(page.get_attribute(f"[data-name={name}] canvas.top", "aria-label"))
+            page.keyboard.press("ArrowRight")
+        return page, said
+
+    return show
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_story_goes_from_question_to_question(shown, width):
+    page, said = shown(story_sample(), width=width)
+    assert said == [
+        "where is mary? garden, 98.0 %. hop 1: 90.0 % on sentence 1, hop 2: 75.0 % on sentence 2",
+        "where is the milk? hall, 60.0 %, right: garden. "
+        "hop 1: 100.0 % on sentence 3, hop 2: 50.0 % on sentence 1",
+    ]
+    assert where(page) == "question 2 of 2"
+    assert page.inner_text("#verdict") == "1 of 2 answers wrong"
+    canvas = page.locator("[data-name=story] canvas.top")
+    box = canvas.bounding_box()
+    top = float(page.get_attribute("[data-name=story]", "data-top"))
+    page.mouse.move(box["x"] + 60, box["y"] + top + 22 * 3.5)  # what is shortened is told whole
+    assert page.inner_text("#tip").startswith("a sentence that is far too long for the screen of")
+
+
+def test_tapes_show_heads_and_what_is_written(shown):
+    page, said = shown(tape_sample())
+    assert said[1] == "step 2, input head at 1: b, memory head at 1, wrote nothing"
+    assert said[4] == "step 5, input head at 2: c, memory head at 2, wrote c, asked c"
+    assert said[6] == "step 7, input head at 0: a, memory head at 0, wrote b, asked a"
+    assert page.inner_text("#verdict") == "1 of 3 symbols wrong"
+
+
+def test_a_graph_grows_as_it_is_told_and_is_walked(shown):
+    _, said = shown(map_sample())
+    assert said == [
+        "1 of 3 edges told, now 007 by 050 to 008",
+        "2 of 3 edges told, now 008 by 051 to 009",
+        "3 of 3 edges told, now 008 by 052 to 007",
+        "3 of 3 edges told",
+        "asked: 007 by 050 to 008, said: 007 by 050 to 008",
+        "asked: 008 by 051 to 009, said: 008 by 052 to 007",
+    ]
+
+
+def test_points_get_their_arrows(shown):
+    page, said = shown(points_sample())
+    assert said == ["1 to 2", "1 to 2", "1 to 2, 2 to 3 (wrong)"]
+    canvas = page.locator("[data-name=points] canvas.top")
+    box = canvas.bounding_box()
+    tall = box["height"] - 28
+    page.mouse.move(box["x"] + (box["width"] - tall) / 2, box["y"] + 14)
+    assert page.inner_text("#tip").split("\n") == ["point 3: 0.0000, 1.0000", "looked at: 1.0000"]
+
+
+def test_a_scale_may_be_fitted_to_its_values(opened, tmp_path):
+    """Weights of at most 0.02 are hardly seen on a scale up to 1."""
+    from dataclasses import replace
+
+    recording = planted_recording()
+    faint = [
+        replace(each, data={**each.data, "values": each.data["values"] * 0.02})
+        if each.name == "write_weights"
+        else each
+        for each in recording.panels
+    ]
+    held = planted_document([replace(recording, panels=faint)])
+    page = opened(write_page(held, tmp_path / "view.html"))
+    assert min(colour_at(page, "write_weights", 0, 1, rows=7)) > 245
+    page.click("[data-name=write_weights] .scale")
+    assert page.inner_text("[data-name=write_weights] .scale").split() == ["0", "0.020"]
+    assert colour_at(page, "write_weights", 0, 1, rows=7) == [11, 31, 65, 255]
+    page.click("[data-name=write_weights] .scale")
+    assert page.inner_text("[data-name=write_weights] .scale").split() == ["0", "1"]
 
 
 def test_all_rows_may_be_shown(opened):

@@ -33,8 +33,7 @@ PROG = "tapehead train"
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a machine on a task until it is solved, then score it at the task's test sizes and draw
-    its figures. Everything goes into a run directory."""
+    """Train a machine until it solves a task, test it and draw its figures, all in a run directory."""
 
     task: str
     """What to learn."""
@@ -49,13 +48,13 @@ class Train:
     workers: int | None = None
     """With --seeds, runs at a time; left out: one for each core."""
     engine: Name = "processes"
-    """With --seeds, what does the runs: processes of this machine, or a Ray cluster."""
+    """With --seeds, what does the runs, on this machine or a cluster."""
     ray_address: str | None = None
     """With --engine ray, its head, HOST:PORT; left out: that of this machine."""
     out: Path | None = None
     """Run directory; left out: runs/TASK-MACHINE-N, the first that is free."""
     resume: bool = False
-    """Go on with the run in --out, its options but for those given; start it if there is none."""
+    """Go on with the run in --out, or start it; its options but for those given."""
     figures: bool = True
     """Draw figures and page at the end; --no-figures leaves them to `tapehead view`."""
     live: bool = False

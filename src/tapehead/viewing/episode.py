@@ -9,6 +9,9 @@ import numpy as np
 from tapehead.viewing.image import Array, group_names
 from tapehead.viewing.style import to_array
 
+NOTABLE = 24
+"""Names of channels that can be read beside each other."""
+
 
 @dataclass(frozen=True, init=False)
 class Episode:

@@ -48,7 +48,7 @@ def graph_map(batch: Batch, said: Tensor) -> GraphMap | None:
         ends = tuple(numbers.setdefault(node, len(numbers)) for node in (source, end))
         found.setdefault((source, label, end), len(edges))
         edges.append(ends)
-        labels.append(str(label))
+        labels.append(f"{label:03d}")
     wanted, answered = (
         decode(part[0][:, :TRIPLE_SIZE].cpu().float()) for part in (batch.targets, said)
     )
@@ -57,7 +57,7 @@ def graph_map(batch: Batch, said: Tensor) -> GraphMap | None:
         for step in asked.nonzero()[:, 0].tolist()
     ]
     return GraphMap(
-        names=[str(node) for node in numbers],
+        names=[f"{node:03d}" for node in numbers],
         xy=layout(len(numbers), edges),
         edges=edges,
         labels=labels,

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tapehead.viewing.bits import bit_keys
-from tapehead.viewing.episode import Episode
+from tapehead.viewing.episode import NOTABLE, Episode
 from tapehead.viewing.header import Header, text_mm
 from tapehead.viewing.image import (
     channel_margin,
@@ -18,8 +18,6 @@ from tapehead.viewing.image import (
 )
 from tapehead.viewing.style import DOUBLE, ERROR, SMALL, TEXT, Number, new_figure, place, styled
 
-_MOST = 24
-"""Channels that can be told apart."""
 _LINE, _NARROW, _WIDE = 2.7, 2.4, 12.0
 """Millimetres: from line to line of words, and the least and most width of an answer step."""
 
@@ -33,7 +31,7 @@ def word_figure(episode: Episode, *, title: str = "", width: Number = DOUBLE) ->
     are left out. Of many channels those are shown in which something happens.
     """
     of_all = episode.outputs.shape[1]
-    episode = episode.notable(_MOST)
+    episode = episode.notable(NOTABLE)
     answer = episode.answer()
     left = max(channel_margin(episode.input_names, episode.output_names), _margin(episode.words))
     inner, steps = width - left - 3.0, len(answer.targets)

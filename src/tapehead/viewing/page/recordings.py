@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapehead.machines.machine import Trace
-from tapehead.viewing.episode import Episode
+from tapehead.viewing.episode import NOTABLE, Episode
 from tapehead.viewing.image import group_names
 from tapehead.viewing.maps import GraphMap
 from tapehead.viewing.origins import MOST, origins_of
@@ -58,12 +58,17 @@ def _missing_origins(trace: Trace, start: Any) -> str:
 
 def answer_panels(episode: Episode) -> list[Panel]:
     """Inputs, targets and outputs, wrong ones marked; the words of an answer in words."""
+    of_all = episode.outputs.shape[1]
+    if episode.words:
+        episode = episode.notable(NOTABLE)
+    count = episode.outputs.shape[1]
+    some = "" if count == of_all else f"; the likeliest {count} of {of_all}"
     quiet = ~episode.mask
     panels = [
         _channels("inputs", "Inputs", episode.inputs, episode.input_names),
         _channels("targets", "Targets", episode.targets, episode.output_names, quiet=quiet),
         _channels(
-            "outputs", "Outputs (probability)", episode.outputs, episode.output_names,
+            "outputs", f"Outputs (probability{some})", episode.outputs, episode.output_names,
             quiet=quiet, wrong=episode.wrong,
         ),
     ]  # fmt: skip

@@ -12,11 +12,13 @@ class HeatPanel {
 
   get cell() {
     const count = this.shown.length;
+    const least = this.groups ? (11.5 * this.groups.length) / this.total : 0; // names need their lines
+    if (least > 2) return Math.max(least, count <= 12 ? 12 : 0);
     return count <= 12 ? 12 : count <= 24 ? 9 : count <= 48 ? 5 : count <= 100 ? 2.6 : 1.8;
   }
 
   get band() {
-    return clamp(this.shown.length * this.cell, 14, 300);
+    return clamp(this.shown.length * this.cell, 14, 320);
   }
 
   get gap() {

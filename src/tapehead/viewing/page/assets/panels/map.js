@@ -48,7 +48,7 @@ class MapPanel {
       pen.circle(x, y, 3.5, { fill: theme.text });
       if (this.names.length <= 60) pen.text(this.names[node], x + 6, y - 7, { size: 10, colour: theme.faint });
     });
-    const legend = [["asked and said", theme.asked], ["said wrongly", theme.error]];
+    const legend = [["asked for", theme.asked], ["said instead", theme.error]];
     let x = 4;
     for (const [text, colour] of legend) {
       const y = this.height(frame.width) - 9;
@@ -56,6 +56,20 @@ class MapPanel {
       pen.text(text, x + 23, y, { size: 10, colour: theme.faint });
       x += 23 + textWidth(text, 10) + 16;
     }
+  }
+
+  words() {
+    const { step } = this.app;
+    const way = (edge) => {
+      if (edge === null) return "no edge of the graph";
+      const [from, to] = this.edges[edge];
+      return `${this.names[from]} by ${this.labels[edge]} to ${this.names[to]}`;
+    };
+    const fresh = this.told.indexOf(step);
+    const now = this.walk.find(([at]) => at === step);
+    if (now) return `asked: ${way(now[1])}, said: ${way(now[2])}`;
+    const count = this.told.filter((at) => at <= step).length;
+    return `${count} of ${this.edges.length} edges told${fresh < 0 ? "" : `, now ${way(fresh)}`}`;
   }
 
   #ends(spots, edge) {

@@ -46,6 +46,11 @@ class PointsPanel {
     });
   }
 
+  words() {
+    const drawn = this.arrows.filter(({ step }) => step <= this.app.step);
+    return drawn.map(({ from, to, right }) => `${from + 1} to ${to + 1}${right ? "" : " (wrong)"}`).join(", ") || "no arrow yet";
+  }
+
   tell(x, y, frame) {
     const spots = this.#spots(frame.width);
     const point = spots.findIndex(([sx, sy]) => Math.hypot(sx - x, sy - y) < 9);

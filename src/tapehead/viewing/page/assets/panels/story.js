@@ -6,6 +6,10 @@ class StoryPanel {
     this.line = 22;
   }
 
+  outline({ width }) {
+    return { top: this.#shape(width).names };
+  }
+
   labelRoom() {
     return 0;
   }
@@ -67,6 +71,17 @@ class StoryPanel {
   #cell(pen, x, y, cell, value) {
     pen.rect(x + 1, y + 1, cell - 2, this.line - 2, { fill: css(inkOf(value, 0, 1)) });
     pen.rect(x + 1, y + 1, cell - 2, this.line - 2, { stroke: theme.line, line: 0.5 });
+  }
+
+  words() {
+    const { step } = this.app;
+    const { question, said, chance, asked, known } = this.readings[step];
+    const looks = this.columns.map((name, n) => {
+      const most = range(known).reduce((a, b) => (this.looked.at(step, b, n) > this.looked.at(step, a, n) ? b : a), 0);
+      return `${name}: ${percent(this.looked.at(step, most, n))} on sentence ${most + 1}`;
+    });
+    const right = asked === null || asked === said ? "" : `, right: ${asked}`;
+    return `${question} ${said}, ${percent(chance)}${right}. ${looks.join(", ")}`;
   }
 
   tell(px, py, frame) {

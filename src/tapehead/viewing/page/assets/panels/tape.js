@@ -99,9 +99,16 @@ class TapePanel {
     return y > this.strips * 62 ? frame.step(x) : null;
   }
 
+  words() {
+    return this.#told(this.app.step).join(", ");
+  }
+
   tell(x, y, frame) {
     const step = this.stepAt(x, y, frame);
-    if (step === null) return null;
+    return step === null ? null : this.#told(step);
+  }
+
+  #told(step) {
     const at = this.input_head[step];
     const count = this.times.filter((time) => time <= step).length;
     const wrote = this.wrote[step] ? `wrote ${this.said[count - 1]}, asked ${this.asked[count - 1]}` : "wrote nothing";

@@ -3,7 +3,7 @@
 class WordsPanel {
   constructor(panel, app) {
     Object.assign(this, panel.data, { panel, app });
-    this.column = Math.max(30, ...[...this.asked, ...this.said].flat().map((word) => textWidth(word, 11) + 10));
+    this.column = Math.max(30, ...[...this.asked, ...this.said].flat().map((word) => textWidth(word, 11, 600) + 14));
     this.line = 17;
   }
 
@@ -53,6 +53,11 @@ class WordsPanel {
       if (this.at[column] === step) pen.rect(x + 1, 14, this.column - 2, 2 * tall + 24, { stroke: theme.cursor, alpha: 0.8 });
     });
     pen.text("step", frame.left - 6, 2 * (tall + 18) + 8, { size: 10, align: "right", colour: theme.faint });
+  }
+
+  words() {
+    const n = this.at.indexOf(this.app.step);
+    return n < 0 ? "nothing is asked for" : `asked: ${this.asked[n].join(" ")}, said: ${this.said[n].join(" ")}`;
   }
 
   tell() {
