@@ -33,7 +33,7 @@ PROG = "tapehead train"
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a machine until it solves a task, test it and draw its figures, all in a run directory."""
+    """Train a machine until it solves a task, test it and draw its figures, in a run directory."""
 
     task: str
     """What to learn."""
