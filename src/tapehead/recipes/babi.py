@@ -35,12 +35,15 @@ class Plan(NamedTuple):
     clip_norm: float
     linear: int = 0
     """Epochs at the start without the softmax over memories."""
+    l2: float = 0.0
+    weight_decay: float = 0.0
     options: Mapping[str, Any] = {}
 
 
 MEMORY = Plan(epochs=60, learning_rate=0.01, questions=128, clip_norm=40.0)
 ENTITY = Plan(epochs=12, learning_rate=0.005, questions=40, clip_norm=10.0)
-DYNAMIC = Plan(epochs=16, learning_rate=0.002, questions=100, clip_norm=10.0)
+DYNAMIC = Plan(epochs=16, learning_rate=0.002, questions=100, clip_norm=10.0, l2=1e-3)
+_ADAMW = {"l2": 0.0, "weight_decay": 1e-2}
 PLANS: dict[str, tuple[Plan, dict[int, dict[str, Any]]]] = {
     "memory-network": (
         MEMORY,
@@ -67,14 +70,15 @@ PLANS: dict[str, tuple[Plan, dict[int, dict[str, Any]]]] = {
     "dynamic-memory-network": (
         DYNAMIC,
         {
-            1: {"epochs": 4},
+            1: {"epochs": 4, **_ADAMW},
             4: {"epochs": 3},
             6: {"epochs": 6},
             15: {"epochs": 6},
             20: {"epochs": 6},
             7: {"epochs": 20},
             14: {"epochs": 20},
-            17: {"epochs": 30},
+            17: {"epochs": 30, **_ADAMW},
+            18: {"learning_rate": 0.003, **_ADAMW},
             19: {"epochs": 45},
         },
     ),
@@ -127,6 +131,8 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
         objective_options=objective,
         optimiser="adam",
         learning_rate=plan.learning_rate,
+        l2=plan.l2,
+        weight_decay=plan.weight_decay,
         clip_value=None,
         clip_norm=plan.clip_norm,
         schedule="cosine",
