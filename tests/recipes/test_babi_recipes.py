@@ -102,3 +102,41 @@ def test_linear_start_leaves_out_the_softmax_for_so_many_batches():
     again = LinearStart(linear_batches=2)
     again.load_state_dict(objective.state_dict())  # as a resumed run does
     assert again.in_earnest
+
+
+def test_a_tenth_of_the_questions_makes_shorter_epochs():
+    experiment = EXPERIMENTS["babi/memory-network-1k"]
+    config = experiment.recipe("babi-2", "memory-network", "fast")
+    assert config.task_options == {"task": "2", "size": "1k"}
+    assert config.max_sequences == babi.MEMORY_1K.epochs * 180
+    assert config.batch_size == round(32 / 5)
+    assert experiment.published_of("babi-17", "memory-network").value == 0.404
+
+
+def test_one_machine_for_all_tasks_has_a_cell_for_each(tmp_path):
+    found = reproduce(
+        EXPERIMENTS["babi/joint"], seeds=[0], machines=["memory-network"], max_sequences=8,
+        runs=tmp_path / "runs", out=tmp_path / "out", engine=lambda jobs: Here(),
+    )  # fmt: skip
+    assert [cell["task"] for cell in found.cells] == list(babi.TASKS)
+    kinds = [cell["trained_on"] for cell in found.cells]
+    assert kinds == ["10k"] * 2 + ["simulated stories"] + ["10k"] * 17
+    assert [cell["published"] for cell in found.cells][:3] == [0.0, 0.01, 0.068]
+    _, machine, task = load_run(tmp_path / "runs" / "memory-network" / "seed-0")
+    wrong = asked = 0
+    for story in make_task("babi", task="7", split="test").stories:  # one by one, by hand
+        form = task.form_of(story)
+        answers = machine.eval()(*form)[0][0].argmax(-1)
+        for answer, question in zip(answers.tolist(), story.questions, strict=True):
+            wrong += task.answer.names[answer] != question.answer
+            asked += 1
+    assert found.cells[6]["values"] == [pytest.approx(wrong / asked)]
+
+
+def test_stories_of_all_tasks_have_simulated_ones_where_a_file_is_often_missing():
+    task = make_task("babi", task="all", generated=True)
+    alone = make_task("babi", task="all")
+    assert len(task.stories) - len(alone.stories) == 1800 - len(make_task("babi", task="3").stories)
+    kept = [story for story in alone.stories if story in task.stories]
+    assert len(kept) == len(alone.stories) - len(make_task("babi", task="3").stories)
+    assert task.test_settings()["test"].stories == alone.test_settings()["test"].stories

@@ -3,7 +3,18 @@
 from typing import TYPE_CHECKING
 
 from tapehead.checks import listed, shown
-from tapehead.recipes import babi, discrete, dnc, dnc_graphs, grown, ntm, pointer, tapes, tardis
+from tapehead.recipes import (
+    babi,
+    babi_joint,
+    discrete,
+    dnc,
+    dnc_graphs,
+    grown,
+    ntm,
+    pointer,
+    tapes,
+    tardis,
+)
 from tapehead.recipes.experiment import SETTINGS, Calculation, Experiment, Published
 
 if TYPE_CHECKING:
@@ -20,6 +31,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         tapes.EXPERIMENT,
         tardis.EXPERIMENT,
         *babi.EXPERIMENTS,
+        babi_joint.EXPERIMENT,
         *pointer.EXPERIMENTS,
     )
 }

@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from tapehead.errors import TapeheadError
+from tapehead.recipes import babi_joint
 from tapehead.recipes.babi import PUBLISHED, TASKS
 from tapehead.recipes.results import read_result
 from tapehead.runs.files import write_json
@@ -56,11 +57,9 @@ COLUMNS = (
            [4.4, 27.5, 71.3, 0.0, 1.7, 1.5, 6.0, 1.7, 0.6, 19.8, 0.0, 6.2, 7.5, 17.5, 0.0, 49.6,
             1.2, 0.2, 39.5, 0.0], "Gulcehre et al. 2018, as in Henaff et al. 2017"),
     Column("MemN2N", "sentences", _TOGETHER, "babi/joint", "memory-network",
-           [0.0, 1.0, 6.8, 0.0, 6.1, 0.1, 6.6, 2.7, 0.0, 0.5, 0.0, 0.1, 0.0, 0.0, 0.2, 0.2, 41.8,
-            8.0, 75.7, 0.0], "Sukhbaatar et al. 2015"),
+           babi_joint.PUBLISHED["memory-network"], babi_joint.SOURCES["memory-network"]),
     Column("EntNet", "sentences", _TOGETHER, "babi/joint", "entity-network",
-           [0.0, 15.3, 29.3, 0.1, 0.4, 0.6, 1.8, 1.5, 0.0, 0.1, 0.2, 0.0, 0.0, 7.3, 3.6, 53.3, 8.8,
-            1.3, 70.4, 0.0], "mean of runs, as in Franke et al. 2018"),
+           babi_joint.PUBLISHED["entity-network"], babi_joint.SOURCES["entity-network"]),
     Column("LSTM", "words", _TOGETHER, "babi/words", "lstm",
            [24.5, 53.2, 48.3, 0.4, 3.5, 11.5, 15.0, 16.5, 10.5, 22.9, 6.1, 3.8, 0.5, 55.3, 44.7,
             52.6, 39.2, 4.8, 89.5, 1.3], "Graves et al. 2016"),

@@ -196,7 +196,7 @@ def test_what_is_missing_is_named(tmp_path):
     ):
         with pytest.raises(TapeheadError, match=message):
             _ = make_task("babi", data=str(tmp_path / data)).sizes
-    with pytest.raises(ValueError, match="task must be one of 1, 2, 3 if generated, got '4'"):
+    with pytest.raises(ValueError, match="task must be one of 1, 2, 3, all if generated, got '4'"):
         make_task("babi", task="4", generated=True)
 
 

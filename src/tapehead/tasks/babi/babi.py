@@ -34,7 +34,8 @@ class BAbI(StoryTask):
         copy in the user's cache, downloaded once.
     generated: train on fresh stories without end, told by a simulation of tasks 1, 2 and 3.
         Validation and test are those of the files if `data` or the environment says where they
-        are, else fresh too.
+        are, else fresh too. Of "all" tasks, only the training stories of task 3, whose file is
+        often missing, are simulated, once and as many as the authors have.
 
     >>> import torch
     >>> from tapehead.tasks import BAbI
@@ -56,7 +57,7 @@ class BAbI(StoryTask):
         Raises:
             ValueError: a word that the task does not know, or a sentence that is too long.
         """
-        return self._batch_of([story]).inputs
+        return self.batch_of([story]).inputs
 
     @property
     def sizes(self) -> Mapping[str, Any]:
@@ -77,7 +78,7 @@ class BAbI(StoryTask):
     def _batch(self, numbers: Int64[Tensor, " batch"]) -> Batch:
         return self._answered(self.library.encoded[self.split], numbers)
 
-    def _batch_of(self, stories: list[TextStory]) -> Batch:
+    def batch_of(self, stories: list[TextStory]) -> Batch:
         library = self.library
         encoded = encode(stories, library.vocabulary, library.sentence_length)
         return self._answered(encoded, torch.arange(len(stories), device="cpu"))

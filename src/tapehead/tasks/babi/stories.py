@@ -27,7 +27,7 @@ class StoryTask(Task):
     """Questions about stories, which are given in files or told by a simulation.
 
     A view says how stories become a batch: `_batch` of those that are given, by number, and
-    `_batch_of` of any.
+    `batch_of` of any.
 
     >>> from tapehead.tasks import BAbI
     >>> task = BAbI(task="2", generated=True)
@@ -50,8 +50,8 @@ class StoryTask(Task):
         if isinstance(self.task, int):
             object.__setattr__(self, "task", str(self.task))
         super().__post_init__()
-        if self.generated and self.task not in map(str, SIMULATED):
-            allowed = listed([str(number) for number in SIMULATED])
+        if self.generated and self.task not in (*map(str, SIMULATED), "all"):
+            allowed = listed([*map(str, SIMULATED), "all"])
             raise ValueError(f"task must be one of {allowed} if generated, got {self.task!r}")
 
     @property
@@ -89,8 +89,12 @@ class StoryTask(Task):
         """Some of the stories of this split, by number."""
 
     @abstractmethod
-    def _batch_of(self, stories: list[TextStory]) -> Batch:
-        """Any stories in the words of this task."""
+    def batch_of(self, stories: list[TextStory]) -> Batch:
+        """Any stories in the words of this task, and their answers.
+
+        Raises:
+            ValueError: a word that the task does not know, or a sentence that is too long.
+        """
 
     @property
     def pass_mark(self) -> PassMark:
@@ -116,7 +120,7 @@ class StoryTask(Task):
         size = 1 if self._is_endless else batch_size
         drawn = torch.randint(most, (size,), generator=generator, device=device).cpu()
         if self._is_endless:
-            batch = self._batch_of(self._simulated(random.Random(int(drawn)), batch_size))
+            batch = self.batch_of(self._simulated(random.Random(int(drawn)), batch_size))
         else:
             batch = self._batch(drawn)
         return batch.map(lambda part: part.to(device))

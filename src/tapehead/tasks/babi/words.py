@@ -79,7 +79,7 @@ class BAbIWords(StoryTask, SequenceTask):
     def _batch(self, numbers: Int64[Tensor, " batch"]) -> Batch:
         return self._one_hot(_transcribed(*self._files).splits[self.split].of(numbers))
 
-    def _batch_of(self, stories: list[TextStory]) -> Batch:
+    def batch_of(self, stories: list[TextStory]) -> Batch:
         everything = torch.arange(len(stories), device="cpu")
         return self._one_hot(transcribe(stories, self.words).of(everything))
 

@@ -1,0 +1,132 @@
+"""The experiment `babi/joint`: one machine for all twenty bAbI tasks, trained on all at once.
+
+A run is judged as those of one task are, by the checkpoint with the best validation over all tasks;
+there is a cell for each task.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tapehead.recipes.babi import (
+    GENERATED,
+    TASKS,
+    Plan,
+    config_of,
+    figure,
+    published,
+    stories_of,
+    trained_on,
+)
+from tapehead.recipes.experiment import Contest, Experiment
+
+if TYPE_CHECKING:
+    import tapehead.runs.config
+
+TASK = "babi-all"
+PLANS = {
+    "memory-network": Plan(
+        epochs=60,
+        learning_rate=0.005,
+        questions=128,
+        clip_norm=40.0,
+        linear=20,
+        options={"embedding_size": 50},
+    ),
+    "entity-network": Plan(epochs=60, learning_rate=0.005, questions=40, clip_norm=10.0),
+}
+PUBLISHED = {
+    "memory-network": [
+        0.0, 1.0, 6.8, 0.0, 6.1, 0.1, 6.6, 2.7, 0.0, 0.5, 0.0, 0.1, 0.0, 0.0, 0.2, 0.2, 41.8, 8.0,
+        75.7, 0.0,
+    ],
+    "entity-network": [
+        0.0, 15.3, 29.3, 0.1, 0.4, 0.6, 1.8, 1.5, 0.0, 0.1, 0.2, 0.0, 0.0, 7.3, 3.6, 53.3, 8.8, 1.3,
+        70.4, 0.0,
+    ],
+}  # fmt: skip
+"""Test error in %: of MemN2N the best run, of EntNet the mean of runs."""
+SOURCES = {
+    "memory-network": "Sukhbaatar et al. 2015",
+    "entity-network": "mean of runs, as in Franke et al. 2018",
+}
+_QUESTIONS = 180_000
+_BATCH = 64
+
+
+def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
+    """The settings of a machine on all tasks."""
+    options = {"task": "all", "generated": True}
+    stories = sum(stories_of(number) for number in range(1, 21))
+    return config_of(PLANS[contestant], contestant, options, stories, _QUESTIONS)
+
+
+def judge(contest: Contest) -> list[dict[str, Any]]:
+    """The test error of each run's best checkpoint on each task."""
+    from tapehead.runs import load_run
+    from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
+
+    common = contest.cells()[0]
+    errors, validation = [], []
+    for job in contest.jobs:
+        _, machine, task = load_run(job.path)
+        errors.append([error_on(machine.eval(), task, number) for number in range(1, 21)])
+        folder = job.path / "checkpoint"
+        best = load_checkpoint(folder, checkpoint_steps(folder)[-1]).progress["best"]
+        validation.append(best["scores"]["wrong"])
+    chosen = validation.index(min(validation))
+    cells = []
+    for task, values in zip(TASKS, zip(*errors, strict=True), strict=True):
+        known = contest.experiment.published_of(task, contest.contestant)
+        cells.append(
+            common
+            | {
+                "task": task,
+                "test": "test",
+                "values": list(values),
+                "validation": validation,
+                "best": values[chosen],
+                "trained_on": trained_on(contest.jobs[0].config.task_options, task),
+                "published": None if known is None else known.value,
+                "source": None if known is None else known.source,
+            }
+        )
+    return cells
+
+
+def error_on(machine: Any, task: Any, number: int) -> float:
+    """Share of the test questions of one task that a machine of all tasks answers wrongly."""
+    import torch
+
+    part = replace(task, task=str(number), split="test", generated=number in GENERATED)
+    wrong = asked = 0.0
+    with torch.no_grad():
+        for first in range(0, len(part.stories), _BATCH):
+            outputs, batch = task.run(machine, task.batch_of(part.stories[first : first + _BATCH]))
+            wrong += task.answer.errors(outputs, batch).sum().item()
+            asked += batch.mask.sum().item()
+    return wrong / asked
+
+
+def _published() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {task: {} for task in TASKS}
+    for machine, errors in PUBLISHED.items():
+        for task, known in published(errors, machine, SOURCES[machine]).items():
+            found[task] |= known
+    return found
+
+
+EXPERIMENT = Experiment(
+    name="babi/joint",
+    source="Sukhbaatar et al. 2015, table 3; Franke et al. 2018, table 1",
+    tasks=(TASK,),
+    contestants=tuple(PLANS),
+    recipe=recipe,
+    settings=("fast",),
+    metric="wrong",
+    unit="share of questions answered wrongly",
+    published=_published(),
+    seeds=1,
+    told_with=("data",),
+    judge=judge,
+    figure=figure,
+)
