@@ -81,9 +81,9 @@ class DynamicMemoryNetwork(Reader):
         self.backend = backend
         size = hidden_size
         self.words = nn.Parameter(torch.empty(vocabulary_size, size))
-        self.asking = nn.GRU(size, size, batch_first=True)
-        self.forwards = nn.GRU(size, size, batch_first=True)
-        self.backwards = nn.GRU(size, size, batch_first=True)
+        self.asking = _Gates(size)
+        self.forwards = _Gates(size)
+        self.backwards = _Gates(size)
         self.look = nn.Linear(4 * size, size)
         self.score = nn.Linear(size, 1)
         self.fact = nn.Linear(size, 2 * size) if attention == "gru" else None
@@ -162,16 +162,16 @@ class DynamicMemoryNetwork(Reader):
 
     def _through(
         self,
-        gru: nn.GRU,
+        gates: "_Gates",
         encoded: Float[Tensor, "distinct size"],
         rows: Int64[Tensor, " rows"],
         ragged: Ragged,
     ) -> Float[Tensor, "rows size"]:
         """All states of a GRU over sentences; what each different one gives to it is computed
         once."""
-        inputs = nn.functional.linear(encoded, gru.weight_ih_l0, gru.bias_ih_l0)[rows]
+        inputs = nn.functional.linear(encoded, gates.weight_ih_l0, gates.bias_ih_l0)[rows]
         module = implementation(self.backend, inputs, None)
-        return module.gru(inputs, gru.weight_hh_l0, gru.bias_hh_l0, ragged)
+        return module.gru(inputs, gates.weight_hh_l0, gates.bias_hh_l0, ragged)
 
     def _questions(self, sentences: Tensor, questions: Tensor) -> Float[Tensor, "questions size"]:
         """Each question's words through a GRU, to its last word; each different one once."""
@@ -192,3 +192,14 @@ class DynamicMemoryNetwork(Reader):
         if self.dropout == 0:
             return vectors
         return nn.functional.dropout(vectors, self.dropout, self.training)
+
+
+class _Gates(nn.Module):
+    """The weights of a GRU, named as those of `torch.nn.GRU`, which compiles into no graph."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.weight_ih_l0 = nn.Parameter(torch.empty(3 * size, size))
+        self.weight_hh_l0 = nn.Parameter(torch.empty(3 * size, size))
+        self.bias_ih_l0 = nn.Parameter(torch.empty(3 * size))
+        self.bias_hh_l0 = nn.Parameter(torch.empty(3 * size))

@@ -1,6 +1,7 @@
 """What the machines that read stories share."""
 
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -38,14 +39,16 @@ class Reader(Machine):
         known: Int64[Tensor, "batch asked"],
         **how: Any,
     ) -> tuple[Float[Tensor, "batch asked answers"], None]:
-        """Logits of the answers to each question, from the fields of a `Story`.
+        """Logits of the answers to each question, from the fields of a `Story`; inside
+        `torch.autocast` too in the type of the machine's weights.
 
         Raises:
             TypeError, ValueError: an argument is none that the machine can read; one line names it.
         """
         story = Story(sentences, told, questions, known)
         self._check(story)
-        return self._read(story, **how)[0], None
+        with self._in_its_own_type():
+            return self._read(story, **how)[0], None
 
     def trace(
         self,
@@ -56,8 +59,15 @@ class Reader(Machine):
     ) -> Trace:
         story = Story(sentences, told, questions, known)
         self._check(story)
-        logits, tensors = self._read(story, keep=True)
+        with self._in_its_own_type():
+            logits, tensors = self._read(story, keep=True)
         return Trace(logits, None, tensors)
+
+    def _in_its_own_type(self) -> AbstractContextManager[Any]:
+        weight = self._weight()
+        if gate.autocasting(weight):
+            return torch.autocast(weight.device.type, enabled=False)
+        return nullcontext()
 
     @abstractmethod
     def _read(
