@@ -270,3 +270,43 @@ def test_the_wheel_contains_all_that_the_page_is_made_of():
     for name in [*SCRIPTS, *STYLES, "page.html", "uplot/LICENSE"]:
         assert (root / "src/tapehead/viewing/page/assets" / name).is_file()
         assert not {f"*{Path(name).suffix}", Path(name).name} & set(ignored)
+
+
+def pointed(shape, right, said, solved=False):
+    from tapehead.viewing.points import Pointed
+
+    xy = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    attention = np.full((len(said) + 1, 5), 0.2)
+    return Pointed(xy, np.array(right), np.array(said), attention, shape, solved)
+
+
+def test_a_hull_is_drawn_arrow_by_arrow_and_closed_at_its_end():
+    from tapehead.viewing.points import arrows_of, sides_of
+
+    wrong = pointed("polygon", [1, 2, 3, 4], [1, 2, 4])
+    assert arrows_of(wrong) == [(1, 0, 1, True), (2, 1, 3, False), (3, 3, 0, True)]
+    assert sides_of(wrong) == [(0, 1), (1, 2), (2, 3), (3, 0)]
+    # The other way round is as good.
+    right = pointed("polygon", [1, 2, 3, 4], [4, 3, 2, 1], solved=True)
+    assert all(arrow.right for arrow in arrows_of(right))
+
+
+def test_triangles_are_closed_one_by_one_and_judged_whole():
+    from tapehead.viewing.points import arrows_of, sides_of
+
+    told = pointed("triangles", [1, 2, 3, 1, 3, 4], [3, 1, 2, 1, 2, 4])
+    assert arrows_of(told) == [
+        (1, 2, 0, True), (2, 0, 1, True), (2, 1, 2, True),
+        (4, 0, 1, False), (5, 1, 3, False), (5, 3, 0, False),
+    ]  # fmt: skip
+    assert sides_of(told) == [(0, 1), (0, 2), (0, 3), (1, 2), (2, 3)]
+
+
+def test_pointers_have_their_points_and_numbers_in_order_have_none():
+    from tapehead.viewing.page.recordings import point_recording
+
+    recording = point_recording(pointed("tour", [1, 2, 3, 4], [1, 3, 2, 4]), label="4")
+    assert [panel.kind for panel in recording.panels] == ["points", "heat"]
+    assert recording.panels[0].data["attention"].shape == (5, 4)
+    order = point_recording(pointed("order", [1, 2, 3, 4], [1, 3, 2, 4]), label="4")
+    assert [panel.kind for panel in order.panels] == ["heat"]

@@ -284,7 +284,7 @@ def test_points_get_their_arrows(shown):
     canvas = page.locator("[data-name=points] canvas.top")
     box = canvas.bounding_box()
     tall = box["height"] - 28
-    page.mouse.move(box["x"] + (box["width"] - tall) / 2, box["y"] + 14)
+    page.mouse.move(box["x"] + min((box["width"] - tall) / 2, 40), box["y"] + 14)
     assert page.inner_text("#tip").split("\n") == ["point 3: 0.0000, 1.0000", "looked at: 1.0000"]
 
 

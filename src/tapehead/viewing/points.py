@@ -52,6 +52,46 @@ class Pointed(NamedTuple):
     note: str = ""
 
 
+class Arrow(NamedTuple):
+    """What an answer draws at one of its steps (from 0): from one point to another, by their
+    numbers from 0, and whether that is right."""
+
+    step: int
+    start: int
+    end: int
+    right: bool
+
+
+def arrows_of(pointed: Pointed) -> list[Arrow]:
+    """How a machine's answer is drawn, step by step; of numbers in order nothing is."""
+    if pointed.shape == "order":
+        return []
+    arrows = []
+    if pointed.shape == "triangles":
+        known = {frozenset(each) for each in _threes(pointed.right)}
+        for number, (a, b, c) in enumerate(_threes(pointed.said)):
+            right, step = frozenset((a, b, c)) in known, 3 * number
+            for at, (start, end) in ((1, (a, b)), (2, (b, c)), (2, (c, a))):
+                arrows.append(Arrow(step + at, start - 1, end - 1, right))
+        return arrows
+    known = {frozenset(edge) for edge in _edges(pointed.right)}
+    for step, (start, end) in enumerate(_edges(pointed.said), start=1):
+        right = pointed.solved or frozenset((start, end)) in known
+        arrows.append(Arrow(step, start - 1, end - 1, right))
+    return arrows
+
+
+def sides_of(pointed: Pointed) -> list[tuple[int, int]]:
+    """The lines of the right answer, from point to point by their numbers from 0."""
+    if pointed.shape == "order":
+        return []
+    if pointed.shape != "triangles":
+        return [(start - 1, end - 1) for start, end in _edges(pointed.right)]
+    threes = _threes(pointed.right)
+    sides = {tuple(sorted(side)) for three in threes for side in _edges(np.array(three))}
+    return sorted((start - 1, end - 1) for start, end in sides)
+
+
 @styled
 def answer_figure(pointed: Pointed, *, title: str = "", width: Number = DOUBLE) -> Figure:
     """The right answer on the left, the machine's on the right, what is wrong in colour; of

@@ -13,7 +13,7 @@ from tapehead.viewing.maps import GraphMap
 from tapehead.viewing.origins import MOST, origins_of
 from tapehead.viewing.page.panels import Panel, Recording
 from tapehead.viewing.page.traced import origin_data, origin_panels, trace_panels
-from tapehead.viewing.points import Pointed
+from tapehead.viewing.points import Pointed, arrows_of, sides_of
 from tapehead.viewing.stories import Reading
 from tapehead.viewing.tapes import Walk
 
@@ -159,14 +159,34 @@ def point_recording(pointed: Pointed, *, label: str) -> Recording:
             )
             wrong[step, said] = said != right
     names = ["end", *(f"point {number}" for number in range(1, channels))]
-    panel = _channels("attention", "Chance of each pointer", pointed.attention, names, wrong=wrong)
+    panels = [
+        _channels("attention", "Chance of each pointer", pointed.attention, names, wrong=wrong)
+    ]
+    if pointed.shape != "order":
+        panels.insert(0, _points(pointed))
     return Recording(
         label=label,
         steps=steps,
-        panels=[panel],
+        panels=panels,
         verdict=pointed.note,
         wrong=not pointed.solved,
         asked=range(steps),
+    )
+
+
+def _points(pointed: Pointed) -> Panel:
+    """Points, arrows where the machine went, and under them the right answer."""
+    data = {
+        "xy": pointed.xy.tolist(),
+        "arrows": [
+            {"step": arrow.step, "from": arrow.start, "to": arrow.end, "right": arrow.right}
+            for arrow in arrows_of(pointed)
+        ],
+        "wanted": sides_of(pointed),
+        "attention": pointed.attention[:, 1:],
+    }
+    return Panel(
+        kind="points", name="points", group="answer", title="Points and pointers", data=data
     )
 
 

@@ -32,14 +32,14 @@ class MapPanel {
     this.edges.forEach(([from, to], n) => {
       if (!told[n]) return;
       const fresh = this.told[n] === step;
-      this.#arrow(pen, spots[from], spots[to], { colour: fresh ? theme.text : theme.line, line: fresh ? 2 : 1 });
+      drawArrow(pen, spots[from], spots[to], { colour: fresh ? theme.text : theme.line, line: fresh ? 2 : 1 });
     });
     for (const [at, asked, said] of this.walk) {
       if (at > step) break;
       const alpha = at === step ? 1 : 0.45;
-      if (asked !== null) this.#arrow(pen, ...this.#ends(spots, asked), { colour: theme.asked, line: 3, alpha });
+      if (asked !== null) drawArrow(pen, ...this.#ends(spots, asked), { colour: theme.asked, line: 3, alpha });
       if (said !== null && said !== asked) {
-        this.#arrow(pen, ...this.#ends(spots, said), { colour: theme.error, line: 2, alpha, dash: [4, 3] });
+        drawArrow(pen, ...this.#ends(spots, said), { colour: theme.error, line: 2, alpha, dash: [4, 3] });
       }
     }
     const known = new Set(this.edges.flatMap((ends, n) => (told[n] ? ends : [])));
@@ -76,10 +76,6 @@ class MapPanel {
     return this.edges[edge].map((node) => spots[node]);
   }
 
-  #arrow(pen, [x0, y0], [x1, y1], { colour, line, alpha = 1, dash = [] }) {
-    drawArrow(pen, [x0, y0], [x1, y1], { colour, line, alpha, dash });
-  }
-
   tell(x, y, frame) {
     const spots = this.#spots(frame.width);
     const near = spots.findIndex(([sx, sy]) => Math.hypot(sx - x, sy - y) < 9);
@@ -91,13 +87,13 @@ class MapPanel {
   }
 }
 
-// From one place to another, bent a little, so that the way back is another line.
-function drawArrow(pen, [x0, y0], [x1, y1], { colour, line, alpha = 1, dash = [], end = 5 }) {
+// From one place to another; bent a little, the way back is another line.
+function drawArrow(pen, [x0, y0], [x1, y1], { colour, line, alpha = 1, dash = [], end = 5, bend = 0.12 }) {
   const [dx, dy] = [x1 - x0, y1 - y0];
   const length = Math.hypot(dx, dy);
   if (length < 1) return;
-  const bend = Math.min(0.12 * length, 14);
-  const [mx, my] = [(x0 + x1) / 2 - (dy / length) * bend, (y0 + y1) / 2 + (dx / length) * bend];
+  const off = Math.min(bend * length, 14);
+  const [mx, my] = [(x0 + x1) / 2 - (dy / length) * off, (y0 + y1) / 2 + (dx / length) * off];
   const curve = range(13).map((n) => {
     const t = n / 12;
     const [a, b, c] = [(1 - t) ** 2, 2 * t * (1 - t), t ** 2];

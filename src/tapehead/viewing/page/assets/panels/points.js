@@ -27,16 +27,17 @@ class PointsPanel {
     const [xs, ys] = [0, 1].map((axis) => this.xy.map((point) => point[axis]));
     const [left, low] = [Math.min(...xs), Math.min(...ys)];
     const span = Math.max(Math.max(...xs) - left, Math.max(...ys) - low) || 1;
-    const before = (width - side) / 2;
+    const before = Math.min((width - side) / 2, 40);
     return this.xy.map(([x, y]) => [before + ((x - left) / span) * side, 14 + (1 - (y - low) / span) * side]);
   }
 
   mark(pen, frame, step) {
     const spots = this.#spots(frame.width);
+    for (const [from, to] of this.wanted ?? []) pen.path([spots[from], spots[to]], { stroke: theme.line, line: 4 });
     for (const { step: at, from, to, right } of this.arrows) {
       if (at > step) continue;
       const colour = right ? theme.read : theme.error;
-      drawArrow(pen, spots[from], spots[to], { colour, line: at === step ? 3 : 1.8, alpha: at === step ? 1 : 0.7, dash: right ? [] : [4, 3] });
+      drawArrow(pen, spots[from], spots[to], { colour, line: at === step ? 3 : 1.8, alpha: at === step ? 1 : 0.7, dash: right ? [] : [4, 3], bend: 0 });
     }
     spots.forEach(([x, y], point) => {
       const looked = this.attention ? this.attention.at(step, point) : 0;
