@@ -4,12 +4,15 @@
 A run is judged by the checkpoint with the best validation, on instances that nothing else draws.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapehead.recipes.experiment import Experiment, Published
 
 if TYPE_CHECKING:
+    import matplotlib.figure
+
     from tapehead.recipes.reproduce import Contest
     from tapehead.runs.config import TrainConfig
 
@@ -21,6 +24,20 @@ TEST_SEED = 150603134
 TESTED, TESTED_LARGE = 10_000, 1_000
 LARGE = 200
 """Points from which on fewer instances are tested."""
+
+
+TITLES = {
+    "sorting": "Trained on 5 to 10 numbers",
+    "convex-hull": "Trained on 5 to 50 points",
+    "tsp": "5 to 20 cities",
+    "tsp-5": "5 cities",
+    "tsp-10": "10 cities",
+    "tsp-50": "50 cities",
+    "delaunay": "5 points",
+    "delaunay-10": "10 points",
+    "delaunay-50": "50 points",
+}
+"""Of the tasks, in a figure."""
 
 
 class Plan(NamedTuple):
@@ -138,8 +155,29 @@ def judge(contest: "Contest") -> list[dict[str, Any]]:
     return cells
 
 
+def figure(
+    cells: Sequence[dict[str, Any]], *, name: str, ylabel: str, share: bool
+) -> "matplotlib.figure.Figure":
+    """Scores at the tested sizes and in the validations, a column for each task."""
+    from tapehead.viewing.sizes import sizes_figure
+
+    return sizes_figure(
+        cells,
+        ylabel=ylabel,
+        titles={task: title for task, title in TITLES.items() if task in PLANS},
+        share=share,
+        title=name,
+    )
+
+
 def _experiment(
-    name: str, metric: str, unit: str, published: Mapping[str, Mapping[str, float]]
+    name: str,
+    metric: str,
+    unit: str,
+    published: Mapping[str, Mapping[str, float]],
+    *,
+    title: str,
+    ylabel: str = "answers that are right",
 ) -> Experiment:
     return Experiment(
         name=f"pointer/{name}",
@@ -159,11 +197,17 @@ def _experiment(
         },
         seeds=3,
         judge=judge,
+        figure=partial(
+            figure,
+            name=title,
+            ylabel=ylabel,
+            share=metric == "solved",
+        ),
     )
 
 
 EXPERIMENTS = (
-    _experiment("sorting", "solved", "share of instances", {"sorting": {}}),
+    _experiment("sorting", "solved", "share of instances", {"sorting": {}}, title="Sorting"),
     _experiment(
         "convex-hull",
         "solved",
@@ -173,6 +217,7 @@ EXPERIMENTS = (
                 "5": 0.92, "10": 0.87, "50": 0.696, "100": 0.503, "200": 0.221, "500": 0.013,
             }
         },
+        title="Convex hull",
     ),
     _experiment(
         "tsp",
@@ -186,11 +231,14 @@ EXPERIMENTS = (
             "tsp-10": {"10": 2.88},
             "tsp-50": {"50": 6.09},
         },
+        title="Travelling salesman",
+        ylabel="mean length of the tour",
     ),
     _experiment(
         "delaunay",
         "solved",
         "share of instances",
         {"delaunay": {"5": 0.807}, "delaunay-10": {"10": 0.226}, "delaunay-50": {"50": 0.0}},
+        title="Delaunay triangulation",
     ),
 )  # fmt: skip

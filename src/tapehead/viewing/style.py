@@ -137,6 +137,8 @@ _STYLES = {
     "entity-network": ("Entity network", "#117733", "h", _LONG),
     "dynamic-memory-network": ("Dynamic memory network", "#aa4499", "<", _SHORT),
     "pointer-network": ("Pointer network", "#999933", ">", _SOLID),
+    "pointer-network-lstm": ("Pointer network, LSTM encoder", "#0072b2", "s", _LONG),
+    "seq2seq": ("LSTM to LSTM", "#4d4d4d", "o", _SHORT),
 }
 _SPARE = [
     ("#56b4e9", "P", _DOT),
