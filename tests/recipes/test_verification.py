@@ -50,6 +50,55 @@ def test_claims_are_the_runs_of_cells_that_can_be_run_again(tmp_path):
     assert [claim.commit for claim in claims(tmp_path / "more")[0]] == ["aaaaaaaa", "bbbbbbbb"]
 
 
+def judged_cell(**changes):
+    return {
+        "machine": "memory-network", "task": "babi-1", "setting": "fast", "test": "test",
+        "metric": "wrong", "seeds": [0], "values": [0.03], "validation": [0.02],
+        "solved_by_seed": [True], "sequences": [2], "seconds": [1.0], "cpu_seconds": [1.5],
+        "commit": "0123456789",
+        "command": "tapehead reproduce babi/memory-network --max-sequences 4",
+    } | changes  # fmt: skip
+
+
+def test_a_test_for_which_a_checkpoint_was_chosen_is_a_claim(tmp_path):
+    write(tmp_path, judged_cell(), experiment="babi/memory-network")
+    ((claim,),) = claims(tmp_path)
+    assert claim.judged
+    assert claim.seconds == 1.5  # of the whole run
+    assert claim.published.value == 0.03
+
+
+@pytest.mark.parametrize(
+    ("now", "holds", "words"),
+    [
+        (0.03, True, "the same"),
+        (0.04, True, "within a point: 1.0 points apart"),
+        (0.0205, True, "within a point"),
+        (0.042, False, "no longer holds: 1.2 points apart"),
+        (0.018, False, "no longer holds"),
+    ],
+)
+def test_a_judged_run_holds_within_a_point(now, holds, words):
+    published = Outcome(True, 9, 0.03)
+    verdict = judge(published, Outcome(False, 5, now), judged=True)
+    assert verdict.holds == holds
+    assert words in verdict.words
+
+
+def test_a_judged_run_is_trained_and_judged_from_scratch(tmp_path):
+    write(tmp_path, judged_cell(), experiment="babi/memory-network")
+    ((claim,),) = claims(tmp_path)
+    first, second = rerun(claim), rerun(claim)
+    assert first == second
+    assert 0.0 <= first.value <= 1.0
+    lines = []
+    write(tmp_path / "now", judged_cell(values=[first.value]), experiment="babi/memory-network")
+    ((_, verdict),) = verify(tmp_path / "now", budget=60.0, seed=0, say=lines.append)
+    assert verdict.words == "the same"
+    assert lines[0].startswith("babi/memory-network, babi-1, fast: memory-network, seed 0: ")
+    assert f"{100 * first.value:.1f}% wrong at 01234567" in lines[0]
+
+
 def test_a_sample_is_one_run_of_each_cell_within_the_budget():
     cells = [
         [dataclasses.replace(claim_of(number), seed=seed) for seed in range(4)]

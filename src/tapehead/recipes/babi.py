@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tapehead.recipes.experiment import Contest, Experiment, Published
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import matplotlib.figure
 
     import tapehead.runs.config
@@ -177,17 +179,16 @@ def config_of(
 def judge(contest: Contest) -> list[dict[str, Any]]:
     """The test error of each run's best checkpoint by validation."""
     from tapehead.runs import load_run
-    from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
     from tapehead.runs.evaluation import evaluate_settings
 
     cells = contest.cells()[:1]
-    values, validation = [], []
+    values, validation, cpu_seconds = [], [], []
     for job in contest.jobs:
         _, machine, task = load_run(job.path)
         values.append(evaluate_settings(machine, task)["test"]["wrong"])
-        folder = job.path / "checkpoint"
-        best = load_checkpoint(folder, checkpoint_steps(folder)[-1]).progress["best"]
-        validation.append(best["scores"]["wrong"])
+        progress = last_progress(job.path)
+        validation.append(progress["best"]["scores"]["wrong"])
+        cpu_seconds.append(round(progress["cpu_seconds"], 1))
     return [
         cell
         | {
@@ -195,11 +196,20 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
             "test": "test",
             "values": values,
             "validation": validation,
+            "cpu_seconds": cpu_seconds,
             "best": values[validation.index(min(validation))],
             "trained_on": trained_on(contest.jobs[0].config.task_options, contest.task),
         }
         for cell in cells
     ]
+
+
+def last_progress(run: "Path") -> Mapping[str, Any]:
+    """How far a run came: that of its last checkpoint."""
+    from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
+
+    folder = run / "checkpoint"
+    return load_checkpoint(folder, checkpoint_steps(folder)[-1]).progress
 
 
 def trained_on(options: Mapping[str, Any], task: str) -> str:

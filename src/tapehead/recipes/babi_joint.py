@@ -13,6 +13,7 @@ from tapehead.recipes.babi import (
     Plan,
     config_of,
     figure,
+    last_progress,
     published,
     stories_of,
     trained_on,
@@ -63,16 +64,15 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
 def judge(contest: Contest) -> list[dict[str, Any]]:
     """The test error of each run's best checkpoint on each task."""
     from tapehead.runs import load_run
-    from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
 
     common = contest.cells()[0]
-    errors, validation = [], []
+    errors, validation, cpu_seconds = [], [], []
     for job in contest.jobs:
         _, machine, task = load_run(job.path)
         errors.append([error_on(machine.eval(), task, number) for number in range(1, 21)])
-        folder = job.path / "checkpoint"
-        best = load_checkpoint(folder, checkpoint_steps(folder)[-1]).progress["best"]
-        validation.append(best["scores"]["wrong"])
+        progress = last_progress(job.path)
+        validation.append(progress["best"]["scores"]["wrong"])
+        cpu_seconds.append(round(progress["cpu_seconds"], 1))
     chosen = validation.index(min(validation))
     cells = []
     for task, values in zip(TASKS, zip(*errors, strict=True), strict=True):
@@ -84,6 +84,7 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
                 "test": "test",
                 "values": list(values),
                 "validation": validation,
+                "cpu_seconds": cpu_seconds,
                 "best": values[chosen],
                 "trained_on": trained_on(contest.jobs[0].config.task_options, task),
                 "published": None if known is None else known.value,
