@@ -155,6 +155,21 @@ def test_shortest_tours_are_those_of_integer_programming(count, points):
         assert [length(*each) for each in zip(xy, tours, strict=True)] == pytest.approx(expected)
 
 
+def test_branch_and_bound_is_held_karp_where_search_is_not_enough():
+    """Of these problems local search solves all but some: what it is cut by must not cut those."""
+    xy = problems(3000, 12, seed=12)
+    counts = np.full(len(xy), 12)
+    found = []
+    for find, more in ((held_karp, 12), (exact_tours, counts)):
+        tours = np.zeros((len(xy), 12), dtype=np.int64)
+        find(xy, more, tours)
+        found.append(np.array([length(*each) for each in zip(xy, tours, strict=True)]))
+    heuristic_tours(xy, counts, 10, tours)
+    searched = np.array([length(*each) for each in zip(xy, tours, strict=True)])
+    assert 3 < (searched > found[0] + 1e-9).sum() < 100
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+
+
 def test_teachers_are_as_good_as_their_names():
     xy = problems(40, 13)
     counts, tours = np.full(40, 13), np.zeros((40, 13), dtype=np.int64)
