@@ -4,6 +4,7 @@ Looked at: the exit code, the table, and that a figure says of its sequence what
 """
 
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -150,6 +151,11 @@ def test_a_machine_that_points_trains_is_evaluated_and_is_drawn(call, tmp_path, 
     assert (judged.code, judged.err) == (0, "")
     for metric in known.metrics:
         assert metric.heading.replace(" per ", "/") in judged.out.splitlines()[1]
+    wide = call("evaluate", "run", "--sequences=8", "--points", "4", "--beam-width=3", "--json")
+    assert json.loads(wide.out)["beam_width"] == 3
+    narrow = call("evaluate", "run", "--beam-width=0")
+    assert (narrow.code, narrow.err.count("\n")) == (2, 1)
+    assert "--beam-width must be a whole number of at least 1, got 0" in narrow.err
     # The picture says of a problem what the scores say of it.
     outputs, batch, trace = problems.run_one(loaded, known)
     scores = known.scores(outputs, batch)

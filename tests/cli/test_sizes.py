@@ -58,6 +58,14 @@ def test_rows_that_it_cannot_have_are_a_wrong_call(call, machine, rows, words):
     assert outcome.err.count("\n") == 1
 
 
+def test_a_machine_that_does_not_point_has_no_beam(call):
+    assert call(*LSTM, "--out=run").code == 0
+    outcome = call("evaluate", "run", "--beam-width=2", "--sequences=1")
+    assert outcome.code == 2
+    assert "--beam-width must be left out for lstm, which has none, got 2" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
 def test_repeats_stay_normalised_as_in_training():
     task = make_task("repeat-copy")
     other = task.resized(min_repeats=20, max_repeats=20)

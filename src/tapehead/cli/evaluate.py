@@ -31,6 +31,8 @@ class Evaluate:
     """Checkpoint: best (by validation), latest, or the number of a step."""
     memory_size: int | None = None
     """Rows of its memory; left out: as it was trained."""
+    beam_width: int | None = None
+    """Answers that a machine that points follows at once; left out: as it was trained."""
     device: str = "cpu"
     """Where the machine runs: auto, cpu, cuda or cuda:N."""
     json: bool = False
@@ -65,6 +67,10 @@ def run(argv: Sequence[str]) -> int:
         _give_memory(machine, config.machine, command.memory_size)
         asked["memory_size"] = command.memory_size
         heading += f" with {command.memory_size:,} rows"
+    if command.beam_width is not None:
+        _give_beam(machine, config.machine, command.beam_width)
+        asked["beam_width"] = command.beam_width
+        heading += f" with a beam of {command.beam_width:,}"
     backend = str(machine.backend_choice())
     if chosen:
         scores = {label: evaluate(machine, at, **wanted) for label, at in chosen.items()}
@@ -91,6 +97,18 @@ def _give_memory(machine: "Machine", name: str, rows: int) -> None:
         machine.memory_size = rows
     except ValueError as error:
         raise UsageError(str(error).replace("memory_size", "--memory-size", 1)) from None
+
+
+def _give_beam(machine: "Machine", name: str, width: int) -> None:
+    """Raise a UsageError if the machine cannot follow so many answers."""
+    from tapehead.machines.pointing import Pointing
+
+    if not isinstance(machine, Pointing):
+        raise UsageError(f"--beam-width must be left out for {name}, which has none, got {width}")
+    try:
+        machine.beam_width = width
+    except ValueError as error:
+        raise UsageError(str(error).replace("beam_width", "--beam-width", 1)) from None
 
 
 def scores_table(evaluation: Mapping[str, Mapping[str, float]], metrics: Sequence["Metric"]) -> str:
