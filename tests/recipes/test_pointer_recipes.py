@@ -20,7 +20,12 @@ def test_every_plan_can_be_built(task, contestant):
     config = recipe(task, contestant)
     known = build_task(config)
     machine = build_machine(config, known)
-    assert machine.encoder == ("set" if contestant == pointer.OURS else "lstm")
+    if config.machine == "seq2seq":
+        assert machine.attention == (contestant == pointer.ATTENTION)
+        assert machine.most_points == known.max_points
+    else:
+        assert machine.encoder == ("set" if contestant == pointer.OURS else "lstm")
+        assert bool(machine.views) == (contestant != pointer.PLAIN and task != "sorting")
     assert config.warmup < config.max_sequences
     if "-" in task and task != "convex-hull":
         size = int(task.rsplit("-", 1)[1])
@@ -33,8 +38,9 @@ def test_every_plan_is_run_by_an_experiment_and_its_tests_are_the_tasks():
     assert sorted(run) == sorted(RUNS)
     for experiment in experiments.values():
         for task in experiment.tasks:
-            settings = build_task(recipe(task, pointer.OURS)).test_settings()
-            assert set(experiment.published_of(task, pointer.OURS).tests) <= set(settings)
+            for name in experiment.contestants:
+                settings = build_task(recipe(task, name)).test_settings()
+                assert set(experiment.published_of(task, name).tests) <= set(settings)
 
 
 def test_runs_are_judged_by_their_best_checkpoint_on_instances_of_their_own(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tapehead.runs.config import TrainConfig
 
 OURS, PAPERS = "pointer-network", "pointer-network-lstm"
+PLAIN, SEQUENCE, ATTENTION = "pointer-network-plain", "seq2seq", "seq2seq-attention"
 CONTESTANTS = (OURS, PAPERS)
 SOURCE = "Vinyals, Fortunato & Jaitly 2015"
 TEST_SEED = 150603134
@@ -29,6 +30,7 @@ LARGE = 200
 TITLES = {
     "sorting": "Trained on 5 to 10 numbers",
     "convex-hull": "Trained on 5 to 50 points",
+    "convex-hull-50": "Trained on 50 points",
     "tsp": "5 to 20 cities",
     "tsp-5": "5 cities",
     "tsp-10": "10 cities",
@@ -49,6 +51,7 @@ class Plan(NamedTuple):
     options: Mapping[str, Any] = {}
     learning_rate: float = 2e-3
     batch_size: int = 64
+    machine: str = "pointer-network"
 
 
 _SET: dict[str, Any] = {"hidden_size": 64, "blocks": 2, "widening": 2, "views": 16}
@@ -77,6 +80,11 @@ PLANS: dict[str, dict[str, Plan]] = {
         PAPERS: Plan("sorting", 40_000, {}, _LSTM | {"hidden_size": 64}, 3e-3),
     },
     "convex-hull": _plans("convex-hull", {}, {"blocks": 1}, 150_000, 5e-3),
+    "convex-hull-50": {
+        PLAIN: Plan("convex-hull", 60_000, _N50, _LSTM | {"constraints": "never"}, 3e-3),
+        SEQUENCE: Plan("convex-hull", 60_000, _N50, {}, 3e-3, machine="seq2seq"),
+        ATTENTION: Plan("convex-hull", 60_000, _N50, {"attention": True}, 3e-3, machine="seq2seq"),
+    },
     "tsp": _plans("tsp", {}, {}, 400_000),
     "tsp-5": _plans("tsp", _N5, {}, 300_000),
     "tsp-10": _plans("tsp", _N10, {}, 400_000),
@@ -96,7 +104,7 @@ def recipe(task: str, contestant: str, setting: str) -> "TrainConfig":
     return TrainConfig(
         task=plan.task,
         task_options=dict(plan.task_options),
-        machine="pointer-network",
+        machine=plan.machine,
         machine_options=dict(plan.options),
         optimiser="adam",
         learning_rate=plan.learning_rate,
@@ -110,7 +118,7 @@ def recipe(task: str, contestant: str, setting: str) -> "TrainConfig":
         validate_every=max(1, plan.sequences // 10),
         validation_sequences=1024,
         score_every=16,
-        test_sequences=1000,
+        test_sequences=200,
     )
 
 
@@ -177,21 +185,33 @@ def _experiment(
     published: Mapping[str, Mapping[str, float]],
     *,
     title: str,
+    machines: Mapping[str, Mapping[str, float]] | None = None,
     ylabel: str = "answers that are right",
 ) -> Experiment:
+    """
+    Args:
+        published: by task and size that is tested, the same for every contestant.
+        machines: the contestants, each with what is published of it, of an experiment with one
+            task; left out: ours and the paper's encoder.
+    """
     return Experiment(
         name=f"pointer/{name}",
         source=SOURCE,
         tasks=tuple(published),
-        contestants=CONTESTANTS,
+        contestants=tuple(machines or CONTESTANTS),
         recipe=recipe,
         settings=("fast",),
         metric=metric,
         unit=unit,
         published={
             task: {
-                contestant: Published(value=None, source=SOURCE, tests=tests, tests_source=SOURCE)
-                for contestant in CONTESTANTS
+                contestant: Published(
+                    value=None,
+                    source=SOURCE,
+                    tests=machines[contestant] if machines else tests,
+                    tests_source=SOURCE,
+                )
+                for contestant in machines or CONTESTANTS
             }
             for task, tests in published.items()
         },
@@ -218,6 +238,14 @@ EXPERIMENTS = (
             }
         },
         title="Convex hull",
+    ),
+    _experiment(
+        "baselines",
+        "solved",
+        "share of instances",
+        {"convex-hull-50": {}},
+        title="Convex hull",
+        machines={PLAIN: {"50": 0.726}, ATTENTION: {"50": 0.389}, SEQUENCE: {"50": 0.019}},
     ),
     _experiment(
         "tsp",

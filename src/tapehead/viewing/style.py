@@ -138,6 +138,8 @@ _STYLES = {
     "dynamic-memory-network": ("Dynamic memory network", "#aa4499", "<", _SHORT),
     "pointer-network": ("Pointer network", "#999933", ">", _SOLID),
     "pointer-network-lstm": ("Pointer network, LSTM encoder", "#0072b2", "s", _LONG),
+    "pointer-network-plain": ("Pointer network as in the paper", "#882255", "X", _SHORT),
+    "seq2seq-attention": ("LSTM to LSTM with attention", "#56b4e9", "P", _LONG),
     "seq2seq": ("LSTM to LSTM", "#4d4d4d", "o", _SHORT),
 }
 _SPARE = [
