@@ -74,6 +74,18 @@ def test_what_was_there_at_the_start_counts():
     np.testing.assert_allclose(found.initial[0], [[1.5]])
 
 
+def test_what_is_left_is_the_mean_over_the_entries_of_a_word():
+    """The second write erases one of the two entries, by half."""
+    trace = traced(
+        write_weights=[[[1.0]], [[0.5]]], add=[[[4.0, 4.0]], [[0.0, 0.0]]],
+        erase=[[[1.0, 1.0]], [[1.0, 0.0]]], memory=[[[4.0, 4.0]], [[2.0, 4.0]]],
+        read_weights=[[[1.0]], [[1.0]]], reads=[[[4.0, 4.0]], [[2.0, 4.0]]],
+    )  # fmt: skip
+    found = origins_of(trace, torch.zeros(1, 1, 2, dtype=torch.float64))
+    np.testing.assert_allclose(found.survival[1, 0], [0.75, 1])
+    np.testing.assert_allclose(found.reads[1, 0], [0, 1, 0])
+
+
 def test_heads_in_turn_erase_what_the_one_before_added():
     """The same numbers as two heads at once would give another memory, and are told apart by it."""
     in_turn = traced(

@@ -13,6 +13,7 @@ from page_samples import (
     tape_sample,
 )
 
+from tapehead.viewing.page.serving import PageServer
 from tapehead.viewing.page.writing import write_page
 
 CHROMIUM = next(
@@ -39,13 +40,15 @@ def browser():
 def file(tmp_path_factory):
     recordings = [planted_recording("5"), planted_recording("wrong", flips=[(1, 2)])]
     path = tmp_path_factory.mktemp("page") / "view.html"
-    return write_page(planted_document(recordings), path)
+    names = ["bits", "lengths", "memory", "heads", "learning", "generalisation", "summary"]
+    files = {name: f"figures/{name}.png" for name in names}
+    return write_page(planted_document(recordings, files=files), path)
 
 
 @pytest.fixture
 def opened(browser, file):
     """Opens the page in a fresh tab; at the end nothing was complained of and nothing fetched."""
-    contexts, troubles, fetched = [], [], []
+    contexts, troubles, fetched, allowed = [], [], [], {"file", "data", "blob"}
 
     def open_(path=file, *, width=1280, height=900, **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
@@ -55,15 +58,16 @@ def opened(browser, file):
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: fetched.append(request.url))
-        page.goto(path.as_uri())
+        page.goto(path if isinstance(path, str) else path.as_uri())
         page.wait_for_selector("figure canvas")
         return page
 
+    open_.allowed = allowed
     yield open_
     for context in contexts:
         context.close()
     assert troubles == []
-    assert {url.split(":")[0] for url in fetched} <= {"file", "data", "blob"}
+    assert {url.split(":")[0] for url in fetched} <= allowed
 
 
 def where(page):
@@ -376,3 +380,25 @@ def test_the_learning_curve_is_drawn(opened):
     page.select_option(".controls select >> nth=0", label="loss (nats per answered bit)")
     page.check(".controls input")
     assert page.locator(".uplot canvas").count() == 1
+
+
+def test_a_page_of_a_training_follows_it(opened):
+    """New rows and a new episode come by themselves, and the reader stays where they were."""
+    server = PageServer()
+    opened.allowed.add("http")
+    try:
+        server.show(lambda: planted_document([planted_recording("5", [(1, 2)])], live=True))
+        page = opened(server.address)
+        assert page.inner_text("#live") == "live"
+        page.fill("#step", "9")
+        assert page.inner_text("#verdict") == "1 of 40 bits wrong"
+        server.show(lambda: planted_document([planted_recording("5")], live=True))
+        page.wait_for_selector("#verdict.right")
+        assert where(page) == "step 9 of 11"
+        assert told(page).startswith("Read at step 9 came from: 100.0 % write at step 3")
+        server.show(lambda: planted_document(title="NTM-LSTM: Copy"))
+        page.wait_for_selector("#live.ended")
+        assert page.inner_text("#live") == "training has ended"
+        assert server._seen == server._version
+    finally:
+        server.close()

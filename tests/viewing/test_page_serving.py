@@ -45,6 +45,7 @@ def test_the_page_and_what_is_new(server):
 
 def test_it_listens_on_loopback_alone(server):
     assert server.address.startswith("http://127.0.0.1:")
+    assert server._server.socket.getsockname()[0] == "127.0.0.1"
     others = [each for each in socket.gethostbyname_ex(socket.gethostname())[2]
               if not each.startswith("127.")]  # fmt: skip
     port = int(server.address.rstrip("/").rsplit(":", 1)[1])

@@ -197,14 +197,14 @@ def story_recording(readings: Sequence[Reading], *, label: str) -> Recording:
     looked = np.zeros((len(readings), len(sentences), len(columns)))
     for number, reading in enumerate(readings):
         looked[number, : len(reading.sentences)] = reading.looked
-    by_question = [reading.of_question for reading in readings]
+    asked = [part for reading in readings if (part := reading.of_question) is not None]
     wrong = sum(reading.asked not in (None, reading.said) for reading in readings)
     known = all(reading.asked is not None for reading in readings)
     data = {
         "sentences": sentences,
         "columns": columns,
         "looked": looked,
-        "of_question": None if any(part is None for part in by_question) else np.stack(by_question),
+        "of_question": np.stack(asked) if len(asked) == len(readings) else None,
         "readings": [
             {
                 "known": len(reading.sentences),
