@@ -41,7 +41,9 @@ class StoryPanel {
   mark(pen, frame, step) {
     const { left, text, cell, upright, names, x } = this.#shape(frame.width);
     const reading = this.readings[step];
+    const every = Math.ceil(12 / cell); // of names too close to be read, some
     this.columns.forEach((name, n) => {
+      if (n % every) return;
       const at = x + (n + 0.5) * cell;
       if (upright) pen.text(name, at, names - 4, { size: 10, colour: theme.faint, turn: -Math.PI / 2 });
       else pen.text(name, at, 9, { size: 10, colour: theme.faint, align: "center" });
