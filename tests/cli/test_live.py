@@ -9,6 +9,7 @@ import torch
 
 from tapehead.cli import live, main
 from tapehead.cli.live import LivePage
+from tapehead.runs.build import build_machine, build_task
 from tapehead.training import TrainConfig, train
 from tapehead.training.display import Reporter, Together
 from tapehead.viewing.page import serving
@@ -108,15 +109,25 @@ def test_nobody_watches_and_no_episode_is_run(server, monkeypatch):
 
 
 def test_an_episode_takes_no_more_than_its_share_of_the_time(server, monkeypatch):
-    now = iter(range(0, 100_000, 10))  # each look at the clock is ten seconds later
-    monkeypatch.setattr(live.time, "monotonic", lambda: next(now))
-    page = LivePage(RUNS["ntm"], server)
+    clock = [0.0]
+
+    def slow(*arguments, **options):
+        clock[0] += 6.0
+        return None
+
+    monkeypatch.setattr(live, "recorded", slow)
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(type(server), "watched", True)
-    counts = []
-    monkeypatch.setattr(page, "_show", lambda: counts.append(1))
-    train(RUNS["ntm"], reporter=page)
-    # Ten seconds of an episode are paid for by five hundred of training.
-    assert page._next >= 10 / live.SHARE
+    monkeypatch.setattr(server, "cost", 3.0)
+    page = LivePage(RUNS["ntm"], server)
+    task = build_task(RUNS["ntm"])
+    page.watching(build_machine(RUNS["ntm"], task), task)
+    assert page._count == 1
+    # Nine seconds are paid for by three hundred of training.
+    for later, count in ((299.0, 1), (2.0, 2), (299.0, 2), (2.0, 3)):
+        clock[0] += later
+        page.progressed(0, 0.0)
+        assert page._count == count
 
 
 def test_the_episode_is_the_machines_own_as_it_now_is(server):
@@ -127,8 +138,6 @@ def test_the_episode_is_the_machines_own_as_it_now_is(server):
     page = LivePage(RUNS["ntm"], server)
     result = train(RUNS["ntm"], reporter=page)
     shown = held(server)["recordings"][0]
-    from tapehead.runs.build import build_task
-
     again = recorded(
         result.machine, build_task(RUNS["ntm"]), seed=page._count - 1, label=shown["label"]
     )

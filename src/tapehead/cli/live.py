@@ -18,8 +18,9 @@ from tapehead.viewing.view import choose_settings, machine_name, typical_size, v
 
 EVERY = 3.0
 """Seconds from one episode to the next, at least."""
-SHARE = 0.02
-"""Of the time of training that is spent on episodes, at most; nothing while nobody watches."""
+SHARE = 0.03
+"""Of the time of training that is spent on episodes and on showing them, at most; nothing while
+nobody watches."""
 
 
 class LivePage(Reporter):
@@ -37,7 +38,7 @@ class LivePage(Reporter):
         self._machine: Machine | None = None
         self._task: Task | None = None
         self._recording: Callable[[], Recording] | None = None
-        self._count, self._next = 0, 0.0
+        self._count, self._last, self._took = 0, 0.0, 0.0
 
     def started(self, info: RunInfo) -> None:
         self._facts = {**provenance(), "parameters": info.parameters, "backend": info.backend}
@@ -47,8 +48,13 @@ class LivePage(Reporter):
         self._record()
 
     def progressed(self, sequences: int, seconds: float) -> None:
-        if self._server.watched and time.monotonic() >= self._next:
+        if self._server.watched and time.monotonic() >= self._due:
             self._record()
+
+    @property
+    def _due(self) -> float:
+        """When the next episode may be run."""
+        return self._last + max(EVERY, (self._took + self._server.cost) / SHARE)
 
     def reported(self, row: Mapping[str, Any]) -> None:
         self._rows = [*self._rows, dict(row)]
@@ -81,8 +87,8 @@ class LivePage(Reporter):
             for part, mode in modes:
                 part.training = mode
         self._count += 1
-        took = time.monotonic() - began
-        self._next = time.monotonic() + max(EVERY, took / SHARE)
+        self._last = time.monotonic()
+        self._took = self._last - began
         self._show()
 
     def _show(self) -> None:

@@ -37,7 +37,7 @@ def packed(values: np.ndarray) -> dict[str, Any]:
     planes = changes.astype("<u2").reshape(-1).view(np.uint8)
     both = np.concatenate([planes[0::2], planes[1::2]])
     return {
-        "packed": base64.b64encode(zlib.compress(both.tobytes(), 9)).decode(),
+        "packed": base64.b64encode(zlib.compress(both.tobytes(), 6)).decode(),
         "shape": list(values.shape),
         "low": low,
         "high": low + span,
