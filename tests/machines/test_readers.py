@@ -376,3 +376,14 @@ def test_more_tied_slots_than_words_are_refused():
 @pytest.mark.parametrize("name", READERS)
 def test_past_the_last_question_numbers_are_finite(name):
     assert machine(name)(*STORY)[0].isfinite().all()
+
+
+def test_each_gate_of_the_dynamic_memory_network_begins_by_itself():
+    """Taken for one matrix, those of three gates would begin 0.71 times as large."""
+    torch.manual_seed(0)
+    made = MACHINES["dynamic-memory-network"](**SIZES, hidden_size=40)
+    bound = (6 / 80) ** 0.5
+    for name, weight in made.named_parameters():
+        if weight.dim() > 1 and name.startswith(("asking", "forwards", "hidden.")):
+            assert 0.98 * bound < weight.abs().max() <= bound
+    assert (made.hidden.bias == 0).all()

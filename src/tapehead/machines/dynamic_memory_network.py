@@ -23,6 +23,10 @@ def _numbers(
     return (vocabulary_size + 2 * num_answers + (24 + 3 * hops) * hidden_size) * hidden_size
 
 
+_GATED = ("asking", "forwards", "backwards", "fact", "hidden")
+"""Parts whose weights are those of several gates, one above the other."""
+
+
 class DynamicMemoryNetwork(Reader):
     """Improved dynamic memory network, DMN+ (Xiong, Merity & Socher 2016), which answers questions
     about stories.
@@ -93,15 +97,19 @@ class DynamicMemoryNetwork(Reader):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Words evenly from -sqrt 3 to sqrt 3, matrices by Glorot & Bengio, biases 0."""
+        """Words evenly from -sqrt 3 to sqrt 3, matrices by Glorot & Bengio, that of each gate by
+        itself, biases 0."""
         with torch.no_grad():
             for name, weight in self.named_parameters():
                 if name == "words":
                     weight.uniform_(-(3**0.5), 3**0.5)
-                elif weight.dim() > 1:
-                    nn.init.xavier_uniform_(weight)
-                else:
-                    weight.zero_()
+                    continue
+                gates = weight.split(self.words.shape[1]) if name.startswith(_GATED) else [weight]
+                for gate in gates:
+                    if weight.dim() > 1:
+                        nn.init.xavier_uniform_(gate)
+                    else:
+                        gate.zero_()
 
     def backend_choice(self) -> Choice:
         return backend_choice(self.backend, self.words, None)

@@ -45,8 +45,9 @@ class Plan(NamedTuple):
 MEMORY = Plan(epochs=60, learning_rate=0.01, questions=128, clip_norm=40.0)
 MEMORY_1K = Plan(epochs=100, learning_rate=0.005, questions=32, clip_norm=40.0, linear=20)
 ENTITY = Plan(epochs=12, learning_rate=0.005, questions=40, clip_norm=10.0)
-DYNAMIC = Plan(epochs=16, learning_rate=0.002, questions=100, clip_norm=10.0, l2=1e-3)
-_ADAMW = {"l2": 0.0, "weight_decay": 1e-2}
+DYNAMIC = Plan(epochs=16, learning_rate=0.003, questions=100, clip_norm=10.0, weight_decay=1e-2)
+_L2 = {"learning_rate": 0.002, "l2": 1e-3, "weight_decay": 0.0}
+"""Of tasks that DMN+ learns by heart; on task 15 it learns less with it."""
 PLANS: dict[str, tuple[Plan, dict[int, dict[str, Any]]]] = {
     "memory-network": (
         MEMORY,
@@ -65,23 +66,23 @@ PLANS: dict[str, tuple[Plan, dict[int, dict[str, Any]]]] = {
             2: {"epochs": 24},
             4: {"epochs": 3},
             14: {"epochs": 20},
-            16: {"epochs": 20},
-            17: {"epochs": 60},
-            19: {"epochs": 30},
+            16: {"epochs": 200},
+            17: {"epochs": 200},
+            19: {"epochs": 200},
         },
     ),
     "dynamic-memory-network": (
         DYNAMIC,
         {
-            1: {"epochs": 4, **_ADAMW},
+            1: {"epochs": 4},
+            2: _L2,
             4: {"epochs": 3},
             6: {"epochs": 6},
-            15: {"epochs": 6},
+            7: {"epochs": 20, **_L2},
+            14: {"epochs": 20, **_L2},
+            15: {"epochs": 8},
+            17: {"epochs": 30},
             20: {"epochs": 6},
-            7: {"epochs": 20},
-            14: {"epochs": 20},
-            17: {"epochs": 30, **_ADAMW},
-            18: {"learning_rate": 0.003, **_ADAMW},
             19: {"epochs": 45},
         },
     ),
