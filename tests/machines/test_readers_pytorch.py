@@ -110,7 +110,7 @@ def test_autocast_changes_nothing(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_a_gradient_can_be_differentiated(name):
     found = []
-    for machine in (build(name), by_reference(build(name))):
+    for machine in (build(name).double(), by_reference(build(name)).double()):
         weights = list(machine.parameters())
         slopes = torch.autograd.grad(loss(machine), weights, create_graph=True)
         found.append(torch.autograd.grad(sum(each.square().sum() for each in slopes), weights))

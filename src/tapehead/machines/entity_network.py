@@ -140,8 +140,10 @@ class EntityNetwork(Reader):
         of_keys = keys @ self.key_weight.mT
         slope = self.below_zero.expand(self.hidden_size)
         inputs = facts, likeness, own, keys, of_keys, self.hidden_weight, slope, told
+        tensors: Tensors = {}
         if keep:
-            kept, gates = entity_states(*inputs)
+            kept, tensors["gates"] = entity_states(*inputs)
+            tensors["slots"] = kept[:, 1:]
             held = kept[torch.arange(len(told), device=told.device)[:, None], known]
         else:
             held = implementation(self.backend, own, None).entities(*inputs, known)
@@ -150,13 +152,9 @@ class EntityNetwork(Reader):
         u = (attention[..., None, :] @ held).squeeze(-2)
         x = q + u @ self.found_weight.mT
         logits = self.output(torch.where(x > 0, x, slope * x))
-        if not keep:
-            return logits, {}
-        return logits, {
-            "gates": gates,
-            "attention": attention[:, :, None],
-            "slots": kept[:, 1:],
-        }
+        if keep:
+            tensors["attention"] = attention[:, :, None]
+        return logits, tensors
 
     def _encoded(self, sentences: Tensor) -> tuple[Tensor, Tensor]:
         """Every sentence as a fact and as a question: each word times the mask of its place, added

@@ -75,7 +75,9 @@ class _GRU(torch.autograd.Function):
         return None, *found
 
 
-def _reference(ragged: Ragged, inputs: Tensor, weight: Tensor, bias: Tensor, *attention: Tensor):
-    if attention:
-        return reference.attention_gru(inputs, *attention, weight, bias, ragged)
-    return reference.gru(inputs, weight, bias, ragged)
+def _reference(
+    ragged: Ragged, inputs: Tensor, weight: Tensor, bias: Tensor, attention: Tensor | None = None
+) -> Tensor:
+    if attention is None:
+        return reference.gru(inputs, weight, bias, ragged)
+    return reference.attention_gru(inputs, attention, weight, bias, ragged)
