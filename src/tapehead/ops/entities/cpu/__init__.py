@@ -43,7 +43,8 @@ class _Entities(torch.autograd.Function):
         return held
 
     @staticmethod
-    def backward(ctx, d_held):
+    def backward(ctx, *grad_outputs):
+        (d_held,) = grad_outputs
         saved = ctx.saved_tensors
         run, inputs = calls.Run(*saved[:3]), saved[3:]
         if needed([d_held]):

@@ -56,7 +56,8 @@ class _GRU(torch.autograd.Function):
         return states
 
     @staticmethod
-    def backward(ctx, d_states):
+    def backward(ctx, *grad_outputs):
+        (d_states,) = grad_outputs
         *saved, kept, starts, counts, inputs, weight, bias, attention = ctx.saved_tensors
         ragged = Ragged(kept, starts, counts, *ctx.sizes)
         own = [inputs, weight, bias] + ([] if attention is None else [attention])
