@@ -126,7 +126,7 @@ def angle(a, b):
 def views(x, answer, step):
     """Of the end and of each point, at one step of an answer."""
     if step == 0:
-        return np.zeros((len(x) + 1, 6))
+        return np.concatenate([np.zeros((len(x) + 1, 6)), [np.zeros(2), *x]], 1)
     last = x[answer[step - 1] - 1]
     before = x[answer[step - 2] - 1] if step > 1 else None
     way = last - before if step > 1 else np.array([0.0, -1.0])
@@ -135,7 +135,7 @@ def views(x, answer, step):
         ahead = target - last
         far = np.sqrt(ahead @ ahead + 1e-12)
         under = angle(ahead, target - before if step > 1 else ahead + way)
-        rows.append([far, np.log(far + 0.01), *(ahead / far), angle(way, ahead), under])
+        rows.append([far, np.log(far + 0.01), *(ahead / far), angle(way, ahead), under, 0, 0])
     return np.array(rows)
 
 
@@ -527,7 +527,9 @@ def test_the_end_is_seen_where_the_answer_began():
     seen = seen_from_last(
         xy, torch.tensor([2]), torch.tensor([[0, 2, 4]]), torch.tensor([[0, 0, 2]])
     )
-    assert (seen[0, 0] == 0).all()
+    assert (seen[0, 0, :, :6] == 0).all()
+    assert torch.equal(seen[0, 0, 1:, 6:], xy[0])
+    assert (seen[0, 1:, :, 6:] == 0).all()
     assert torch.equal(seen[0, 2, 0], seen[0, 2, 2])
 
 

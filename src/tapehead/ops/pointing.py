@@ -31,7 +31,7 @@ def dot_scores(
     return of_queries @ of_keys.mT * of_keys.shape[-1] ** -0.5
 
 
-VIEWS = 6
+VIEWS = 8
 """Numbers of `seen_from_last`."""
 
 
@@ -47,8 +47,9 @@ def seen_from_last(
     last step would be seen from there.
 
     The smallest turn leads round a convex hull, the largest of the other angles to the third point
-    of a Delaunay triangle. The end is seen where the answer began. Without a last point all is 0;
-    without one before it, the way is taken to come from above.
+    of a Delaunay triangle. The end is seen where the answer began. Without a point before the last
+    one, the way is taken to come from above. Without a last point all of that is 0, and two more
+    numbers, 0 else, are the point itself: where to begin can hang on small differences.
 
     Args:
         first: where the answer began.
@@ -70,7 +71,9 @@ def seen_from_last(
     under = torch.atan2(ahead[..., 0] * back[..., 1] - ahead[..., 1] * back[..., 0], facing)
     direction = (ahead / distance[..., None]).unbind(-1)
     seen = [distance, (distance + 0.01).log(), *direction, turn, under / torch.pi]
-    return torch.stack(seen, -1) * (last != 0)[..., None, None]
+    begins = (last == 0)[..., None, None]
+    itself = torch.where(begins, places[:, None], 0)
+    return torch.cat([torch.where(begins, 0, torch.stack(seen, -1)), itself], -1)
 
 
 class Said(NamedTuple):
