@@ -164,11 +164,11 @@ class PointTask(Task):
         machine answers: when it runs free if nobody has answered yet; if `answer` gives the right
         pointers, as it does while training, the likeliest at each step."""
         points = batch.inputs
-        said = None
         if points.answer is None:
-            said = machine(**points._asdict())[1]
-        outputs, _ = machine(**points._replace(answer=batch.targets)._asdict())
-        if said is None:
+            _, said = machine(**points._asdict())
+            outputs, _ = machine(**points._replace(answer=batch.targets)._asdict())
+        else:
+            outputs, _ = machine(**points._asdict())
             said = self.answer.said(outputs.detach(), batch)
         return outputs, batch._replace(inputs=points._replace(answer=said))
 
