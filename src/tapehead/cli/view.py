@@ -23,6 +23,8 @@ class View:
     """Sizes of the sequences to draw; left out: the task's test sizes."""
     seed: int = 0
     """Decides the sequences."""
+    listing: bool = False
+    """Draw nothing; print what the heads did on a memory, step by step, as a program."""
     quiet: bool = False
     """Do not print the names of the files."""
     json: bool = False
@@ -40,6 +42,8 @@ def run(argv: Sequence[str]) -> int:
     from tapehead.viewing.several import runs_in, view_runs
 
     runs = list(dict.fromkeys(run for path in command.runs for run in runs_in(path)))
+    if command.listing:
+        return _list(command, runs)
     try:
         files = view_runs(runs, command.out, lengths=command.sizes or None, seed=command.seed)
     except ValueError as error:
@@ -52,4 +56,25 @@ def run(argv: Sequence[str]) -> int:
     elif not command.quiet:
         for file in files:
             print(file)
+    return 0
+
+
+def _list(command: View, runs: Sequence[Path]) -> int:
+    """Print the program of each run at each size."""
+    from tapehead.viewing.listing import listing_of
+
+    if command.out is not None:
+        raise UsageError("--out means nothing to --listing, which writes no file")
+    try:
+        listings = [
+            listing_of(path, size=size, seed=command.seed)
+            for path in runs
+            for size in command.sizes or (None,)
+        ]
+    except ValueError as error:
+        raise UsageError(str(error).replace("lengths", "--sizes", 1)) from None
+    if command.json:
+        print_json({"listings": [listing.to_dict() for listing in listings]})
+    elif not command.quiet:
+        print("\n\n".join(map(str, listings)))
     return 0
