@@ -184,9 +184,7 @@ def _signed(rows: int, count: int) -> int:
     return (rows + count // 2) % count - count // 2
 
 
-def told(
-    inputs: Any, names: Sequence[tuple[int, int, str]], asked: Sequence[bool]
-) -> list[str]:
+def told(inputs: Any, names: Sequence[tuple[int, int, str]], asked: Sequence[bool]) -> list[str]:
     """What each step was told: the names of the groups of channels that are on, or "".
 
     A vector of numbers may be all zero: a step at which nothing is on, and no answer asked for,

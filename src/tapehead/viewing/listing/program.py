@@ -58,9 +58,9 @@ def program(steps: Sequence[Step]) -> list[Line | Loop]:
     there in the same way and moved as far. Rows may differ: a loop that writes row 5, 6, 7 is one.
 
     >>> from tapehead.viewing.listing import Move, Step, program, text
-    >>> def write(number, row):
-    ...     return Step(number, "bits", False, (Move("write", "write row", row, 1, "head +1", 0.0),))
-    >>> print(text(program([write(1, 5), write(2, 6), write(3, 7)])))
+    >>> heads = [Move("write", "write row", row, 1, "head +1", 0.0) for row in (5, 6, 7)]
+    >>> steps = [Step(number, "bits", False, (head,)) for number, head in enumerate(heads, 1)]
+    >>> print(text(program(steps)))
     steps  told  heads                              blur
     1-3    bits  write rows 5 to 7, head +1 (3 x)   0.00
     """
@@ -128,9 +128,7 @@ def _row(
     told = first.told or ("answer" if first.asked else "")
     if first.told and first.asked:
         told += ", answer"
-    parts = [
-        _phrase([step.moves[head] for step in line.steps]) for head in range(len(first.moves))
-    ]
+    parts = [_phrase([step.moves[head] for step in line.steps]) for head in range(len(first.moves))]
     times = f" ({len(line.steps)} x)" if len(line.steps) > 1 else ""
     blur = max((one[place].blur for one in rounds), default=line.blur)
     return indent + span, told, "; ".join(filter(None, parts)) + times, f"{blur:.2f}"
@@ -147,5 +145,3 @@ def _phrase(head: Sequence[Move]) -> str:
     if last.row != first.row:
         rows = f"{first.verb}s {first.row} to {last.row}"
     return rows + (f", {first.how}" if first.how else "") + whose
-
-

@@ -77,7 +77,7 @@ def listing_of(path: Path, *, size: str | None = None, seed: int = 0) -> Listing
     episode = episode_of(settings[label], outputs, batch)
     one = {name: part[0] for name, part in trace.tensors.items()}
     found = moves(one, machine.initial_state(1))
-    names = told(episode.inputs, group_names(task.channel_names), episode.mask)
+    names = told(episode.inputs, group_names(task.channel_names), episode.mask.tolist())
     name = machine_name(config)
     verdict = f": {episode.verdict}" if episode.verdict else ""
     return Listing(
