@@ -16,7 +16,9 @@ from tour_oracles import by_all_orders, by_integer_programming, length
 
 from tapehead.forms import Points
 from tapehead.tasks import TSP, ConvexHull, Delaunay, Sorting, make_task
-from tapehead.tasks.geometry.kernels.tours import exact_tours, held_karp, heuristic_tours
+from tapehead.tasks.geometry.kernels.branch_and_bound import exact_tours
+from tapehead.tasks.geometry.kernels.local_search import heuristic_tours
+from tapehead.tasks.geometry.kernels.tours import held_karp
 
 TASKS = [
     Sorting(),

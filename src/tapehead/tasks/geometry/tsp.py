@@ -7,7 +7,9 @@ import numpy as np
 from jaxtyping import Int64
 
 from tapehead.checks import Size
-from tapehead.tasks.geometry.kernels.tours import exact_tours, held_karp, heuristic_tours, lengths
+from tapehead.tasks.geometry.kernels.branch_and_bound import exact_tours
+from tapehead.tasks.geometry.kernels.local_search import heuristic_tours
+from tapehead.tasks.geometry.kernels.tours import held_karp, lengths
 from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask, Said
 from tapehead.tasks.metrics import SOLVED, VALID, Metric, PassMark
 from tapehead.tasks.task import Task

@@ -25,7 +25,7 @@ def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     """The function, compiled for arguments of these types when it is first called, or loaded from
     the cache of kernels; without Numba it runs as it is, slowly.
 
-    What it calls must be in the same file.
+    What it calls must be in the same folder: a change in a file there compiles it anew.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,7 +53,8 @@ def _compiled(function: Callable[..., Any], signature: str) -> Callable[..., Any
         if settings.DISABLE_JIT:
             return function
         dispatcher: Any = numba.njit(function)
-        source = Path(inspect.getfile(function)).read_bytes()
+        files = sorted(Path(inspect.getfile(function)).parent.glob("*.py"))
+        source = b"".join(file.read_bytes() for file in files)
         dispatcher._cache = KernelCache(function, signature.encode() + source)
         dispatcher.compile(signature)
     except Exception as problem:
