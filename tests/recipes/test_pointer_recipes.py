@@ -47,6 +47,13 @@ def test_runs_are_judged_by_their_best_checkpoint_on_instances_of_their_own(tmp_
     experiment = EXPERIMENTS["pointer/convex-hull"]
     monkeypatch.setattr(pointer, "TESTED", 40)
     monkeypatch.setattr(pointer, "TESTED_LARGE", 2)
+    chosen = []
+
+    def watched(path, step="best"):
+        chosen.append(step)
+        return load_run(path, step=step)
+
+    monkeypatch.setattr("tapehead.runs.load_run", watched)
     small = {"validation_sequences": 32, "batch_size": 16, "test_sequences": 0}
 
     def quick(task, contestant, setting):
@@ -62,6 +69,7 @@ def test_runs_are_judged_by_their_best_checkpoint_on_instances_of_their_own(tmp_
         engine=lambda jobs: make_engine("processes", 1),
         max_sequences=128,
     )
+    assert chosen == ["best", "best"]
     trained, *tested = found.cells
     assert [len(curve) for curve in trained["curves"]] == [2, 2]
     assert [cell["test"] for cell in tested] == ["5", "10", "50", "100", "200", "500"]
