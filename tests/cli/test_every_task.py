@@ -235,7 +235,7 @@ def test_what_the_heads_do_on_a_tape_is_drawn(call, tmp_path):
     drawn = call("view", "run")
     assert (drawn.code, drawn.err) == (0, "")
     kinds = {line.rsplit("/", 1)[-1] for line in drawn.out.splitlines()}
-    assert kinds == {"tape.png", "learning.png"}
+    assert kinds == {"tape.png", "learning.png", "view.html"}
     _, machine, task = load_run(tmp_path / "run")
     outputs, batch, trace = problems.run_one(machine, task)
     walk = problems.walk_of(task, outputs, batch, trace)

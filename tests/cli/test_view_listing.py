@@ -24,10 +24,11 @@ def test_a_run_is_listed_step_by_step(call, tmp_path):
     assert [step.number for step in listing.steps] == list(range(1, 10))
     assert [step.told for step in listing.steps[4:6]] == ["delimiter", ""]
     assert [step.asked for step in listing.steps] == [False] * 5 + [True] * 4
+    before = sorted(run.rglob("*"))
     shown = call("view", "run", "--listing", "--sizes", "4")
     assert (shown.code, shown.err) == (0, "")
     assert shown.out == f"{listing}\n"
-    assert not (run / "figures").exists()
+    assert sorted(run.rglob("*")) == before  # nothing is drawn
     (found,) = call("view", "run", "--listing", "--sizes=4", "--json").json
     assert found["listings"][0]["title"] == listing.title
     assert found["listings"][0]["steps"][4]["told"] == "delimiter"

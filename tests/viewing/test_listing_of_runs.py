@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapehead.ops.addressing import circular_shift, interpolate, sharpen
-from tapehead.viewing.listing import Line, Loop, Move, Step, moves, program, text
-from tapehead.viewing.listing.moves import told
+from tapehead.viewing.listing.moves import Move, Step, moves, told
+from tapehead.viewing.listing.program import Line, Loop, program, text
 
 ROWS = 8
 

@@ -208,10 +208,11 @@ def _experiment(
                 contestant: Published(
                     value=None,
                     source=SOURCE,
-                    tests=machines[contestant] if machines else tests,
-                    tests_source=SOURCE,
+                    tests=known,
+                    tests_source=SOURCE if known else "",
                 )
                 for contestant in machines or CONTESTANTS
+                for known in [machines[contestant] if machines else tests]
             }
             for task, tests in published.items()
         },

@@ -43,7 +43,7 @@ class BAbIWords(StoryTask, SequenceTask):
     >>> task = BAbIWords(task="1", generated=True)
     >>> batch = task.batch(torch.Generator().manual_seed(0), 2)
     >>> batch.inputs.x.shape, batch.mask.sum(1)
-    (torch.Size([2, 87, 38]), tensor([5, 5]))
+    (torch.Size([2, 88, 38]), tensor([5, 5]))
     >>> print(" ".join(task.read(batch.inputs.x[0, :18])))
     john went back to the hallway . john travelled to the bathroom . where is john ? -
     >>> print(*task.read(batch.targets[0, 17:18]))

@@ -35,6 +35,13 @@ class PointTask(Task):
 
     What is scored is `Points.answer`: what the machine answered when it ran free. Costs, and
     `pointer_errors`, are those of each right pointer after the right ones before it.
+
+    >>> import torch
+    >>> from tapehead.tasks import ConvexHull
+    >>> task = ConvexHull(min_points=5, max_points=5)
+    >>> batch = task.batch(torch.Generator().manual_seed(0), 2)
+    >>> batch.inputs.xy.shape, task.rule
+    (torch.Size([2, 5, 2]), 'distinct')
     """
 
     tells = Points

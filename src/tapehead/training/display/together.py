@@ -13,6 +13,7 @@ class Together(Reporter):
     """Tells a first reporter, and then another, whose errors are none of the first's.
 
     >>> from tapehead.training import Reporter, TrainConfig, train
+    >>> from tapehead.training.display.together import Together
     >>> class Losses(Reporter):
     ...     def reported(self, row):
     ...         print(row["kind"], row["sequences"])

@@ -1,7 +1,7 @@
 """A run as a program: what its heads did, a line a step, loops folded."""
 
-from tapehead.viewing.listing.moves import Move, Step, moves
-from tapehead.viewing.listing.program import Line, Loop, program, text
-from tapehead.viewing.listing.run import Listing, listing_of
+from tapehead.viewing.listing.moves import moves
+from tapehead.viewing.listing.program import program, text
+from tapehead.viewing.listing.run import listing_of
 
-__all__ = ["Line", "Listing", "Loop", "Move", "Step", "listing_of", "moves", "program", "text"]
+__all__ = ["listing_of", "moves", "program", "text"]

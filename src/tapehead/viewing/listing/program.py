@@ -57,7 +57,8 @@ def program(steps: Sequence[Step]) -> list[Line | Loop]:
     Two steps are equal if they were told things of the same name, and each head did the same, came
     there in the same way and moved as far. Rows may differ: a loop that writes row 5, 6, 7 is one.
 
-    >>> from tapehead.viewing.listing import Move, Step, program, text
+    >>> from tapehead.viewing.listing.moves import Move, Step
+    >>> from tapehead.viewing.listing.program import program, text
     >>> heads = [Move("write", "write row", row, 1, "head +1", 0.0) for row in (5, 6, 7)]
     >>> steps = [Step(number, "bits", False, (head,)) for number, head in enumerate(heads, 1)]
     >>> print(text(program(steps)))
