@@ -107,7 +107,7 @@ def _column(
     steps, rows = weights.shape
     at = weights.argmax(1)
     weight = weights[np.arange(steps), at]
-    came = np.concatenate([[-1 if before is None else before.argmax()], at[:-1]])
+    came = [-1 if before is None else int(before.argmax()), *at[:-1].tolist()]
     found = []
     for step in range(steps):
         moved = None if came[step] < 0 else _signed(int(at[step] - came[step]), rows)
@@ -115,9 +115,9 @@ def _column(
         on_row = weight[step] >= LEAST
         verb = f"{kind} row" if on_row else kind
         if kind == "write":
-            gate = trace.get("write_gate")
-            if gate is not None and gate[step].max() < LEAST:
-                found.append(Move(name, "no write", None, None, "", float(gate[step].max())))
+            gate = trace["write_gate"][step].max() if "write_gate" in trace else 1.0
+            if gate < LEAST:
+                found.append(Move(name, "no write", None, None, "", float(gate)))
                 continue
             if changes is not None and on_row and changes[step, at[step]] < UNCHANGED:
                 verb = "leave row"

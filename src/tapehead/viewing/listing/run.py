@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tapehead.errors import TapeheadError
+from tapehead.machines.recurrent import Recurrent
 from tapehead.runs import load_run
 from tapehead.tasks import SequenceTask
 from tapehead.viewing.image import group_names
@@ -76,7 +77,8 @@ def listing_of(path: Path, *, size: str | None = None, seed: int = 0) -> Listing
         )
     episode = episode_of(settings[label], outputs, batch)
     one = {name: part[0] for name, part in trace.tensors.items()}
-    found = moves(one, machine.initial_state(1))
+    start = machine.initial_state(1) if isinstance(machine, Recurrent) else None
+    found = moves(one, start)
     names = told(episode.inputs, group_names(task.channel_names), episode.mask.tolist())
     name = machine_name(config)
     verdict = f": {episode.verdict}" if episode.verdict else ""
