@@ -43,7 +43,7 @@ def test_the_table_says_what_the_results_say(results, tmp_path):
     ]
     cells[2]["trained_on"] = "simulated stories"
     results("babi/memory-network", cells)
-    results("babi/joint", [cell(TASKS[0], "entity-network", [0.2], 0.2)])
+    results("babi/joint", [cell(task, "entity-network", [0.2], 0.2) for task in TASKS[:2]])
     result = babi_table.reproduce(tmp_path / "out")
     first, second = result["cells"]
     assert first["values"] == pytest.approx([0.105, 0.315])
@@ -54,7 +54,9 @@ def test_the_table_says_what_the_results_say(results, tmp_path):
     assert first["published"] == pytest.approx(0.04235)
     assert first["test"] == "mean of 20 tasks"
     assert second["machine"] == "entity-network, all tasks together"
-    assert (second["test"], second["published"]) == ("mean of 1 tasks", 0.0)
+    assert (second["test"], second["published"]) == ("mean of 2 tasks", 0.0765)
+    # One run for both tasks, which its cells both tell of.
+    assert (second["seconds"], second["sequences"]) == ([2.5], [10])
 
     text = (tmp_path / "out" / "table.md").read_text()
     head, _, *rows = rows_of(text, "Sentences, each task on its own")
@@ -66,10 +68,10 @@ def test_the_table_says_what_the_results_say(results, tmp_path):
     assert rows[20][:4] == ["mean", "21.0", "31.5", "4.2"]
     assert rows[21][:4] == ["failed", "18", "19", "3"]
     assert "- \\*: MemN2N on babi-3: trained on simulated stories.\n" in text
-    # One task of twenty is no mean.
+    # Two tasks of twenty are no mean.
     _, _, *joint = rows_of(text, "Sentences, all tasks together")
     assert joint[0][-3:] == ["20.0", "20.0", "0.0"]
-    assert joint[1][-3:] == ["", "", "15.3"]
+    assert joint[2][-3:] == ["", "", "29.3"]
     assert joint[20][-3:] == ["", "", "9.7"]
     words, *_ = rows_of(text, "Words, all tasks together")
     assert words[1::2] == ["LSTM, not run", "NTM, not run", "DNC, not run"]

@@ -133,12 +133,16 @@ def _cell(column: Column, cells: Cells) -> dict[str, Any]:
     seeds = sorted(set.intersection(*(set(cell["seeds"]) for cell in cells.values())))
     done = [task for task in TASKS if task in cells]
 
-    def total(name: str) -> list[float | int]:
-        return [
-            sum(cells[task][name][cells[task]["seeds"].index(seed)] for task in done)
-            for seed in seeds
-        ]
+    def of(task: str, name: str) -> list[float | int]:
+        """What a cell says of each of the seeds."""
+        cell = cells[task]
+        return [cell[name][cell["seeds"].index(seed)] for seed in seeds]
 
+    def total(name: str, tasks: Sequence[str]) -> list[float | int]:
+        return [sum(each) for each in zip(*(of(task, name) for task in tasks), strict=True)]
+
+    # One run for all tasks is in the cell of each.
+    trained = done if column.trained == _OWN else done[:1]
     errors = [_percents(column, cells[task])[1] for task in done]
     published = fmean(column.published[TASKS.index(task)] for task in done)
     return {
@@ -149,15 +153,15 @@ def _cell(column: Column, cells: Cells) -> dict[str, Any]:
         "metric": "wrong",
         "unit": "share of questions answered wrongly",
         "seeds": seeds,
-        "values": [value / len(done) for value in total("values")],
+        "values": [value / len(done) for value in total("values", done)],
         "best": round(fmean(errors) / 100, 6),
         "failed": sum(error > 100 * FAILED for error in errors),
         "solved": sum(
-            all(cells[task]["values"][cells[task]["seeds"].index(seed)] <= FAILED for task in done)
-            for seed in seeds
+            max(values) <= FAILED
+            for values in zip(*(of(task, "values") for task in done), strict=True)
         ),
-        "sequences": total("sequences"),
-        "seconds": total("seconds"),
+        "sequences": total("sequences", trained),
+        "seconds": total("seconds", trained),
         "published": round(published / 100, 6),
         "source": column.source,
     }

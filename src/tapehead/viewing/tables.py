@@ -8,6 +8,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tapehead.tasks.babi.stories import FAILED
 from tapehead.viewing.header import text_mm
 from tapehead.viewing.style import (
     DOUBLE,
@@ -21,8 +22,7 @@ from tapehead.viewing.style import (
     styled,
 )
 
-FAILED = 5.0
-"""Percent: a task with more errors is failed."""
+_FAILED = 100 * FAILED
 _ROW = 3.9
 """Millimetres from row to row."""
 
@@ -72,7 +72,7 @@ class TableColumn(NamedTuple):
         def of(values: Sequence[float]) -> str:
             if label == "mean":
                 return f"{fmean(values):.1f}"
-            return str(sum(value > FAILED for value in values))
+            return str(sum(value > _FAILED for value in values))
 
         paper = of([entry.published for entry in self.entries])
         if not self.run:
@@ -157,6 +157,6 @@ def _write_column(
             text = texts[place_] if column.run else texts[-1]
             if text:
                 is_ours = head != "paper"
-                failed = row < tasks and is_ours and float(text.rstrip("*")) > FAILED
+                failed = row < tasks and is_ours and float(text.rstrip("*")) > _FAILED
                 colour = ERROR if failed else TEXT if is_ours else FAINT
                 axes.text(right, y, text, ha="right", va="center", fontsize=SMALL, color=colour)
