@@ -189,9 +189,12 @@ def test_no_step_is_lost_and_none_told_twice(doings):
 
 def test_inputs_are_called_by_their_channels():
     groups = [(0, 2, "bits 1-3"), (3, 3, "delimiter")]
-    inputs = torch.tensor([[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 1.0]])
-    asked = [False, False, False, True, False]
-    # The second vector is all zero: a vector all the same. Not so the fourth, which asks.
+    on = [[0], [], [3], [], [1, 3], [2], []]
+    inputs = torch.zeros(len(on), 4)
+    for step, channels in enumerate(on):
+        inputs[step, channels] = 1.0
+    asked = [False, False, False, True, False, False, True]
+    # The second vector is all zero: a vector all the same. Not so those that ask.
     assert told(inputs, groups, asked) == [
-        "bits 1-3", "bits 1-3", "delimiter", "", "bits 1-3, delimiter",
+        "bits 1-3", "bits 1-3", "delimiter", "", "bits 1-3, delimiter", "bits 1-3", "",
     ]  # fmt: skip
