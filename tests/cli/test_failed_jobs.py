@@ -69,12 +69,12 @@ def test_a_reader_who_has_seen_enough(tmp_path):
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_a_signal_or_a_closed_pipe_saves_and_says_so(tmp_path):
+def test_a_signal_or_a_closed_pipe_saves_and_says_so(tmp_path, training):
     """`train | head` is told by the pipe, a closed terminal by SIGHUP."""
     wanted = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGPIPE: 141}
     trainings = {}
     for number in wanted:  # all at once: it takes a while until they train
-        trainings[number] = _training(tmp_path, number.name, piped=number == signal.SIGPIPE)
+        trainings[number] = training(number.name, piped=number == signal.SIGPIPE)
     for number, code in wanted.items():
         _wait_for_rows(tmp_path / number.name)
         if number == signal.SIGPIPE:
@@ -90,29 +90,42 @@ def test_a_signal_or_a_closed_pipe_saves_and_says_so(tmp_path):
         trainings[number].stderr.close()
 
 
-def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path):
-    training = _training(tmp_path, "run", before="trap '' HUP;")
+def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path, training):
+    running = training("run", before="trap '' HUP;")
     _wait_for_rows(tmp_path / "run")
-    training.send_signal(signal.SIGHUP)
+    running.send_signal(signal.SIGHUP)
     rows = (tmp_path / "run" / "metrics.jsonl").stat().st_size
     deadline = time.monotonic() + PATIENCE
     while (tmp_path / "run" / "metrics.jsonl").stat().st_size == rows:
-        assert training.poll() is None
+        assert running.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    training.terminate()
-    assert "stopped by SIGTERM" in training.communicate(timeout=PATIENCE)[1]
+    running.terminate()
+    assert "stopped by SIGTERM" in running.communicate(timeout=PATIENCE)[1]
 
 
-def _training(folder, out, *, before="", piped=False):
-    command = f'{before} exec "$0" -m tapehead.cli "$@"'
-    return subprocess.Popen(
-        ["bash", "-c", command, sys.executable, *TRAIN, "--max-sequences=100000000",
-         f"--out={out}"],
-        # A pipe that nobody reads fills up, and holds the training up where no signal ends it.
-        cwd=folder, stdout=subprocess.PIPE if piped else subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+@pytest.fixture
+def training(tmp_path):
+    """Starts a training without end, which the end of the test ends."""
+    started = []
+
+    def start(out, *, before="", piped=False):
+        command = f'{before} exec "$0" -m tapehead.cli "$@"'
+        started.append(subprocess.Popen(
+            ["bash", "-c", command, sys.executable, *TRAIN, "--max-sequences=100000000",
+             f"--out={out}"],
+            # A pipe that nobody reads fills up, and holds the training up where no signal ends it.
+            cwd=tmp_path, stdout=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True,
+        ))  # fmt: skip
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.kill()
+        running.wait()
+        for pipe in filter(None, (running.stdout, running.stderr)):
+            pipe.close()
 
 
 def _wait_for_rows(run):
