@@ -1,0 +1,98 @@
+"""The zoo: trained machines that come with the package, and the runs behind them.
+
+`python -m tapehead.recipes.zoo` trains what is not trained yet; run again, it goes on.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tapehead.recipes import EXPERIMENTS
+
+if TYPE_CHECKING:
+    import tapehead.runs.config
+
+RUNS = Path("runs/zoo")
+"""Where the runs behind the zoo lie, below the current folder."""
+
+
+class Exhibit(NamedTuple):
+    """A trained machine: a contestant of an experiment on one of its tasks, with one seed."""
+
+    experiment: str
+    contestant: str
+    task: str = ""
+    """Left out: the experiment's only one."""
+    seed: int = 0
+    whole: bool = False
+    """Whether training goes on to the end of the recipe, not to the first success."""
+    task_options: Mapping[str, Any] = {}
+
+    @property
+    def config(self) -> "tapehead.runs.config.TrainConfig":
+        experiment = EXPERIMENTS[self.experiment]
+        recipe = experiment.recipe(self.task or experiment.tasks[0], self.contestant, "fast")
+        return replace(
+            recipe,
+            seed=self.seed,
+            threads=1,
+            stop_when_solved=not self.whole,
+            task_options={**recipe.task_options, **self.task_options},
+            test_sequences=recipe.test_sequences or 200,
+        )
+
+
+_TOLD = {"generated": True}
+"""Stories of our own simulation: to look at the machine nobody has to fetch the authors' files."""
+
+ZOO: dict[str, Exhibit] = {
+    "ntm/copy": Exhibit("ntm/copy", "ntm-lstm", whole=True),
+    "ntm/repeat-copy": Exhibit("ntm/repeat-copy", "ntm-lstm"),
+    "ntm/associative-recall": Exhibit("ntm/associative-recall", "ntm-lstm"),
+    "dnc/copy": Exhibit("dnc/copy", "dnc"),
+    "memory-network/babi-1": Exhibit(
+        "babi/memory-network", "memory-network", "babi-1", whole=True, task_options=_TOLD
+    ),
+    "entity-network/babi-1": Exhibit(
+        "babi/entity-network", "entity-network", "babi-1", whole=True, task_options=_TOLD
+    ),
+    "dynamic-memory-network/babi-1": Exhibit(
+        "babi/dynamic-memory-network",
+        "dynamic-memory-network",
+        "babi-1",
+        whole=True,
+        task_options=_TOLD,
+    ),
+    "discrete-ntm/copy": Exhibit("discrete/copy", "annealed discrete-ntm reinforce"),
+    "rl-ntm/copy-tape": Exhibit("discrete/rl-ntm", "rl-ntm-direct", "copy-tape"),
+    "rl-ntm/reverse-tape": Exhibit("discrete/rl-ntm", "rl-ntm-direct", "reverse-tape"),
+    "rl-ntm/duplicated-tape": Exhibit("discrete/rl-ntm", "rl-ntm-direct", "duplicated-tape"),
+    "pointer-network/sorting": Exhibit("pointer/sorting", "pointer-network", whole=True),
+    "dnc/associative-recall": Exhibit("dnc/associative-recall", "dnc"),
+    "dnc/repeat-copy": Exhibit("dnc/repeat-copy", "dnc"),
+    "dynamic-ntm/copy": Exhibit("discrete/copy", "annealed dynamic-ntm reinforce"),
+    "tardis/copy": Exhibit("discrete/tardis", "tardis straight-through-gumbel", "copy"),
+    "pointer-network/convex-hull": Exhibit("pointer/convex-hull", "pointer-network", whole=True),
+    "rl-ntm/repeat-copy-tape": Exhibit("discrete/rl-ntm", "rl-ntm-direct", "repeat-copy-tape"),
+    "rl-ntm/forward-reverse-tape": Exhibit(
+        "discrete/rl-ntm", "rl-ntm-direct", "forward-reverse-tape"
+    ),
+    "ntm/ngrams": Exhibit("ntm/ngrams", "ntm-lstm"),
+    "ntm/priority-sort": Exhibit("ntm/priority-sort", "ntm-lstm"),
+}
+"""By name: the machine's, and its task's."""
+
+
+def main(names: Sequence[str] = ()) -> None:
+    """Train the machines of these names, or all."""
+    from tapehead.training import train
+
+    for name in names or ZOO:
+        result = train(ZOO[name].config, RUNS / name, resume=True)
+        print(f"{name}: solved {result.solved}, {result.seconds:.0f} s, {dict(result.scores)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
