@@ -373,6 +373,33 @@ def test_a_beam_is_never_worse_than_none(kind, rule, seed):
             torch.testing.assert_close(log_probability(made, xy[row], answers[row]), score[row])
 
 
+def test_a_beam_can_choose_the_shortest_tour():
+    made, xy = machine("paper", "permutation"), points(8, 5)
+    everything = torch.tensor(all_answers("permutation", 5))
+
+    def length(places, tour):
+        way = [places[number - 1] for number in tour if number]
+        return sum(float((a - b).norm()) for a, b in zip(way, way[1:] + way[:1], strict=True))
+
+    for row in xy:
+        wanted = min(length(row, tour) for tour in everything.tolist())
+        answer, score = made.answers(row[None], beam_width=130, beam_choice="shortest")
+        assert length(row, answer[0].tolist()) == pytest.approx(wanted, abs=1e-12)
+        torch.testing.assert_close(log_probability(made, row, answer[0]), score[0])
+    greedy, _ = made.answers(xy)
+    found, _ = made.answers(xy, beam_width=3, beam_choice="shortest")
+    shorter = [
+        length(row, one.tolist()) - length(row, other.tolist())
+        for row, one, other in zip(xy, found, greedy, strict=True)
+    ]
+    assert max(shorter) < 1e-12
+    assert min(shorter) < -1e-3
+    made.beam_width, made.beam_choice = 3, "shortest"
+    assert torch.equal(made(xy)[1], found)
+    with pytest.raises(ValueError, match="beam_choice must be one of likeliest, shortest"):
+        made.beam_choice = "best"
+
+
 def test_beam_width_is_what_forward_takes():
     made, xy = machine("paper", "permutation"), points(16, 6)
     made.beam_width = 4

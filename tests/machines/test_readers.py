@@ -93,6 +93,7 @@ def memory_network(made, story, item, asked, linear=False):
         p = scores if linear else softmax(scores)
         found = sum(weight * each for weight, each in zip(p, read, strict=True))
         u = found + (u if adjacent else w["between"] @ u)
+        u = np.maximum(u, 0) if made.nonlinear else u
     return w["words"][1 : made.num_answers + 1, -1] @ u
 
 
@@ -189,6 +190,7 @@ ASKED = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
     [
         ("memory-network", {}),
         ("memory-network", {"tying": "layer-wise"}),
+        ("memory-network", {"tying": "layer-wise", "nonlinear": True}),
         ("memory-network", {"encoding": "bag"}),
         ("memory-network", {"lengths": "longest"}),
         ("memory-network", {"temporal": False}),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tapehead.checks import shown
 from tapehead.cli.command import check_run, print_json, read_more, table
@@ -33,6 +33,8 @@ class Evaluate:
     """Rows of its memory; left out: as it was trained."""
     beam_width: int | None = None
     """Answers that a machine that points follows at once; left out: as it was trained."""
+    beam_choice: Literal["likeliest", "shortest"] | None = None
+    """Of the answers that a beam found, the likeliest, or of tours the shortest."""
     device: str = "cpu"
     """Where the machine runs: auto, cpu, cuda or cuda:N."""
     json: bool = False
@@ -62,15 +64,23 @@ def run(argv: Sequence[str]) -> int:
     chosen = chosen_sizes(load_task(command.run), sizes, values) if sizes else {}
     config, machine, task = load_run(command.run, step=step, device=device)
     wanted = {"sequences": command.sequences, "seed": command.seed}
-    asked, heading = dict(wanted), f"{config.machine} on {config.task}"
+    asked: dict[str, object] = dict(wanted)
+    heading = f"{config.machine} on {config.task}"
     if command.memory_size is not None:
         _give_memory(machine, config.machine, command.memory_size)
         asked["memory_size"] = command.memory_size
         heading += f" with {command.memory_size:,} rows"
+    for name, value in {
+        "beam_width": command.beam_width,
+        "beam_choice": command.beam_choice,
+    }.items():
+        if value is not None:
+            _give_beam(machine, config.machine, name, value)
+            asked[name] = value
     if command.beam_width is not None:
-        _give_beam(machine, config.machine, command.beam_width)
-        asked["beam_width"] = command.beam_width
         heading += f" with a beam of {command.beam_width:,}"
+    if command.beam_choice is not None:
+        heading += f", the {command.beam_choice} answer"
     backend = str(machine.backend_choice())
     if chosen:
         scores = {label: evaluate(machine, at, **wanted) for label, at in chosen.items()}
@@ -99,16 +109,17 @@ def _give_memory(machine: "Machine", name: str, rows: int) -> None:
         raise UsageError(str(error).replace("memory_size", "--memory-size", 1)) from None
 
 
-def _give_beam(machine: "Machine", name: str, width: int) -> None:
-    """Raise a UsageError if the machine cannot follow so many answers."""
+def _give_beam(machine: "Machine", name: str, option: str, value: object) -> None:
+    """Raise a UsageError if the machine has no beam, or none such."""
     from tapehead.machines.pointing import Pointing
 
+    flag = f"--{option.replace('_', '-')}"
     if not isinstance(machine, Pointing):
-        raise UsageError(f"--beam-width must be left out for {name}, which has none, got {width}")
+        raise UsageError(f"{flag} must be left out for {name}, which has none, got {value}")
     try:
-        machine.beam_width = width
+        setattr(machine, option, value)
     except ValueError as error:
-        raise UsageError(str(error).replace("beam_width", "--beam-width", 1)) from None
+        raise UsageError(str(error).replace(option, flag, 1)) from None
 
 
 def scores_table(evaluation: Mapping[str, Mapping[str, float]], metrics: Sequence["Metric"]) -> str:

@@ -37,6 +37,8 @@ class MemoryNetwork(Reader):
         tying: "adjacent": what one hop reads by is what the one before it read, the first also
             encodes the question, and the last also the answers. "layer-wise": all hops share their
             matrices, and the question goes through a matrix from hop to hop.
+        nonlinear: a ReLU ends each hop, as in the larger machine (d = 100, "layer-wise") that the
+            paper trains on 10,000 questions a task.
         encoding: of the words of a sentence: "position" weighs them by their place, "bag" adds
             them up.
         lengths: what the position encoding counts as a sentence's length; see
@@ -80,6 +82,7 @@ class MemoryNetwork(Reader):
         embedding_size: Size = 20,
         memory_size: Size = 50,
         tying: Literal["adjacent", "layer-wise"] = "adjacent",
+        nonlinear: Annotated[bool, SWITCH] = False,
         encoding: Literal["position", "bag"] = "position",
         lengths: Lengths = "sentence",
         temporal: Annotated[bool, SWITCH] = True,
@@ -128,6 +131,8 @@ class MemoryNetwork(Reader):
             if self.temporal:
                 found = found + by_place.scatter_add(2, places, weights) @ self.times[:, value]
             u = found + (u @ self.between.mT if self.tying == "layer-wise" else u)
+            if self.nonlinear:
+                u = u.relu()
             looked.append(weights)
         answers = self.words[1 : self.num_answers + 1, self._tables - 1]
         return u @ answers.mT, self._attention(looked, story) if keep else {}

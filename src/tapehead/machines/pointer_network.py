@@ -9,7 +9,7 @@ from tapehead.checks import Count, Layers, Size
 from tapehead.forms import Points
 from tapehead.machines.layers import check_layers
 from tapehead.machines.options import configured
-from tapehead.machines.pointing import SPREAD, Constraints, Pointing, Steps, run_over
+from tapehead.machines.pointing import SPREAD, BeamChoice, Constraints, Pointing, Steps, run_over
 from tapehead.machines.set_encoder import SetEncoder, mean_of
 from tapehead.machines.sizes import linear, lstm
 from tapehead.ops.pointing import VIEWS, Rule, additive_scores, dot_scores, seen_from_last
@@ -69,7 +69,7 @@ class PointerNetwork(Pointing):
         views: units by which the pointer also judges how each point of the plane is seen from the
             last one, see `tapehead.ops.pointing.seen_from_last`; 0: it does not.
         blocks, heads, widening: of the set encoder.
-        scaled, constraints, beam_width: see `Pointing`.
+        scaled, constraints, beam_width, beam_choice: see `Pointing`.
 
     Trace (`machine.trace(*points)`): `attention` (batch, steps, points + 1), the chance of the end
     and of each point; `glimpse` (batch, steps, glimpses, points + 1); `answer` (batch, steps).
@@ -108,6 +108,7 @@ class PointerNetwork(Pointing):
         scaled: bool = True,
         constraints: Constraints = "always",
         beam_width: Size = 1,
+        beam_choice: BeamChoice = "likeliest",
     ):
         super().__init__()
         size = hidden_size

@@ -20,10 +20,12 @@ from tapehead.ops.pointing import (
     forbidden_after,
     longest,
     nothing_said,
+    round_length,
     say,
 )
 
 Constraints = Literal["always", "answering", "never"]
+BeamChoice = Literal["likeliest", "shortest"]
 
 
 SPREAD = 12**-0.5
@@ -54,6 +56,8 @@ class Pointing(Machine):
         it learns), or "never". Points that are not there are never pointed at.
     beam_width: how many answers are followed at once when it runs free; 1: the likeliest pointer is
         taken at each step. May be set later.
+    beam_choice: which of the answers that a beam found is given: the "likeliest", or of tours the
+        "shortest", which is known without the right answer. May be set later.
 
     >>> from tapehead.machines import MACHINES, Pointing
     >>> sorted(name for name, kind in MACHINES.items() if issubclass(kind, Pointing))
@@ -62,11 +66,12 @@ class Pointing(Machine):
 
     reads = Points
     trained_by = "teacher-forcing"
-    changeable: ClassVar[tuple[str, ...]] = ("beam_width",)
+    changeable: ClassVar[tuple[str, ...]] = ("beam_width", "beam_choice")
     point_size: int
     rule: Rule
     constraints: Constraints
     beam_width: int
+    beam_choice: BeamChoice
 
     def forward(
         self,
@@ -108,16 +113,18 @@ class Pointing(Machine):
         counts: Int64[Tensor, " batch"] | None = None,
         *,
         beam_width: int = 1,
+        beam_choice: BeamChoice = "likeliest",
     ) -> tuple[Int64[Tensor, "batch steps"], Float[Tensor, " batch"]]:
         """The answers that it finds running free, and their log-probabilities.
 
-        With a beam never a less likely answer than without: the greedy one stays in the running.
+        With a beam never a less likely answer than without, or a longer one if `beam_choice` is
+        "shortest": the greedy one stays in the running.
         """
         points = Points(xy, counts)
         self._check(points)
         with torch.no_grad():
             context, state = self._encode(points)
-            return self._find(points, context, state, beam_width)
+            return self._find(points, context, state, beam_width, beam_choice)
 
     @abstractmethod
     def _encode(self, points: Points) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -143,7 +150,7 @@ class Pointing(Machine):
         answer = points.answer
         if answer is None:
             with torch.no_grad():
-                answer, _ = self._find(points, context, state, self.beam_width)
+                answer, _ = self._find(points, context, state, self.beam_width, self.beam_choice)
         before = answer.roll(1, 1)
         steps = self._decode(context, state, before, start=True)
         counts, channels = points.sizes, points.xy.shape[1] + 1
@@ -172,19 +179,34 @@ class Pointing(Machine):
         return logits.masked_fill(out, -torch.inf).log_softmax(-1)
 
     def _find(
-        self, points: Points, context: tuple[Tensor, ...], state: tuple[Tensor, ...], width: int
+        self,
+        points: Points,
+        context: tuple[Tensor, ...],
+        state: tuple[Tensor, ...],
+        width: int,
+        choice: BeamChoice,
     ) -> tuple[Tensor, Tensor]:
         answer, score = self._greedy(points, context, state)
         if width == 1:
             return answer, score
-        other, better = self._beam(points, context, state, width)
-        steps = max(answer.shape[1], other.shape[1])
-        answer, other = (
-            torch.nn.functional.pad(each, (0, steps - each.shape[1])) for each in (answer, other)
+        others, scores = self._beam(points, context, state, width)
+        steps = max(answer.shape[1], others.shape[2])
+        pad = torch.nn.functional.pad
+        answers = torch.cat(
+            [
+                pad(answer, (0, steps - answer.shape[1]))[:, None],
+                pad(others, (0, steps - others.shape[2])),
+            ],
+            1,
         )
-        improved = better > score
-        answer = torch.where(improved[:, None], other, answer)
-        return answer[:, : int((answer != END).sum(1).max()) + 1], torch.maximum(score, better)
+        scores = torch.cat([score[:, None], scores], 1)
+        merit = scores
+        if choice == "shortest":
+            # What has no chance was made up where fewer answers are left than are followed.
+            merit = -round_length(points.xy, answers).masked_fill(scores.isneginf(), torch.inf)
+        best = merit.argmax(1, keepdim=True)
+        answer = answers.gather(1, best[..., None].expand(-1, -1, steps))[:, 0]
+        return answer[:, : int((answer != END).sum(1).max()) + 1], scores.gather(1, best)[:, 0]
 
     def _greedy(
         self, points: Points, context: tuple[Tensor, ...], state: tuple[Tensor, ...]
@@ -211,7 +233,8 @@ class Pointing(Machine):
         state: tuple[Tensor, ...],
         width: int,
     ) -> tuple[Tensor, Tensor]:
-        """The likeliest answer of those that were always among the `width` likeliest so far."""
+        """Answers (batch, width, steps) that were always among the `width` likeliest so far, and
+        their log-probabilities."""
         batch, channels = points.xy.shape[0], points.xy.shape[1] + 1
         repeated = torch.arange(batch, device=points.xy.device).repeat_interleave(width)
         context = tuple(part[repeated] for part in context)
@@ -237,10 +260,7 @@ class Pointing(Machine):
             answer = torch.cat([answer[came], said.last[:, None]], 1)
             if bool(said.pointed[:, END].all()):
                 break
-        best = score.view(batch, width).argmax(-1) + torch.arange(
-            0, batch * width, width, device=score.device
-        )
-        return answer[best], score[best]
+        return answer.view(batch, width, -1), score.view(batch, width)
 
     def _check(self, points: Points) -> None:
         """Raise a TypeError or ValueError that names the first part that cannot be read."""

@@ -9,7 +9,7 @@ from tapehead.checks import SWITCH, Size, Width
 from tapehead.forms import Points
 from tapehead.machines.layers import check_layers
 from tapehead.machines.options import configured
-from tapehead.machines.pointing import SPREAD, Constraints, Pointing, Steps, run_over
+from tapehead.machines.pointing import SPREAD, BeamChoice, Constraints, Pointing, Steps, run_over
 from tapehead.machines.sizes import linear, lstm
 from tapehead.ops.pointing import Rule, additive_scores
 
@@ -35,7 +35,7 @@ class SequenceToSequence(Pointing):
         hidden_size: units of the encoder and the decoder.
         attention: whether the decoder looks at the points.
         most_points: numbers that it has names for; a problem cannot have more points.
-        scaled, constraints, beam_width: see `Pointing`.
+        scaled, constraints, beam_width, beam_choice: see `Pointing`.
 
     Trace (`machine.trace(*points)`): `attention` (batch, steps, points + 1), the chance of the end
     and of each number; `looked` (batch, steps, points), with attention; `answer` (batch, steps).
@@ -64,6 +64,7 @@ class SequenceToSequence(Pointing):
         scaled: bool = True,
         constraints: Constraints = "never",
         beam_width: Size = 1,
+        beam_choice: BeamChoice = "likeliest",
     ):
         super().__init__()
         size = hidden_size

@@ -76,6 +76,18 @@ def seen_from_last(
     return torch.cat([torch.where(begins, 0, torch.stack(seen, -1)), itself], -1)
 
 
+def round_length(
+    xy: Float[Tensor, "batch points dims"], answers: Int64[Tensor, "batch answers steps"]
+) -> Float[Tensor, "batch answers"]:
+    """Length of the way from pointer to pointer, and back from the last to the first."""
+    steps = answers.shape[2]
+    batch = torch.arange(len(xy), device=xy.device)[:, None, None]
+    # The way waits at the first point once the answer has ended.
+    way = xy[batch, torch.where(answers == END, answers[..., :1], answers) - 1]
+    ahead = torch.arange(1, steps + 1, device=xy.device) % steps
+    return (way[:, :, ahead] - way).square().sum(-1).sqrt().sum(-1)
+
+
 class Said(NamedTuple):
     """What matters of an answer so far for what may come next.
 
