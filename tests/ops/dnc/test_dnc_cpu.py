@@ -9,6 +9,7 @@ from dnc_cases import build, compare, everything, start
 
 from tapehead import DNC
 from tapehead.ops.dnc import DNCSpec, cpu, implementation, reference
+from tapehead.ops.dnc.cpu import registered
 
 VARIANTS = [
     {},
@@ -20,9 +21,17 @@ VARIANTS = [
     {"allocation": "proportional"},
     {"allocation": "softmax", "num_reads": 2},
     {"erase_freed": True, "num_reads": 3},
+    {"layer_norm": True, "num_reads": 2},
+    {"masked_lookup": True, "num_reads": 2, "mask_floor": 0.1, "erase_freed": True},
+    {"masked_lookup": True, "similarity": "dot"},
+    {"masked_lookup": True, "similarity": "euclidean", "num_reads": 2, "mask_floor": 0.2},
+    {"masked_lookup": True, "similarity": "manhattan", "layer_norm": True},
+    {"sharp_links": True, "num_reads": 3},
+    {"sharp_links": True, "masked_lookup": True, "controller": "feedforward", "layer_norm": True},
     {"gradient_clip": 0.01, "num_layers": 2, "num_reads": 2},
     {"gradient_clip": 0.01, "num_layers": 2, "controller": "feedforward"},
 ]
+SWITCHES = {"layer_norm": True, "masked_lookup": True, "sharp_links": True, "erase_freed": True}
 SIZES = [  # batch, time, rows, word, hidden
     (1, 1, 1, 1, 1),
     (2, 3, 7, 5, 4),
@@ -71,15 +80,17 @@ def test_a_memory_full_to_the_brim_is_shared_as_in_the_reference(left, nan_in_ne
         torch.testing.assert_close(ours, truth, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("switches", [{}, SWITCHES])
 @pytest.mark.parametrize("size", SIZES)
-def test_everything_equals_the_reference_at_odd_sizes(size, nan_in_new_memory):
+def test_everything_equals_the_reference_at_odd_sizes(size, switches, nan_in_new_memory):
     batch, time, rows, word, hidden = size
     options = {"rows": rows, "word": word, "hidden": hidden, "num_reads": 4, "num_layers": 2}
+    options |= switches
     x = torch.randn(batch, time, 3, dtype=torch.float64)
     compare(everything(build("cpu", **options), x), everything(build("reference", **options), x))
 
 
-@pytest.mark.parametrize("options", [VARIANTS[1], VARIANTS[2]])
+@pytest.mark.parametrize("options", [VARIANTS[1], VARIANTS[2], SWITCHES | {"num_reads": 2}])
 def test_lengths_and_pieces(options, nan_in_new_memory):
     x = torch.randn(5, 9, 3, dtype=torch.float64)
     lengths = torch.tensor([9, 1, 4, 8, 5])
@@ -88,19 +99,23 @@ def test_lengths_and_pieces(options, nan_in_new_memory):
     compare(everything(ours, x, pieces=[2, 1, 6]), everything(truth, x))
 
 
+@pytest.mark.parametrize("switches", [{}, SWITCHES])
 @pytest.mark.parametrize("every", [1, 2, 3, 7, 100])
-def test_how_often_memories_are_kept_changes_nothing(every, monkeypatch):
+def test_how_often_memories_are_kept_changes_nothing(every, switches, monkeypatch):
     x = torch.randn(3, 7, 3, dtype=torch.float64)
-    expected = everything(build("cpu", num_reads=2), x)
+    options = {"num_reads": 2, **switches}
+    expected = everything(build("cpu", **options), x)
     usual = cpu.dnc
     monkeypatch.setattr(cpu, "dnc", lambda *args: usual(*args, checkpoint_every=every))
-    found = everything(build("cpu", num_reads=2), x)
+    found = everything(build("cpu", **options), x)
     assert all(torch.equal(found[name], part) for name, part in expected.items())
 
 
-def test_results_are_the_same_bits_whatever_the_threads():
+@pytest.mark.parametrize("switches", [{}, SWITCHES])
+def test_results_are_the_same_bits_whatever_the_threads(switches):
     """Of the kernels themselves: the products around them are PyTorch's."""
-    machine = build("cpu", rows=20, num_reads=2, num_layers=2, dtype=torch.float32)
+    options = {"rows": 20, "num_reads": 2, "num_layers": 2, **switches}
+    machine = build("cpu", **options, dtype=torch.float32)
     first = start(machine, 19)
     projected = torch.randn(19, 7, machine.input.out_features, requires_grad=True)
     offset = torch.randn(19, 7, machine.spec.interface_size, requires_grad=True)
@@ -123,9 +138,10 @@ def test_results_are_the_same_bits_whatever_the_threads():
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-def test_single_precision_is_as_close_to_double_as_the_reference_is():
+@pytest.mark.parametrize("switches", [{}, SWITCHES])
+def test_single_precision_is_as_close_to_double_as_the_reference_is(switches):
     x = torch.randn(8, 30, 3, dtype=torch.float64)
-    options = {"rows": 32, "word": 16, "hidden": 24, "num_reads": 2}
+    options = {"rows": 32, "word": 16, "hidden": 24, "num_reads": 2, **switches}
     truth = everything(build("reference", **options), x)
     errors = {}
     for backend in ("cpu", "reference"):
@@ -167,7 +183,7 @@ def test_rows_are_sorted_from_any_order_before_with_ties_by_number():
 
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize(
-    "options", [{"num_reads": 2}, {"controller": "feedforward", "gradient_clip": 1e6}]
+    "options", [{"num_reads": 2}, {"controller": "feedforward", "gradient_clip": 1e6, **SWITCHES}]
 )
 def test_operators_pass_pytorchs_check(options, ragged):
     made = build("cpu", dtype=torch.float32, num_layers=2, **options)
@@ -176,12 +192,11 @@ def test_operators_pass_pytorchs_check(options, ragged):
     state = [part for part in start(made, 3) if part.is_floating_point()]
     weights = made._weights()
     tensors = [made.input(x), made.interface.bias.expand(3, 5, -1), torch.tensor(3.0)]
-    tensors += [*weights[:4], *state]
+    tensors += [*weights[:6], *state]
     projected, offset, *rest = [tensor.detach().clone().requires_grad_() for tensor in tensors]
-    options = (spec.num_reads, spec.word_size, spec.controller, spec.similarity)
-    options += (spec.allocation, spec.erase_freed, spec.gradient_clip, 2)
+    options = [getattr(spec, name) for name in registered.OPTIONS]
     operator = torch.ops.tapehead.dnc.default
-    torch.library.opcheck(operator, (projected, offset, lengths, *rest, *options))
+    torch.library.opcheck(operator, (projected, offset, lengths, *rest, *options, 2))
 
 
 COMPILED = """
@@ -218,9 +233,6 @@ def test_nan_goes_through_and_ends():
 @pytest.mark.parametrize(
     ("options", "switch"),
     [
-        ({"masked_lookup": True}, "masked"),
-        ({"sharp_links": True}, "sharp_links"),
-        ({"layer_norm": True}, "layer_norm"),
         ({"sparse_links": 3}, "sparse_links"),
     ],
 )

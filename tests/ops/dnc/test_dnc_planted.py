@@ -13,6 +13,13 @@ from dnc_cases import build, everything
 from tapehead.ops.dnc import reference
 
 OPTIONS = {"num_reads": 2, "num_layers": 2, "erase_freed": True}
+SWITCHED = {
+    "num_reads": 2,
+    "masked_lookup": True,
+    "mask_floor": 0.1,
+    "sharp_links": True,
+    "layer_norm": True,
+}
 PARTS = [
     "lstm_cell",
     "interface_vector",
@@ -32,26 +39,29 @@ PARTS = [
 
 
 @cache
-def kernel():
+def kernel(switched):
     """In single precision: its rounding is far below what is planted."""
-    return everything(build("cpu", **OPTIONS).float(), inputs().float())
+    options = SWITCHED if switched else OPTIONS
+    return everything(build("cpu", **options).float(), inputs().float())
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _kernel_before_any_error():
     """A worker may begin with any of these tests, and the kernel refuses equations that changed."""
-    kernel()
+    kernel(False)
+    kernel(True)
 
 
 def inputs():
     return torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
 
 
-def worst_error():
+def worst_error(switched=False):
     """The largest difference of kernel and reference, relative to the size of the tensor."""
-    truth = everything(build("reference", **OPTIONS), inputs())
+    truth = everything(build("reference", **(SWITCHED if switched else OPTIONS)), inputs())
+    ours = kernel(switched)
     return max(
-        ((kernel()[name].double() - part).norm() / (part.norm() + 1e-6)).item()
+        ((ours[name].double() - part).norm() / (part.norm() + 1e-6)).item()
         for name, part in truth.items()
         if part.is_floating_point()
     )
@@ -66,13 +76,20 @@ def wrong_gradient(x):
     return x + 0.01 * (x - x.detach())
 
 
-def test_without_an_error_they_agree():
-    assert worst_error() < 5e-6
+@pytest.mark.parametrize("switched", [False, True])
+def test_without_an_error_they_agree(switched):
+    assert worst_error(switched) < 5e-6
 
 
 @pytest.mark.parametrize("spoil", [wrong_value, wrong_gradient])
-@pytest.mark.parametrize("part", PARTS)
-def test_an_error_is_seen(part, spoil, monkeypatch):
+@pytest.mark.parametrize(
+    ("part", "switched"),
+    [
+        *((part, False) for part in PARTS),
+        *((part, True) for part in ("look_up", "masks", "sharpen_link", "interface_vector")),
+    ],
+)
+def test_an_error_is_seen(part, switched, spoil, monkeypatch):
     usual = getattr(reference, part)
 
     def spoilt(*arguments):
@@ -80,7 +97,7 @@ def test_an_error_is_seen(part, spoil, monkeypatch):
         return tuple(map(spoil, found)) if isinstance(found, tuple) else spoil(found)
 
     monkeypatch.setattr(reference, part, spoilt)
-    assert worst_error() > 2e-5
+    assert worst_error(switched) > 2e-5
 
 
 @pytest.mark.parametrize("spoil", [wrong_value, wrong_gradient])
@@ -95,6 +112,8 @@ def test_an_error_is_seen(part, spoil, monkeypatch):
         "allocation_gate",
         "write_gate",
         "read_modes",
+        "mask",
+        "sharpness",
     ],
 )
 def test_an_error_in_a_piece_of_the_interface_is_seen(piece, spoil, monkeypatch):
@@ -105,4 +124,4 @@ def test_an_error_in_a_piece_of_the_interface_is_seen(piece, spoil, monkeypatch)
         return found._replace(**{piece: spoil(getattr(found, piece))})
 
     monkeypatch.setattr(reference, "split_interface", spoilt)
-    assert worst_error() > 2e-5
+    assert worst_error(piece in ("mask", "sharpness")) > 2e-5

@@ -14,7 +14,7 @@ __all__ = ["dnc", "dnc_trace", "obstacle", "prepare"]
 
 prepare = calls.prepare
 
-UNKNOWN_SWITCHES = ("masked", "sharp_links", "layer_norm", "sparse_links")
+UNKNOWN_SWITCHES = ("sparse_links",)
 
 
 def obstacle(projected: Tensor, spec: DNCSpec) -> str | None:

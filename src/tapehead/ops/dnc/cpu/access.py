@@ -6,7 +6,8 @@ there, and so are memory and links.
 """
 
 from tapehead.ops.dnc.cpu.content import look_up
-from tapehead.ops.dnc.cpu.links import follow_links, link_rows, precede
+from tapehead.ops.dnc.cpu.links import follow_links, link_rows, precede, sharpen_links
+from tapehead.ops.dnc.cpu.masked import split_masks
 from tapehead.ops.dnc.cpu.order import sort_rows
 from tapehead.ops.ntm.cpu.addressing import LOWEST, normalise_exp
 from tapehead.ops.ntm.cpu.similarity import inverse_norms
@@ -62,6 +63,13 @@ def split_interface(a, interface, record):
         value = first(load(at + 3 * head), 3, fill(at, LOWEST))
         value = exp(value - max_lanes(value))
         store(modes, value / sum_lanes(value))
+    at = at + 3 * reads
+    if a.masked:
+        split_masks(a, at, record)
+        at = at + a.heads * word
+    if a.sharp_links:
+        for j in range(0, 2 * reads, width):
+            store(record + a.at_sharpness + j, softplus(load(at + j)))
 
 
 @part
@@ -174,19 +182,22 @@ def read(a, record, memory, target):
 
 
 @part
-def access(a, record, before, order_before, order, world, target):
+def access(a, record, before, order_before, order, world, target, misc):
     """The whole step of one sequence, from split interface to reads; `world` is memory and link,
-    and changes in place."""
+    and changes in place; `misc` is room for a memory."""
     link = world + a.word * a.rows_pad
     use_rows(a, record, before)
     allocate(a, record, order_before, order)
-    look_up(a, a.num_reads, 1, record, world, before + a.at_inverse)
+    look_up(a, a.num_reads, 1, record, world, before + a.at_inverse, misc)
     weigh_write(a, record)
     write(a, record, world, world)
-    inverse_norms(a, world, record + a.at_inverse)
+    if not a.masked:
+        inverse_norms(a, world, record + a.at_inverse)
     link_rows(a, record, before, link, link)
     follow_links(a, record, before, link)
+    if a.sharp_links:
+        sharpen_links(a, record)
     precede(a, record, before)
-    look_up(a, 0, a.num_reads, record, world, record + a.at_inverse)
+    look_up(a, 0, a.num_reads, record, world, record + a.at_inverse, misc)
     weigh_reads(a, record)
     read(a, record, world, target)

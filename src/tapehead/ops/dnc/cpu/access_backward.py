@@ -8,8 +8,10 @@ record and gathers the gradients of the interface's pieces.
 
 from tapehead.ops.dnc.cpu.access import PROPORTIONAL, SORT, share
 from tapehead.ops.dnc.cpu.carry import d_usage_of, d_write_of
-from tapehead.ops.dnc.cpu.content import look_up_backward, softmax_backward
-from tapehead.ops.dnc.cpu.links import links_backward, precede_backward
+from tapehead.ops.dnc.cpu.content import look_up_backward
+from tapehead.ops.dnc.cpu.links import links_backward, precede_backward, sharpen_links_backward
+from tapehead.ops.dnc.cpu.masked import split_masks_backward
+from tapehead.ops.ntm.cpu.addressing import softmax_backward
 from tapehead.ops.ntm.cpu.parameters import sigmoid_backward, softplus_backward
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
@@ -48,6 +50,8 @@ def access_backward(
             a, head, record, world_after, record + a.at_inverse, d_content, d_world, d_record
         )
     precede_backward(a, record, before, carry)
+    if a.sharp_links:
+        sharpen_links_backward(a, record, d_back, d_on, d_record)
     links_backward(
         a, record, before, world_before + a.word * rows_pad, world_after + a.word * rows_pad,
         d_back, d_on, carry, d_link, spare,
@@ -184,7 +188,7 @@ def allocate_backward(a, record, order, d_allocation, d_usage, products, d_stren
             change = first((along - load(d_allocation + n)) * scale, rows - n, zero)
             store(d_usage + n, load(d_usage + n) + change)
     else:
-        softmax_backward(a, allocation, d_allocation)
+        softmax_backward(a, allocation, d_allocation, d_allocation)
         strength = broadcast(pointer_like(record, a.strength))
         total = zero
         for n in range(0, rows_pad, width):
@@ -250,3 +254,9 @@ def split_backward(a, record, d_record, target):
         d_modes = first(load(d_record + a.at_modes + place), 3, fill(at, 0))
         along = sum_lanes(modes * d_modes)
         store_first(at + 3 * head, modes * (d_modes - along), 3)
+    at = at + 3 * reads
+    if a.masked:
+        split_masks_backward(a, record, d_record, at)
+        at = at + a.heads * word
+    if a.sharp_links:
+        softplus_backward(record + a.at_sharpness, d_record + a.at_sharpness, at, 2 * reads)

@@ -23,6 +23,7 @@ from tapehead.ops.dnc.cpu.forward import (
 )
 from tapehead.ops.dnc.cpu.layout import PACK, RUN
 from tapehead.ops.dnc.cpu.links import link_rows
+from tapehead.ops.dnc.cpu.normalising import normalise_backward
 from tapehead.ops.ntm.cpu.controller import lstm_backward, tanh_backward
 from tapehead.ops.ntm.cpu.tape import length_of, longest
 from tapehead.ops.numba_kit.copying import add_to, clear, clip, copy
@@ -165,7 +166,13 @@ def backward_step(a, kind, tape, start, count, t, world, work):
             world + (count + s) * a.world, d_reads, carry, d_world, d_record, misc,
             pointer_like(kind, a.d_strength) + start + s,
         )  # fmt: skip
-        split_backward(a, now, d_record, d_offset + s * a.time * a.interface)
+        d_interface = d_offset + s * a.time * a.interface
+        split_backward(a, now, d_record, d_interface)
+        if a.layer_norm:
+            place = (start + s) * a.interface
+            d_gain = pointer_like(kind, a.d_norm_gain) + place
+            d_bias = pointer_like(kind, a.d_norm_bias) + place
+            normalise_backward(a, now, d_interface, d_gain, d_bias)
         clear(d_reads, a.read_numbers)
 
     multiply(

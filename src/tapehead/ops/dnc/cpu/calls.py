@@ -13,6 +13,7 @@ from torch import Tensor
 from tapehead.ops.dnc.admission import admit
 from tapehead.ops.dnc.cpu.layout import PACK, RUN, STATE, WEIGHTS, Arguments, Layout, layout
 from tapehead.ops.dnc.cpu.sizes import ALLOCATION_CODES
+from tapehead.ops.dnc.cpu.weights import weight_gradients
 from tapehead.ops.dnc.parts import DNCSpec
 from tapehead.ops.dnc.reference import oneplus
 from tapehead.ops.gate import autocasting, check_alike, check_kernel_input
@@ -157,6 +158,8 @@ def _steps(given: _Given, plan: Layout, room: _Room, phases: int) -> tuple[Tenso
     _point(arguments, "", WEIGHTS, given.weights)
     _point(arguments, "", STATE, given.state)
     _point(arguments, "last_", STATE, last)
+    floor = _mask_floor(plan.spec, projected)
+    _point(arguments, "", ["mask_floor"], [floor])
     names = ["projected", "offset", "lengths", "strength", "features", "tape", "order"]
     tensors = [projected, offset, given.lengths, given.strength, features, room.tape, room.order]
     _point(arguments, "", names, tensors)
@@ -188,6 +191,8 @@ def backward(
     d_state = [
         room_like(tensor) if want else None for tensor, want in zip(state, wanted, strict=True)
     ]
+    norm = weights[4:]
+    d_norm = [features.new_empty(batch, len(part)) if len(part) else None for part in norm]
     scratch = features.new_empty(sizes["packed_size"] + threads * sizes["work_size"])
     _point(arguments, "", WEIGHTS, weights)
     _point(arguments, "d_last_", STATE, d_last)
@@ -196,14 +201,18 @@ def backward(
     raised = dense(oneplus(strength) if softmax else strength)
     names = ["strength", "lengths", "tape", "order", "features"]
     _point(arguments, "", names, [raised, run.lengths, run.tape, run.order, features])
-    bound = features.new_full((1,), plan.gradient_clip) if plan.gradient_clip else None
-    _point(arguments, "", ["bound"], [bound])
-    names = ["features", "projected", "offset", "strength"]
-    _point(arguments, "d_", names, [d_features, d_projected, d_offset, d_strength])
+    bound = features.new_full((1,), plan.spec.gradient_clip) if plan.spec.gradient_clip else None
+    floor = _mask_floor(plan.spec, features)
+    _point(arguments, "", ["bound", "mask_floor"], [bound, floor])
+    names = ["features", "projected", "offset", "strength", "norm_gain", "norm_bias"]
+    tensors = [d_features, d_projected, d_offset, d_strength, *d_norm]
+    _point(arguments, "d_", names, tensors)
     _run(_kernel("backward", features.dtype), arguments, plan, scratch, PACK | RUN)
     # A backward pass inside `torch.autocast` must not be rounded on the way.
     with torch.autocast("cpu", enabled=False) if autocasting(features) else nullcontext():
-        d_weights = _weight_gradients(d_projected, d_offset, features, weights, state)
+        d_weights = weight_gradients(d_projected, d_offset, features, weights, state)
+    for weight, each in zip(norm, d_norm, strict=True):
+        d_weights.append(room_like(weight) if each is None else each.sum(0))
     d_strength = d_strength.sum()
     if softmax:
         # The slope of oneplus, as autograd has it.
@@ -227,36 +236,8 @@ def plan_for(
     return layout(spec, batch, time, rows, hidden, layers, projected.element_size(), every)
 
 
-def _weight_gradients(
-    d_projected: Tensor,
-    d_offset: Tensor,
-    features: Tensor,
-    weights: Sequence[Tensor],
-    state: Sequence[Tensor],
-) -> list[Tensor]:
-    """Gradients of the four weights: those of what they gave, times what they were given.
-
-    Past a sequence's end the gradients are zero, so what stands in the features there is no matter.
-    """
-    _, recurrent_weight, layer_weight, interface_weight = weights
-    outputs, layers = interface_weight.shape[1], layer_weight.shape[0] + 1
-    named = dict(zip(STATE, state, strict=True))
-    reads = torch.cat([named["reads"].flatten(1)[:, None], features[:, :-1, outputs:]], 1)
-    d_gates = d_projected.flatten(0, 1)
-    d_read = d_gates.mT @ reads.flatten(0, 1)
-    hidden = features[..., :outputs].reshape(-1, layers, outputs // layers)
-    d_by_layer = d_gates.view(len(d_gates), layers, -1)
-    d_recurrent = torch.empty_like(recurrent_weight)
-    if len(recurrent_weight):
-        before = torch.cat([named["hidden"].flatten(1)[:, None], features[:, :-1, :outputs]], 1)
-        before = before.reshape(-1, layers, outputs // layers)
-        for layer in range(layers):
-            torch.mm(d_by_layer[:, layer].mT, before[:, layer], out=d_recurrent[layer])
-    d_layer = torch.empty_like(layer_weight)
-    for layer in range(1, layers):
-        torch.mm(d_by_layer[:, layer].mT, hidden[:, layer - 1], out=d_layer[layer - 1])
-    d_interface = d_offset.flatten(0, 1).mT @ hidden.flatten(1)
-    return [d_read, d_recurrent, d_layer, d_interface]
+def _mask_floor(spec: DNCSpec, like: Tensor) -> Tensor | None:
+    return like.new_full((1,), spec.mask_floor) if spec.masked else None
 
 
 def _point(
@@ -315,5 +296,7 @@ def _sources() -> list[Path]:
         *kernel_files(here, ops / "ntm" / "cpu", ops / "numba_kit"),
         ops / "addressing.py",
         ops / "allocation.py",
+        ops / "dnc" / "reference.py",
+        ops / "links.py",
         ops / "similarity.py",
     ]

@@ -48,6 +48,9 @@ def import_gradients(a, kind, sequence, s, work):
     clear(carry, a.carry)
     clear(d_world, a.world)
     store_one(pointer_like(kind, a.d_strength) + sequence, broadcast(carry))
+    if a.layer_norm:
+        clear(pointer_like(kind, a.d_norm_gain) + sequence * a.interface, a.interface)
+        clear(pointer_like(kind, a.d_norm_bias) + sequence * a.interface, a.interface)
     if a.d_last_memory:
         source = pointer_like(kind, a.d_last_memory) + sequence * rows * word
         for n in range(rows):

@@ -3,7 +3,8 @@
 Names as in `access` and `access_backward`.
 """
 
-from tapehead.ops.ntm.cpu.addressing import LOWEST, normalise_exp
+from tapehead.ops.dnc.cpu.masked import masked_look_up_backward, masked_similarities
+from tapehead.ops.ntm.cpu.addressing import LOWEST, normalise_exp, softmax_backward
 from tapehead.ops.ntm.cpu.similarity import (
     COSINE,
     DOT,
@@ -29,9 +30,12 @@ from tapehead.ops.numba_kit.simd import (
 
 
 @part
-def look_up(a, head, count, record, memory, inverse):
-    """Content weightings of `count` heads from `head` on."""
-    similarities(a, head, count, record, memory, inverse)
+def look_up(a, head, count, record, memory, inverse, misc):
+    """Content weightings of `count` heads from `head` on; `misc` is room for a memory."""
+    if a.masked:
+        masked_similarities(a, head, count, record, memory, misc)
+    else:
+        similarities(a, head, count, record, memory, inverse)
     width, rows_pad = lanes(memory), a.rows_pad
     for h in range(head, head + count):
         scores, content = record + a.at_scores + h * rows_pad, record + a.at_content + h * rows_pad
@@ -45,27 +49,18 @@ def look_up(a, head, count, record, memory, inverse):
 
 
 @part
-def softmax_backward(a, values, d_values):
-    """dx = y (dy - <dy, y>) for a softmax y over rows, in place."""
-    width = lanes(values)
-    total = fill(values, 0)
-    for n in range(0, a.rows_pad, width):
-        total = fma(load(values + n), load(d_values + n), total)
-    total = sum_lanes(total)
-    for n in range(0, a.rows_pad, width):
-        store(d_values + n, load(values + n) * (load(d_values + n) - total))
-
-
-@part
 def look_up_backward(a, head, record, memory, inverse, d_content, d_memory, d_record):
-    """One head's content weighting; `d_content` is lost."""
+    """One head's content weighting; `d_content` and the row behind it are lost."""
+    if a.masked:
+        masked_look_up_backward(a, head, record, memory, d_content, d_memory, d_record)
+        return
     width, rows_pad, word = lanes(memory), a.rows_pad, a.word
     content, scores = (
         record + a.at_content + head * rows_pad,
         record + a.at_scores + head * rows_pad,
     )
     key, d_key = record + a.at_keys + head * a.word_pad, d_record + a.at_keys + head * a.word_pad
-    softmax_backward(a, content, d_content)
+    softmax_backward(a, content, d_content, d_content)
     strength = 1 + broadcast(record + a.at_strengths + head)
     zero = fill(memory, 0)
     d_strength, total = zero, zero

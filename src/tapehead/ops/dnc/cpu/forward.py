@@ -2,6 +2,7 @@
 
 from tapehead.ops.dnc.cpu.access import access, split_interface
 from tapehead.ops.dnc.cpu.layout import PACK, RUN, Arguments
+from tapehead.ops.dnc.cpu.normalising import normalise
 from tapehead.ops.ntm.cpu.controller import lstm_forward, tanh_forward
 from tapehead.ops.ntm.cpu.similarity import inverse_norms
 from tapehead.ops.ntm.cpu.tape import length_of, longest
@@ -102,7 +103,7 @@ def forward_block(a, kind, block, slot):
     count = min(a.block, a.batch - start)
     tape = pointer_like(kind, a.tape) + start * a.tape_size
     work = pointer_like(kind, a.work) + slot * a.work_size
-    interface = work + a.at_work_interface
+    interface, misc = work + a.at_work_interface, work + a.at_work_misc
     worlds = work + a.at_work_world
     features = pointer_like(kind, a.features)
     steps = longest(a, start, count)
@@ -137,10 +138,12 @@ def forward_block(a, kind, block, slot):
             if t % a.every == 0:
                 copy(world, checkpoint_of(a, tape, count, t, s), a.world)
             now, before = record_of(a, tape, count, t, s), record_of(a, tape, count, t - 1, s)
+            if a.layer_norm:
+                normalise(a, interface + s * a.interface_pad, now)
             split_interface(a, interface + s * a.interface_pad, now)
             orders = order_of(a, start + s, t - 1), order_of(a, start + s, t)
             step = features + ((start + s) * a.time + t) * a.features_size
-            access(a, now, before, orders[0], orders[1], world, step + a.outputs)
+            access(a, now, before, orders[0], orders[1], world, step + a.outputs, misc)
             if t + 1 == length:
                 export_state(a, kind, start + s, now, world)
 

@@ -10,6 +10,10 @@ blocks of sequences that are computed together. Within a block:
                    heads: similarity and content weighting, each `rows`, reads first
                    read weightings, write weighting, usage, retention, allocation, precedence,
                    forward and backward weightings, inverse norms of the memory, each `rows`
+                   interface vector of mean 0 and variance 1, and what it was multiplied by
+                   where links lead, if forward and backward weightings are sharpened; sharpness
+                   heads: mask, mask above its floor, its square, key times that, each `word`
+                   heads: inverse norms of the masked memory, each `rows`
     checkpoints  (time / every, sequence, [memory (word, rows), link (rows, rows)]) before every
                  so many steps
 
@@ -23,7 +27,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tapehead.ops.dnc.cpu.sizes import Places, machine_sizes, tape_size
-from tapehead.ops.dnc.parts import DNCSpec
+from tapehead.ops.dnc.parts import DNCSpec, DNCWeights
 from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
 LONGEST_BLOCK = 4
@@ -34,25 +38,28 @@ REPLAYED_BYTES = 2**20
 """About how much memory the states between two kept ones may take, for one sequence."""
 
 STATE = "memory read_weights write_weights reads usage precedence link hidden cell".split()  # noqa: SIM905
-WEIGHTS = "read_weight recurrent_weight layer_weight interface_weight".split()  # noqa: SIM905
+WEIGHTS = list(DNCWeights._fields[:6])
 
 _POINTERS = [
     *"projected offset lengths strength features tape order packed work".split(),  # noqa: SIM905
     *STATE,
     *WEIGHTS,
     *(f"last_{name}" for name in STATE),
-    *"d_features d_projected d_offset d_strength bound".split(),  # noqa: SIM905
+    *"d_features d_projected d_offset d_strength d_norm_gain d_norm_bias bound mask_floor".split(),  # noqa: SIM905
     *(f"d_last_{name}" for name in STATE),
     *(f"d_{name}" for name in STATE),
 ]
 
 _SIZES = """
     batch time rows word num_reads heads hidden_size layers lstm similarity allocation erase_freed
+    layer_norm masked sharp_links
     gates all_gates interface features_size read_numbers outputs block blocks every
     rows_pad word_pad hidden_pad gates_pad interface_pad modes_pad outputs_pad reads_pad
     record layer_record at_keys at_strengths at_erase at_add at_gates at_modes at_scores
     at_content at_read_weights at_write_weights at_usage at_kept at_allocation at_precedence
-    at_forward at_backward at_inverse tape_size at_checkpoints world
+    at_forward at_backward at_inverse at_normal at_inverse_deviation
+    at_led_forward at_led_backward at_sharpness at_mask at_mask_opened at_mask_squares
+    at_masked_keys at_masked_inverse tape_size at_checkpoints world
     packed_size at_packed_recurrent at_packed_below at_packed_interface packed_read
     packed_recurrent work_size at_work_gates at_work_interface at_work_world at_work_d_world
     at_work_carry carry at_work_outputs at_work_below at_work_d_record at_work_misc
@@ -76,7 +83,7 @@ class Layout(NamedTuple):
 
     template: bytes
     sizes: dict[str, int]
-    gradient_clip: float
+    spec: DNCSpec
 
     def arguments(self) -> Arguments:
         return Arguments.from_buffer_copy(self.template)
@@ -115,7 +122,7 @@ def layout(
         at_work_outputs=work.take(block * sizes["outputs_pad"]),
         at_work_below=work.take(block * max(sizes["hidden_pad"], sizes["reads_pad"])),
         at_work_d_record=work.take(sizes["record"]),
-        at_work_misc=work.take((2 * heads + 6) * rows_pad),
+        at_work_misc=work.take((2 * heads + 6 + sizes["masked"] * sizes["word"]) * rows_pad),
     )  # fmt: skip
     work.take(width)  # what a last whole vector spills
 
@@ -126,4 +133,4 @@ def layout(
         work_size=work.end, carry=carry, **places,
     )  # fmt: skip
     assert sizes.keys() == set(_SIZES)
-    return Layout(bytes(Arguments(**sizes)), sizes, spec.gradient_clip)
+    return Layout(bytes(Arguments(**sizes)), sizes, spec)

@@ -4,8 +4,11 @@ Names as in `access` and `access_backward`.
 """
 
 from tapehead.ops.dnc.cpu.carry import d_precedence_of, d_write_of
+from tapehead.ops.links import LINK_FLOOR
+from tapehead.ops.ntm.cpu.addressing import LOWEST, normalise_exp, softmax_backward
 from tapehead.ops.numba_kit.copying import add_to
 from tapehead.ops.numba_kit.linking import part
+from tapehead.ops.numba_kit.maths import log_
 from tapehead.ops.numba_kit.product import multiply, multiply_add
 from tapehead.ops.numba_kit.simd import (
     broadcast,
@@ -13,7 +16,9 @@ from tapehead.ops.numba_kit.simd import (
     first,
     fma,
     lanes,
+    larger,
     load,
+    max_lanes,
     store,
     store_one,
     sum_lanes,
@@ -71,10 +76,10 @@ def follow_links(a, record, before, link):
     weights = before + a.at_read_weights
     for head in range(a.num_reads):
         place = head * rows_pad
-        dot_rows(a, link, weights + place, record + a.at_forward + place)
+        dot_rows(a, link, weights + place, record + a.at_led_forward + place)
     multiply(
         a.num_reads, weights, rows_pad, 1, link, rows_pad, rows_pad, a.rows,
-        record + a.at_backward, rows_pad,
+        record + a.at_led_backward, rows_pad,
     )  # fmt: skip
 
 
@@ -139,3 +144,51 @@ def links_backward(a, record, before, link_before, link, d_back, d_on, carry, d_
             store(d_precedence + n, fma(change, into, load(d_precedence + n)))
             store(d_line + n, change * (rest - weight))
         store_one(d_write + i, broadcast(d_write + i) + sum_lanes(total))
+
+
+# --- sharpened links: arXiv 1904.10278, eq. 7 to 9
+
+
+@part
+def sharpen_links(a, record):
+    """Where the links lead, raised to a power and made whole: b and f of every read head."""
+    for head in range(a.num_reads):
+        place, sharpness = head * a.rows_pad, record + a.at_sharpness + 2 * head
+        sharpen(a, record + a.at_led_backward + place, sharpness, record + a.at_backward + place)
+        sharpen(a, record + a.at_led_forward + place, sharpness + 1, record + a.at_forward + place)
+
+
+@part
+def sharpen(a, led, sharpness, target):
+    """softmax(s log(led + floor)); `sharpness` is kept less one."""
+    power, lowest = 1 + broadcast(sharpness), fill(led, LOWEST)
+    top = lowest
+    for n in range(0, a.rows_pad, lanes(led)):
+        value = first(power * log_(load(led + n) + LINK_FLOOR), a.rows - n, lowest)
+        store(target + n, value)
+        top = larger(value, top)
+    normalise_exp(a.rows_pad, target, max_lanes(top))
+
+
+@part
+def sharpen_links_backward(a, record, d_back, d_on, d_record):
+    """In place."""
+    for head in range(a.num_reads):
+        place = head * a.rows_pad
+        led, sharp = record + a.at_led_backward + place, record + a.at_backward + place
+        at = a.at_sharpness + 2 * head
+        sharpen_backward(a, led, sharp, record + at, d_back + place, d_record + at)
+        led, sharp = record + a.at_led_forward + place, record + a.at_forward + place
+        sharpen_backward(a, led, sharp, record + at + 1, d_on + place, d_record + at + 1)
+
+
+@part
+def sharpen_backward(a, led, sharp, sharpness, d_led, d_sharpness):
+    """`d_led` comes in as the gradient of `sharp`."""
+    power, total = 1 + broadcast(sharpness), fill(led, 0)
+    softmax_backward(a, sharp, d_led, d_led)
+    for n in range(0, a.rows_pad, lanes(led)):
+        change, inside = load(d_led + n), load(led + n) + LINK_FLOOR
+        total = fma(change, log_(inside), total)
+        store(d_led + n, power * change / inside)
+    store_one(d_sharpness, sum_lanes(total))

@@ -6,16 +6,15 @@ import torch
 from torch import Tensor
 
 from tapehead.ops.dnc.cpu import calls, second_order
-from tapehead.ops.dnc.cpu.layout import STATE
+from tapehead.ops.dnc.cpu.layout import STATE, WEIGHTS
 from tapehead.ops.dnc.cpu.sizes import machine_sizes, tape_size
-from tapehead.ops.dnc.parts import DNCSpec, DNCWeights
+from tapehead.ops.dnc.parts import DNCSpec
 
 EVERY = 16
 """Memory and links are kept every so many steps: one number, so that sizes of tensors follow from
 those of the inputs by arithmetic alone."""
 
-_WEIGHTS = DNCWeights._fields[:4]
-_TENSORS = ("strength", *_WEIGHTS, *STATE)
+_TENSORS = ("strength", *WEIGHTS, *STATE)
 _GRADIENTS = ("projected", "offset", *_TENSORS)
 _FIRST = 3
 """Where `_TENSORS` begin among the inputs: after projected, offset and lengths."""
@@ -23,10 +22,22 @@ _FIRST = 3
 _INPUTS = "Tensor projected, Tensor offset, Tensor? lengths, " + ", ".join(
     f"Tensor {name}" for name in _TENSORS
 )
-_OPTIONS = (
-    "int num_reads, int word_size, str controller, str similarity, str allocation, "
-    "bool erase_freed, float gradient_clip, int every"
-)
+OPTIONS = {
+    "num_reads": "int",
+    "word_size": "int",
+    "controller": "str",
+    "similarity": "str",
+    "allocation": "str",
+    "erase_freed": "bool",
+    "layer_norm": "bool",
+    "masked": "bool",
+    "mask_floor": "float",
+    "sharp_links": "bool",
+    "gradient_clip": "float",
+}
+"""Fields of the spec, and their types in an operator's schema."""
+
+_SCHEMA = f"{_INPUTS}, {', '.join(f'{kind} {name}' for name, kind in OPTIONS.items())}, int every"
 
 
 def _tensors(count: int) -> str:
@@ -36,13 +47,13 @@ def _tensors(count: int) -> str:
 _library = torch.library.Library("tapehead", "FRAGMENT")
 # Features, the last state, tape, order.
 _library.define(
-    f"dnc({_INPUTS}, {_OPTIONS}) -> {_tensors(len(STATE) + 3)}",
+    f"dnc({_SCHEMA}) -> {_tensors(len(STATE) + 3)}",
     tags=(torch.Tag.needs_fixed_stride_order,),
 )
 _library.define(
     "dnc_backward(Tensor d_features, "
     + "".join(f"Tensor d_last_{name}, " for name in STATE)
-    + f"Tensor features, Tensor tape, Tensor order, {_INPUTS}, {_OPTIONS}) -> "
+    + f"Tensor features, Tensor tape, Tensor order, {_SCHEMA}) -> "
     + _tensors(len(_GRADIENTS)),
     tags=(torch.Tag.needs_fixed_stride_order,),
 )
@@ -59,30 +70,13 @@ def dnc(
     every: int | None,
 ) -> list[Tensor]:
     """Features and the parts of the last state."""
-    options = (
-        spec.num_reads,
-        spec.word_size,
-        spec.controller,
-        spec.similarity,
-        spec.allocation,
-        spec.erase_freed,
-        spec.gradient_clip,
-        every or EVERY,
-    )
-    tensors = (projected, offset, lengths, strength, *weights[:4], *state)
-    return torch.ops.tapehead.dnc(*tensors, *options)[:-2]
+    options = [getattr(spec, name) for name in OPTIONS]
+    tensors = (projected, offset, lengths, strength, *weights, *state)
+    return torch.ops.tapehead.dnc(*tensors, *options, every or EVERY)[:-2]
 
 
-def _spec(num_reads, word_size, controller, similarity, allocation, erase_freed, gradient_clip):
-    return DNCSpec(
-        num_reads=num_reads,
-        word_size=word_size,
-        controller=controller,
-        similarity=similarity,
-        allocation=allocation,
-        erase_freed=erase_freed,
-        gradient_clip=gradient_clip,
-    )
+def _spec(*options):
+    return DNCSpec(**dict(zip(OPTIONS, options, strict=True)))
 
 
 def _split(inputs):
@@ -90,7 +84,8 @@ def _split(inputs):
     end = _FIRST + len(_TENSORS)
     strength, *rest = inputs[_FIRST:end]
     *options, every = inputs[end:]
-    return strength, rest[:4], rest[4:], _spec(*options), every
+    count = len(WEIGHTS)
+    return strength, rest[:count], rest[count:], _spec(*options), every
 
 
 @torch.library.impl(_library, "dnc", "CPU")

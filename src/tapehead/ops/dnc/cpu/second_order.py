@@ -22,13 +22,7 @@ def gradients(
     before oneplus, the weights that the kernel knows, and the state without `link_columns`."""
 
     def run(projected, offset, strength, *tensors):
-        nothing = projected.new_empty(0)
-        weights = DNCWeights(
-            *tensors[: len(WEIGHTS)],
-            norm_gain=nothing,
-            norm_bias=nothing,
-            allocation_strength=strength,
-        )
+        weights = DNCWeights(*tensors[: len(WEIGHTS)], allocation_strength=strength)
         parts = dict(zip(STATE, tensors[len(WEIGHTS) :], strict=True))
         columns = projected.new_empty(*parts["usage"].shape, 0, dtype=torch.int64)
         state = DNCState(link_columns=columns, **parts)

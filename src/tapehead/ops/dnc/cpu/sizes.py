@@ -39,6 +39,7 @@ def machine_sizes(
     numbers, outputs = reads * word, layers * hidden
     rows_pad, word_pad, hidden_pad, modes_pad = pad(rows), pad(word), pad(hidden), pad(3)
     layer_record = 6 * hidden_pad * lstm
+    norm, masked, sharp = int(spec.layer_norm), int(spec.masked), int(spec.sharp_links)
 
     record = Places()
     record.take(layers * layer_record)
@@ -52,7 +53,18 @@ def machine_sizes(
         at_allocation=record.take(rows_pad), at_precedence=record.take(rows_pad),
         at_forward=record.take(reads * rows_pad), at_backward=record.take(reads * rows_pad),
         at_inverse=record.take(rows_pad),
+        at_normal=record.take(norm * pad(interface)),
+        at_inverse_deviation=record.take(norm * width),
+        at_sharpness=record.take(sharp * pad(2 * reads)),
+        at_mask=record.take(masked * heads * word_pad),
+        at_mask_opened=record.take(masked * heads * word_pad),
+        at_mask_squares=record.take(masked * heads * word_pad),
+        at_masked_keys=record.take(masked * heads * word_pad),
+        at_masked_inverse=record.take(masked * heads * rows_pad),
     )  # fmt: skip
+    # Links that are not sharpened are followed straight to the weightings.
+    for way in ("forward", "backward"):
+        at[f"at_led_{way}"] = record.take(reads * rows_pad) if sharp else at[f"at_{way}"]
 
     packed = Places()
     packed_read = max(numbers * pad(gates), gates * pad(numbers))
@@ -65,6 +77,7 @@ def machine_sizes(
         rows=rows, word=word, num_reads=reads, heads=heads, hidden_size=hidden, layers=layers,
         lstm=lstm, similarity=SIMILARITY_CODES[spec.similarity],
         allocation=ALLOCATION_CODES[spec.allocation], erase_freed=int(spec.erase_freed),
+        layer_norm=norm, masked=masked, sharp_links=sharp,
         gates=gates, all_gates=layers * gates, interface=interface,
         features_size=outputs + numbers, read_numbers=numbers, outputs=outputs,
         rows_pad=rows_pad, word_pad=word_pad, hidden_pad=hidden_pad,
