@@ -150,11 +150,11 @@ def test_switches(call, tmp_path, flag, value):
 
 
 def test_bench_sets_the_contenders_side_by_side(call):
-    timed = call("bench", "--batches", 1, 2, "--seconds=0.01", "--threads=2", "--json")
+    timed = call("bench", "--batches", 1, 2, "--seconds=0.001", "--threads=2", "--json")
     assert timed.code == 0
     rows = timed.json[0]
     assert [(row["batch"], row["threads"]) for row in rows] == [(1, 2), (2, 2)]
     assert min(row[f"{name}_ms"] for row in rows for name in ("cpu", "lstm", "reference")) > 0
-    table = call("bench", "--batches=1", "--seconds=0.01").out
+    table = call("bench", "--batches=1", "--seconds=0.001").out
     assert "kernel ms" in table
     assert max(map(len, table.splitlines())) <= 100

@@ -84,3 +84,34 @@ def test_runs_are_judged_by_their_best_checkpoint_on_instances_of_their_own(tmp_
     written = json.loads((tmp_path / "out" / "result.json").read_text())
     assert len(written["cells"]) == 7
     assert (tmp_path / "out" / "figure.png").stat().st_size > 1000
+
+
+def test_tours_are_tested_with_a_beam_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(pointer, "TESTED", 60)
+
+    def quick(task, contestant, setting):
+        return dataclasses.replace(
+            pointer.recipe(task, contestant, setting),
+            batch_size=8, warmup=0, validate_every=16, validation_sequences=8, test_sequences=0,
+        )  # fmt: skip
+
+    found = reproduce(
+        dataclasses.replace(EXPERIMENTS["pointer/tsp"], recipe=quick, tasks=("tsp-5",)),
+        seeds=[0],
+        out=tmp_path / "out",
+        runs=tmp_path / "runs",
+        engine=lambda jobs: make_engine("processes", 1),
+        max_sequences=16,
+    )
+    ours, papers = (cell for cell in found.cells if cell["test"] == "5")
+    assert (ours["beam_choice"], papers["beam_choice"]) == ("shortest", "likeliest")
+    path = next((tmp_path / "runs").rglob("pointer-network/seed-0"))
+    _, machine, task = load_run(path)
+    for name, width, choice in (("greedy", 1, "likeliest"), ("scores", 8, "shortest")):
+        machine.beam_width, machine.beam_choice = width, choice
+        wanted = evaluate(
+            machine, task.test_settings()["5"], sequences=60, seed=pointer.TEST_SEED, batch_size=128
+        )
+        assert ours[name]["length"] == [wanted["length"]]
+    assert ours["values"] == ours["scores"]["length"]
+    assert ours["values"][0] < ours["greedy"]["length"][0]

@@ -52,6 +52,9 @@ class Plan(NamedTuple):
     learning_rate: float = 2e-3
     batch_size: int = 64
     machine: str = "pointer-network"
+    beam_width: int = 1
+    """Of the tests; the validations are greedy."""
+    beam_choice: str = "likeliest"
 
 
 _SET: dict[str, Any] = {"hidden_size": 64, "blocks": 2, "widening": 2, "views": 16}
@@ -68,9 +71,11 @@ def _plans(
     sequences: int,
     rate: float = 2e-3,
 ) -> dict[str, Plan]:
+    beam = {"beam_width": 8} if task == "tsp" else {}
+    shortest = {"beam_choice": "shortest"} if beam else {}
     return {
-        OURS: Plan(task, sequences, _X | options, _SET | ours, rate),
-        PAPERS: Plan(task, sequences, _X | options, _LSTM | {"views": 16}, max(3e-3, rate)),
+        OURS: Plan(task, sequences, _X | options, _SET | ours, rate, **beam, **shortest),
+        PAPERS: Plan(task, sequences, _X | options, _LSTM | {"views": 16}, max(3e-3, rate), **beam),
     }
 
 
@@ -123,38 +128,52 @@ def recipe(task: str, contestant: str, setting: str) -> "TrainConfig":
 
 
 def judge(contest: "Contest") -> list[dict[str, Any]]:
-    """Scores of each run's best checkpoint at the sizes that the paper tests."""
+    """Scores of each run's best checkpoint at the sizes that the paper tests; where a beam was
+    followed, those of the greedy answers beside them."""
     from tapehead.recipes.races import with_curves
     from tapehead.runs import evaluate, load_run
 
     (trained, *_) = with_curves(contest)
     cells: list[dict[str, Any]] = [trained]
-    scores: dict[str, list[dict[str, float]]] = {}
+    scores: dict[str, dict[str, list[dict[str, float]]]] = {}
     published = contest.experiment.published_of(contest.task, contest.contestant)
     wanted = published.tests if published else {}
+    plan = PLANS[contest.task][contest.contestant]
+    searches = {"scores": (1, "likeliest")}
+    if plan.beam_width > 1:
+        searches = {"greedy": (1, "likeliest"), "scores": (plan.beam_width, plan.beam_choice)}
     for job in contest.jobs:
         _, machine, task = load_run(job.path)
         for label, setting in task.test_settings().items():
             if wanted and label not in wanted:
                 continue
             large = int(label) >= LARGE
-            scores.setdefault(label, []).append(
-                evaluate(
-                    machine,
-                    setting,
-                    sequences=TESTED_LARGE if large else TESTED,
-                    seed=TEST_SEED,
-                    batch_size=32 if large else 128,
+            for search, (width, choice) in searches.items():
+                pointing: Any = machine
+                pointing.beam_width, pointing.beam_choice = width, choice
+                scores.setdefault(label, {}).setdefault(search, []).append(
+                    evaluate(
+                        machine,
+                        setting,
+                        sequences=TESTED_LARGE if large else TESTED,
+                        seed=TEST_SEED,
+                        batch_size=32 if large else 128,
+                    )
                 )
-            )
-    for label, each in scores.items():
+    for label, found in scores.items():
         known = label in wanted
+        by_name = {
+            search: {name: [one[name] for one in each] for name in each[0]}
+            for search, each in found.items()
+        }
         cells.append(
             {name: value for name, value in trained.items() if name != "curves"}
             | {
                 "test": label,
-                "values": [one[contest.experiment.metric] for one in each],
-                "scores": {name: [one[name] for one in each] for name in each[0]},
+                "values": by_name["scores"][contest.experiment.metric],
+                **by_name,
+                "beam_width": plan.beam_width,
+                "beam_choice": plan.beam_choice,
                 "instances": TESTED_LARGE if int(label) >= LARGE else TESTED,
                 "published": wanted.get(label),
                 "source": SOURCE if known else None,
