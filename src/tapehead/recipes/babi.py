@@ -42,7 +42,9 @@ class Plan(NamedTuple):
     options: Mapping[str, Any] = {}
 
 
-MEMORY = Plan(epochs=60, learning_rate=0.01, questions=128, clip_norm=40.0)
+_LARGER = {"tying": "layer-wise", "nonlinear": True, "embedding_size": 50}
+"""The machine that the paper trains on 10,000 questions a task, with half of its 100 units."""
+MEMORY = Plan(epochs=60, learning_rate=0.003, questions=128, clip_norm=40.0, options=_LARGER)
 MEMORY_1K = Plan(epochs=100, learning_rate=0.005, questions=32, clip_norm=40.0, linear=20)
 ENTITY = Plan(epochs=12, learning_rate=0.005, questions=40, clip_norm=10.0)
 DYNAMIC = Plan(epochs=16, learning_rate=0.003, questions=100, clip_norm=10.0, weight_decay=1e-2)
