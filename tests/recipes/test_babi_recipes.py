@@ -45,7 +45,7 @@ def test_stories_named_on_the_command_line_are_told_and_tested(tmp_path, monkeyp
 def test_a_run_is_judged_by_its_best_checkpoint_on_the_test_stories(tmp_path, monkeypatch):
     experiment = EXPERIMENTS["babi/memory-network"]
     short = {"max_sequences": 48, "batch_size": 8, "validate_every": 8, "report_every": 48}
-    jobs = plan(experiment, "fast", [0, 1], tmp_path, tasks=["babi-1"], learning_rate=0.3, **short)
+    jobs = plan(experiment, "fast", [0, 1], tmp_path, tasks=["babi-1"], learning_rate=0.03, **short)
     assert [job.path.parent.parent.name for job in jobs] == ["babi-1"] * 2
     results, judged = run_plan(jobs, Here()), []
 
