@@ -122,7 +122,7 @@ def measure(rounds: int, threads: tuple[int, ...]) -> list[dict]:
     return rows
 
 
-def surroundings() -> dict:
+def surroundings(experiment: str) -> dict:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -130,7 +130,7 @@ def surroundings() -> dict:
     )  # fmt: skip
     versions = {name: sys.modules[name].__version__ for name in ("torch", "numba", "numpy")}
     return {
-        "experiment": "speed/dnc",
+        "experiment": experiment,
         "command": "python " + " ".join(sys.argv),
         "commit": commit.stdout.strip(),
         "versions": versions | {"python": platform.python_version()},
@@ -190,7 +190,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rows = measure(options.rounds, tuple(options.threads))
     # The table of results has no columns for speed.
-    result = surroundings() | {"cells": [], "speed": rows}
+    result = surroundings("speed/dnc") | {"cells": [], "speed": rows}
     (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     save(speed_figure(rows), options.out / "figure.png")
 

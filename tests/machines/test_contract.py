@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from tapehead.machines import MACHINES, Recurrent
+from tapehead.ops.links import SparseLink, dense_link
 from tapehead.ops.similarity import cosine
 
 TIME, BATCH = 7, 3
@@ -251,6 +252,16 @@ def test_sequences_of_a_batch_do_not_mix(name):
     torch.testing.assert_close(after, type(end)(*(part[order] for part in end)))
 
 
+def comparable(state):
+    """A state with its sparse links as a matrix: in which place a row keeps one is a backend's
+    own affair."""
+    columns = getattr(state, "link_columns", torch.empty(0))
+    if not columns.numel():
+        return state
+    link = dense_link(SparseLink(state.link, columns))
+    return state._replace(link=link, link_columns=columns[..., :0])
+
+
 def shared(trace):
     """Inner tensors that the state holds too, as they are after each step."""
     parts = trace.state._asdict()
@@ -271,7 +282,7 @@ def test_a_trace_is_the_run_itself(name):
     y, state = machine(x)
     trace = machine.trace(x)
     torch.testing.assert_close(trace.y, y, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(trace.state, state, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(comparable(trace.state), comparable(state), rtol=1e-9, atol=1e-9)
     for inner, tensor in trace.tensors.items():
         assert tensor.shape[:2] == (BATCH, TIME), inner
         assert tensor.isfinite().all(), inner
@@ -298,7 +309,7 @@ def test_a_trace_past_the_end_of_a_sequence_shows_what_it_keeps(name):
     machine, x = made(name), inputs()
     trace = machine.trace(x, lengths=torch.tensor(LENGTHS))
     y, state = machine(x, lengths=torch.tensor(LENGTHS))
-    torch.testing.assert_close(trace.state, state)
+    torch.testing.assert_close(comparable(trace.state), comparable(state))
     for b, length in enumerate(LENGTHS):
         torch.testing.assert_close(trace.y[b, :length], y[b, :length])
         for inner, (tensor, _) in shared(trace).items():

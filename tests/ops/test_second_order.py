@@ -10,6 +10,7 @@ MACHINES = {
     "ntm feed-forward": (NTM, {"controller": "feedforward", "num_writes": 2, "read_first": False}),
     "dnc": (DNC, {}),
     "dnc softmax": (DNC, {"allocation": "softmax", "num_reads": 2}),
+    "dnc sparse": (DNC, {"sparse_links": 2}),
     "dnc switches": (DNC, {"layer_norm": True, "masked_lookup": True, "sharp_links": True}),
 }
 

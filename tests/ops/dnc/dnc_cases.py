@@ -4,6 +4,7 @@ import torch
 
 from tapehead import DNC
 from tapehead.ops.dnc import DNCState
+from tapehead.ops.links import SparseLink, dense_link
 
 
 def build(backend, rows=7, word=4, hidden=5, dtype=torch.float64, **options):
@@ -14,6 +15,10 @@ def build(backend, rows=7, word=4, hidden=5, dtype=torch.float64, **options):
         for parameter in machine.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
         machine.interface.weight.mul_(2)
+        if machine.spec.sparse_links:
+            # Writes to one row or two: of others no link is large enough to be kept.
+            at = sum(machine.spec.interface_sizes[:7])
+            machine.interface.bias[at : at + 2] += 3
     return machine
 
 
@@ -30,7 +35,6 @@ def start(machine, batch, seed=5):
         return (4 * draw(like)).softmax(-1) * 0.9
 
     rows = empty.usage.shape[-1]
-    link = 0.8 * draw(empty.link) / rows
     values = {
         "memory": draw(empty.memory) - 0.5,
         "read_weights": weighting(empty.read_weights),
@@ -38,12 +42,27 @@ def start(machine, batch, seed=5):
         "reads": draw(empty.reads) - 0.5,
         "usage": draw(empty.usage),
         "precedence": weighting(empty.precedence),
-        "link": link * (1 - torch.eye(rows, dtype=torch.float64)),
         "hidden": draw(empty.hidden) - 0.5,
         "cell": draw(empty.cell) - 0.5,
     }
+    columns = empty.link_columns
+    if machine.spec.sparse_links:
+        columns = torch.rand(batch, rows, rows, generator=g).argsort(-1)[..., : columns.shape[-1]]
+        there = (draw(columns) > 0.4) & (columns != torch.arange(rows)[:, None])
+        values["link"] = (0.4 + 0.6 * draw(columns)) * there
+    else:
+        values["link"] = 0.8 * draw(empty.link) / rows * (1 - torch.eye(rows, dtype=torch.float64))
     made = {name: value.to(dtype).requires_grad_() for name, value in values.items()}
-    return DNCState(link_columns=empty.link_columns, **made)
+    return DNCState(link_columns=columns, **made)
+
+
+def whole_link(state):
+    """The state with its sparse links as a matrix: in which place of its row a link stands is no
+    matter."""
+    if not state.link_columns.shape[-1]:
+        return state
+    link = dense_link(SparseLink(state.link, state.link_columns))
+    return state._replace(link=link, link_columns=state.link_columns[..., :0])
 
 
 def everything(machine, x, lengths=None, pieces=None):
@@ -58,6 +77,7 @@ def everything(machine, x, lengths=None, pieces=None):
     if lengths is not None:
         y = y * (torch.arange(y.shape[1]) < lengths[:, None])[..., None]
     g = torch.Generator().manual_seed(7)
+    state = whole_link(state)
     loss = 0.0
     for part in (y, *state):
         if part.is_floating_point():

@@ -1,5 +1,6 @@
 """The fused kernels against the reference: outputs, final state, every gradient."""
 
+import inspect
 import subprocess
 import sys
 
@@ -8,8 +9,12 @@ import torch
 from dnc_cases import build, compare, everything, start
 
 from tapehead import DNC
+from tapehead.machines.dnc import CONTROLLERS
+from tapehead.ops.allocation import ALLOCATIONS
+from tapehead.ops.backends import Choice
 from tapehead.ops.dnc import DNCSpec, cpu, implementation, reference
 from tapehead.ops.dnc.cpu import registered
+from tapehead.ops.similarity import SIMILARITIES
 
 VARIANTS = [
     {},
@@ -27,11 +32,16 @@ VARIANTS = [
     {"masked_lookup": True, "similarity": "euclidean", "num_reads": 2, "mask_floor": 0.2},
     {"masked_lookup": True, "similarity": "manhattan", "layer_norm": True},
     {"sharp_links": True, "num_reads": 3},
+    {"sparse_links": 1},
+    {"sparse_links": 3, "num_reads": 2},
+    {"sparse_links": 99, "num_reads": 2, "num_layers": 2},
+    {"sparse_links": 4, "sharp_links": True, "rows": 20},
     {"sharp_links": True, "masked_lookup": True, "controller": "feedforward", "layer_norm": True},
     {"gradient_clip": 0.01, "num_layers": 2, "num_reads": 2},
     {"gradient_clip": 0.01, "num_layers": 2, "controller": "feedforward"},
 ]
 SWITCHES = {"layer_norm": True, "masked_lookup": True, "sharp_links": True, "erase_freed": True}
+SPARSE = {"sparse_links": 3, "layer_norm": True}
 SIZES = [  # batch, time, rows, word, hidden
     (1, 1, 1, 1, 1),
     (2, 3, 7, 5, 4),
@@ -80,7 +90,7 @@ def test_a_memory_full_to_the_brim_is_shared_as_in_the_reference(left, nan_in_ne
         torch.testing.assert_close(ours, truth, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("switches", [{}, SWITCHES])
+@pytest.mark.parametrize("switches", [{}, SWITCHES, SPARSE])
 @pytest.mark.parametrize("size", SIZES)
 def test_everything_equals_the_reference_at_odd_sizes(size, switches, nan_in_new_memory):
     batch, time, rows, word, hidden = size
@@ -90,7 +100,7 @@ def test_everything_equals_the_reference_at_odd_sizes(size, switches, nan_in_new
     compare(everything(build("cpu", **options), x), everything(build("reference", **options), x))
 
 
-@pytest.mark.parametrize("options", [VARIANTS[1], VARIANTS[2], SWITCHES | {"num_reads": 2}])
+@pytest.mark.parametrize("options", [VARIANTS[1], VARIANTS[2], SWITCHES, SPARSE])
 def test_lengths_and_pieces(options, nan_in_new_memory):
     x = torch.randn(5, 9, 3, dtype=torch.float64)
     lengths = torch.tensor([9, 1, 4, 8, 5])
@@ -99,7 +109,7 @@ def test_lengths_and_pieces(options, nan_in_new_memory):
     compare(everything(ours, x, pieces=[2, 1, 6]), everything(truth, x))
 
 
-@pytest.mark.parametrize("switches", [{}, SWITCHES])
+@pytest.mark.parametrize("switches", [{}, SWITCHES, SPARSE])
 @pytest.mark.parametrize("every", [1, 2, 3, 7, 100])
 def test_how_often_memories_are_kept_changes_nothing(every, switches, monkeypatch):
     x = torch.randn(3, 7, 3, dtype=torch.float64)
@@ -111,7 +121,7 @@ def test_how_often_memories_are_kept_changes_nothing(every, switches, monkeypatc
     assert all(torch.equal(found[name], part) for name, part in expected.items())
 
 
-@pytest.mark.parametrize("switches", [{}, SWITCHES])
+@pytest.mark.parametrize("switches", [{}, SWITCHES, SPARSE])
 def test_results_are_the_same_bits_whatever_the_threads(switches):
     """Of the kernels themselves: the products around them are PyTorch's."""
     options = {"rows": 20, "num_reads": 2, "num_layers": 2, **switches}
@@ -138,7 +148,7 @@ def test_results_are_the_same_bits_whatever_the_threads(switches):
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-@pytest.mark.parametrize("switches", [{}, SWITCHES])
+@pytest.mark.parametrize("switches", [{}, SWITCHES, SPARSE])
 def test_single_precision_is_as_close_to_double_as_the_reference_is(switches):
     x = torch.randn(8, 30, 3, dtype=torch.float64)
     options = {"rows": 32, "word": 16, "hidden": 24, "num_reads": 2, **switches}
@@ -183,7 +193,8 @@ def test_rows_are_sorted_from_any_order_before_with_ties_by_number():
 
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize(
-    "options", [{"num_reads": 2}, {"controller": "feedforward", "gradient_clip": 1e6, **SWITCHES}]
+    "options",
+    [{"num_reads": 2}, {"controller": "feedforward", "gradient_clip": 1e6, **SWITCHES}, SPARSE],
 )
 def test_operators_pass_pytorchs_check(options, ragged):
     made = build("cpu", dtype=torch.float32, num_layers=2, **options)
@@ -193,10 +204,11 @@ def test_operators_pass_pytorchs_check(options, ragged):
     weights = made._weights()
     tensors = [made.input(x), made.interface.bias.expand(3, 5, -1), torch.tensor(3.0)]
     tensors += [*weights[:6], *state]
+    columns = start(made, 3).link_columns
     projected, offset, *rest = [tensor.detach().clone().requires_grad_() for tensor in tensors]
     options = [getattr(spec, name) for name in registered.OPTIONS]
     operator = torch.ops.tapehead.dnc.default
-    torch.library.opcheck(operator, (projected, offset, lengths, *rest, *options, 2))
+    torch.library.opcheck(operator, (projected, offset, lengths, columns, *rest, *options, 2))
 
 
 COMPILED = """
@@ -230,18 +242,43 @@ def test_nan_goes_through_and_ends():
     assert y[1].isfinite().all()
 
 
-@pytest.mark.parametrize(
-    ("options", "switch"),
-    [
-        ({"sparse_links": 3}, "sparse_links"),
-    ],
-)
-def test_what_it_cannot_do_it_says(options, switch):
-    machine = DNC(3, 2, memory_size=4, backend="cpu", **options)
-    with pytest.raises(RuntimeError, match=f"it does not know {switch}"):
-        machine(torch.randn(1, 2, 3))
-    machine.backend = "auto"
-    assert machine(torch.randn(1, 2, 3))[0].shape == (1, 2, 2)
+EVERY_OPTION = {
+    "num_layers": [2],
+    "controller": CONTROLLERS,
+    "similarity": SIMILARITIES,
+    "allocation": ALLOCATIONS,
+    "masked_lookup": [True],
+    "erase_freed": [True],
+    "sharp_links": [True],
+    "layer_norm": [True],
+    "bypass_dropout": [0.5],
+    "bidirectional": [True],
+    "sparse_links": [3],
+    "biases": [False],
+    "forget_bias": [0.0],
+    "mask_floor": [0.5],
+    "gradient_clip": [1.0],
+}
+SIZES_ALONE = {"input_size", "output_size", "memory_size", "word_size", "num_reads", "hidden_size"}
+
+
+def test_auto_takes_the_kernel_whatever_the_switches():
+    named = set(inspect.signature(DNC).parameters)
+    assert named == {*EVERY_OPTION, *SIZES_ALONE, "backend"}
+    for option, values in EVERY_OPTION.items():
+        for value in values:
+            machine = DNC(3, 2, memory_size=4, word_size=3, hidden_size=4, **{option: value})
+            assert machine.backend_choice() == Choice("cpu"), option
+
+
+def test_hidden_units_are_dropped_behind_the_kernel_as_behind_the_reference():
+    found = []
+    for backend in ("cpu", "reference"):
+        machine, x = build(backend, bypass_dropout=0.5), torch.ones(3, 6, 3, dtype=torch.float64)
+        torch.manual_seed(11)
+        found.append(everything(machine, x))
+    compare(*found)
+    assert not torch.equal(found[0]["y"], everything(machine.eval(), x)["y"])
 
 
 def test_auto_takes_the_kernel_where_it_can():

@@ -10,6 +10,7 @@ import pytest
 import torch
 from dnc_cases import build, everything
 
+from tapehead.ops import links
 from tapehead.ops.dnc import reference
 
 OPTIONS = {"num_reads": 2, "num_layers": 2, "erase_freed": True}
@@ -20,6 +21,8 @@ SWITCHED = {
     "sharp_links": True,
     "layer_norm": True,
 }
+SPARSE = {"num_reads": 2, "sparse_links": 3}
+MACHINES = {"plain": OPTIONS, "switched": SWITCHED, "sparse": SPARSE}
 PARTS = [
     "lstm_cell",
     "interface_vector",
@@ -39,27 +42,27 @@ PARTS = [
 
 
 @cache
-def kernel(switched):
+def kernel(name):
     """In single precision: its rounding is far below what is planted."""
-    options = SWITCHED if switched else OPTIONS
+    options = MACHINES[name]
     return everything(build("cpu", **options).float(), inputs().float())
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _kernel_before_any_error():
     """A worker may begin with any of these tests, and the kernel refuses equations that changed."""
-    kernel(False)
-    kernel(True)
+    for name in MACHINES:
+        kernel(name)
 
 
 def inputs():
     return torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
 
 
-def worst_error(switched=False):
+def worst_error(name="plain"):
     """The largest difference of kernel and reference, relative to the size of the tensor."""
-    truth = everything(build("reference", **(SWITCHED if switched else OPTIONS)), inputs())
-    ours = kernel(switched)
+    truth = everything(build("reference", **MACHINES[name]), inputs())
+    ours = kernel(name)
     return max(
         ((ours[name].double() - part).norm() / (part.norm() + 1e-6)).item()
         for name, part in truth.items()
@@ -76,28 +79,34 @@ def wrong_gradient(x):
     return x + 0.01 * (x - x.detach())
 
 
-@pytest.mark.parametrize("switched", [False, True])
-def test_without_an_error_they_agree(switched):
-    assert worst_error(switched) < 5e-6
+@pytest.mark.parametrize("machine", MACHINES)
+def test_without_an_error_they_agree(machine):
+    assert worst_error(machine) < 5e-6
 
 
 @pytest.mark.parametrize("spoil", [wrong_value, wrong_gradient])
 @pytest.mark.parametrize(
-    ("part", "switched"),
+    ("part", "machine"),
     [
-        *((part, False) for part in PARTS),
-        *((part, True) for part in ("look_up", "masks", "sharpen_link", "interface_vector")),
+        *((part, "plain") for part in PARTS),
+        *((part, "switched") for part in ("look_up", "masks", "sharpen_link", "interface_vector")),
+        *((part, "sparse") for part in ("update_sparse_link", "keep_largest")),
+        *((part, "sparse") for part in ("sparse_forward_weighting", "sparse_backward_weighting")),
     ],
 )
-def test_an_error_is_seen(part, switched, spoil, monkeypatch):
-    usual = getattr(reference, part)
+def test_an_error_is_seen(part, machine, spoil, monkeypatch):
+    home = links if part == "keep_largest" else reference
+    usual = getattr(home, part)
 
     def spoilt(*arguments):
         found = usual(*arguments)
-        return tuple(map(spoil, found)) if isinstance(found, tuple) else spoil(found)
+        if isinstance(found, tuple):
+            parts = [spoil(part) if part.is_floating_point() else part for part in found]
+            return found._make(parts) if hasattr(found, "_make") else tuple(parts)
+        return spoil(found)
 
-    monkeypatch.setattr(reference, part, spoilt)
-    assert worst_error(switched) > 2e-5
+    monkeypatch.setattr(home, part, spoilt)
+    assert worst_error(machine) > 2e-5
 
 
 @pytest.mark.parametrize("spoil", [wrong_value, wrong_gradient])
@@ -124,4 +133,5 @@ def test_an_error_in_a_piece_of_the_interface_is_seen(piece, spoil, monkeypatch)
         return found._replace(**{piece: spoil(getattr(found, piece))})
 
     monkeypatch.setattr(reference, "split_interface", spoilt)
-    assert worst_error(piece in ("mask", "sharpness")) > 2e-5
+    machine = "switched" if piece in ("mask", "sharpness") else "plain"
+    assert worst_error(machine) > 2e-5

@@ -14,8 +14,6 @@ __all__ = ["dnc", "dnc_trace", "obstacle", "prepare"]
 
 prepare = calls.prepare
 
-UNKNOWN_SWITCHES = ("sparse_links",)
-
 
 def obstacle(projected: Tensor, spec: DNCSpec) -> str | None:
     """Why this backend cannot run, or None if it can."""
@@ -28,9 +26,6 @@ def obstacle(projected: Tensor, spec: DNCSpec) -> str | None:
     for part in ("controller", "similarity"):
         if callable(getattr(spec, part)):
             return f"it does not know a {part} brought along"
-    for switch in UNKNOWN_SWITCHES:
-        if getattr(spec, switch):
-            return f"it does not know {switch}"
     return None
 
 
@@ -51,44 +46,52 @@ def dnc(
             between. None: a number that keeps time and space low.
     """
     strength, *known = weights.allocation_strength, *weights[: len(WEIGHTS)]
-    parts = [getattr(state, name) for name in STATE]
+    parts, columns = [getattr(state, name) for name in STATE], state.link_columns
     if torch.compiler.is_compiling():
-        features, *last = registered.dnc(
-            projected, offset, lengths, strength, known, parts, spec, checkpoint_every
+        features, *last, columns = registered.dnc(
+            projected, offset, lengths, columns, strength, known, parts, spec, checkpoint_every
         )
     elif not asks_for_gradients(projected, offset, strength, *known, *parts):
-        features, last = calls.infer(projected, offset, lengths, strength, known, parts, spec)
-    else:
-        features, *last = _DNC.apply(
-            spec, checkpoint_every, lengths, projected, offset, strength, *known, *parts
+        features, last, columns = calls.infer(
+            projected, offset, lengths, strength, known, parts, columns, spec
         )
+    else:
+        features, *last, found = _DNC.apply(
+            spec, checkpoint_every, lengths, columns, projected, offset, strength, *known, *parts
+        )
+        columns = found if spec.sparse_links else columns
     after = dict(zip(STATE, last, strict=True))
-    return features, DNCState(link_columns=state.link_columns, **after)
+    return features, DNCState(link_columns=columns, **after)
 
 
 class _DNC(torch.autograd.Function):
     """The quick way in: the operators in `registered` take the dispatcher's time on top."""
 
     @staticmethod
-    def forward(ctx, spec, every, lengths, projected, offset, strength, *tensors):
+    def forward(ctx, spec, every, lengths, columns, projected, offset, strength, *tensors):
         weights, state = tensors[: len(WEIGHTS)], tensors[len(WEIGHTS) :]
-        run = calls.forward(projected, offset, lengths, strength, weights, state, spec, every)
+        run = calls.forward(
+            projected, offset, lengths, strength, weights, state, columns, spec, every
+        )
         # All that `backward` reads: a checkpoint must be able to let it go, and a caller who
         # changes some of it in between must be told.
-        kept = (run.features, run.tape, run.order, run.lengths)
+        kept = (run.features, run.tape, run.order, run.lengths, columns)
         ctx.save_for_backward(*kept, projected, offset, strength, *tensors)
         ctx.spec, ctx.plan = spec, run.plan
         ctx.set_materialize_grads(False)
-        return run.features, *run.last
+        found = run.columns if spec.sparse_links else None
+        if found is not None:
+            ctx.mark_non_differentiable(found)
+        return run.features, *run.last, found
 
     @staticmethod
     def backward(ctx, *grad_outputs):
-        features, tape, order, lengths, *inputs = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[3:]
+        features, tape, order, lengths, columns, *inputs = ctx.saved_tensors
+        wanted, grad_outputs = ctx.needs_input_grad[4:], grad_outputs[:-1]
         if needed(grad_outputs):
-            found = second_order.gradients(ctx.spec, lengths, inputs, wanted, grad_outputs)
-            return None, None, None, *found
-        run = calls.Run(features, [], tape, order, lengths, ctx.plan)
+            found = second_order.gradients(ctx.spec, lengths, columns, inputs, wanted, grad_outputs)
+            return None, None, None, None, *found
+        run = calls.Run(features, [], columns, tape, order, lengths, ctx.plan)
         d_features, *d_last = grad_outputs
         strength, *rest = inputs[2:]
         weights, state = rest[: len(WEIGHTS)], rest[len(WEIGHTS) :]
@@ -96,4 +99,4 @@ class _DNC(torch.autograd.Function):
         d_projected, d_offset, d_strength, d_weights, d_state = calls.backward(
             run, strength, weights, state, d_features, d_last, state_wanted
         )
-        return None, None, None, d_projected, d_offset, d_strength, *d_weights, *d_state
+        return None, None, None, None, d_projected, d_offset, d_strength, *d_weights, *d_state

@@ -9,6 +9,7 @@ from tapehead.ops.dnc.cpu.content import look_up
 from tapehead.ops.dnc.cpu.links import follow_links, link_rows, precede, sharpen_links
 from tapehead.ops.dnc.cpu.masked import split_masks
 from tapehead.ops.dnc.cpu.order import sort_rows
+from tapehead.ops.dnc.cpu.sparse import choose_rows, follow_sparse_links, link_sparsely
 from tapehead.ops.ntm.cpu.addressing import LOWEST, normalise_exp
 from tapehead.ops.ntm.cpu.similarity import inverse_norms
 from tapehead.ops.numba_kit.copying import clear, copy
@@ -182,6 +183,18 @@ def read(a, record, memory, target):
 
 
 @part
+def link_step(a, record, before, source, target, misc, in_place):
+    """L_t from L_{t-1}."""
+    if a.kept:
+        lines = a.kept * a.rows_pad
+        if not in_place:
+            copy(source + lines, target + lines, lines)
+        link_sparsely(a, record, source, target, misc)
+    else:
+        link_rows(a, record, before, source, target)
+
+
+@part
 def access(a, record, before, order_before, order, world, target, misc):
     """The whole step of one sequence, from split interface to reads; `world` is memory and link,
     and changes in place; `misc` is room for a memory."""
@@ -190,11 +203,16 @@ def access(a, record, before, order_before, order, world, target, misc):
     allocate(a, record, order_before, order)
     look_up(a, a.num_reads, 1, record, world, before + a.at_inverse, misc)
     weigh_write(a, record)
+    if a.kept:
+        choose_rows(a, record, before)
     write(a, record, world, world)
     if not a.masked:
         inverse_norms(a, world, record + a.at_inverse)
-    link_rows(a, record, before, link, link)
-    follow_links(a, record, before, link)
+    link_step(a, record, before, link, link, misc, True)
+    if a.kept:
+        follow_sparse_links(a, record, before, link)
+    else:
+        follow_links(a, record, before, link)
     if a.sharp_links:
         sharpen_links(a, record)
     precede(a, record, before)

@@ -11,6 +11,7 @@ from tapehead.ops.dnc.cpu.carry import d_usage_of, d_write_of
 from tapehead.ops.dnc.cpu.content import look_up_backward
 from tapehead.ops.dnc.cpu.links import links_backward, precede_backward, sharpen_links_backward
 from tapehead.ops.dnc.cpu.masked import split_masks_backward
+from tapehead.ops.dnc.cpu.sparse_backward import sparse_links_backward
 from tapehead.ops.ntm.cpu.addressing import softmax_backward
 from tapehead.ops.ntm.cpu.parameters import sigmoid_backward, softplus_backward
 from tapehead.ops.numba_kit.copying import clear, copy
@@ -52,10 +53,13 @@ def access_backward(
     precede_backward(a, record, before, carry)
     if a.sharp_links:
         sharpen_links_backward(a, record, d_back, d_on, d_record)
-    links_backward(
-        a, record, before, world_before + a.word * rows_pad, world_after + a.word * rows_pad,
-        d_back, d_on, carry, d_link, spare,
-    )  # fmt: skip
+    link_before, link = world_before + a.word * rows_pad, world_after + a.word * rows_pad
+    if a.kept:
+        sparse_links_backward(
+            a, record, before, link_before, link, d_back, d_on, carry, d_link, spare
+        )
+    else:
+        links_backward(a, record, before, link_before, link, d_back, d_on, carry, d_link, spare)
     # Of no more use: the directions' room holds what retention and allocation gather.
     d_kept, d_allocation = misc, misc + rows_pad
     write_backward(a, record, world_before, carry, d_world, d_record, d_kept)

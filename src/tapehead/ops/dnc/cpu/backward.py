@@ -4,7 +4,7 @@ Memories and links are computed again from the kept ones, segment by segment of 
 Gradients of weight matrices are large products of what this leaves, and are left to PyTorch.
 """
 
-from tapehead.ops.dnc.cpu.access import write
+from tapehead.ops.dnc.cpu.access import link_step, write
 from tapehead.ops.dnc.cpu.access_backward import access_backward, split_backward
 from tapehead.ops.dnc.cpu.carry import (
     d_cell_of,
@@ -22,7 +22,6 @@ from tapehead.ops.dnc.cpu.forward import (
     record_of,
 )
 from tapehead.ops.dnc.cpu.layout import PACK, RUN
-from tapehead.ops.dnc.cpu.links import link_rows
 from tapehead.ops.dnc.cpu.normalising import normalise_backward
 from tapehead.ops.ntm.cpu.controller import lstm_backward, tanh_backward
 from tapehead.ops.ntm.cpu.tape import length_of, longest
@@ -126,7 +125,7 @@ def backward_block(a, kind, block, slot):
 def replay(a, tape, start, count, first_step, last_step, work):
     """Memory and link before and after each step of a segment."""
     lines = a.word * a.rows_pad
-    worlds = work + a.at_work_world
+    worlds, misc = work + a.at_work_world, work + a.at_work_misc
     for s in range(count):
         length = length_of(a, start + s)
         if first_step < length:
@@ -137,7 +136,7 @@ def replay(a, tape, start, count, first_step, last_step, work):
             after = before + count * a.world
             now, earlier = record_of(a, tape, count, t, s), record_of(a, tape, count, t - 1, s)
             write(a, now, before, after)
-            link_rows(a, now, earlier, before + lines, after + lines)
+            link_step(a, now, earlier, before + lines, after + lines, misc, False)
 
 
 @part

@@ -29,6 +29,8 @@ STEPS_AT_ONCE = 64
 class Run(NamedTuple):
     """A forward pass: its results, and what its backward pass needs besides weights and state.
 
+    `last` and `columns` are the state after it.
+
     An autograd function saves features, tape, order and lengths by `save_for_backward` and keeps
     the plan: only so can a checkpoint let them go, and a change of the features be noticed.
 
@@ -37,6 +39,7 @@ class Run(NamedTuple):
 
     features: Tensor
     last: list[Tensor]
+    columns: Tensor
     tape: Tensor
     order: Tensor
     lengths: Tensor | None
@@ -50,22 +53,23 @@ def forward(
     strength: Tensor,
     weights: Sequence[Tensor],
     state: Sequence[Tensor],
+    columns: Tensor,
     spec: DNCSpec,
     every: int | None = None,
     *,
     clean: bool = False,
 ) -> Run:
-    """See `dnc`; the state without `link_columns`.
+    """See `dnc`; `columns` are the state's `link_columns`, which are no part of `state` here.
 
     Args:
         strength: of the softmax allocation, before oneplus.
         clean: leave no number of tape and order undefined, not even in their gaps.
     """
-    given = _admitted(projected, offset, lengths, strength, weights, state, spec)
+    given = _admitted(projected, offset, lengths, strength, weights, state, columns, spec)
     plan = plan_for(projected, weights, state, spec, every)
     room = _room(projected, plan, clean)
-    features, last = _steps(given, plan, room, PACK | RUN)
-    return Run(features, last, room.tape, room.order, given.lengths, plan)
+    features, last, columns = _steps(given, plan, room, PACK | RUN)
+    return Run(features, last, columns, room.tape, room.order, given.lengths, plan)
 
 
 def infer(
@@ -75,10 +79,11 @@ def infer(
     strength: Tensor,
     weights: Sequence[Tensor],
     state: Sequence[Tensor],
+    columns: Tensor,
     spec: DNCSpec,
-) -> tuple[Tensor, list[Tensor]]:
+) -> tuple[Tensor, list[Tensor], Tensor]:
     """Features and last state of `forward`, to the bit, in room for a few steps."""
-    given = _admitted(projected, offset, lengths, strength, weights, state, spec)
+    given = _admitted(projected, offset, lengths, strength, weights, state, columns, spec)
     batch, time, _ = projected.shape
     plan = plan_for(projected, weights, state, spec, None, min(time, STEPS_AT_ONCE))
     room = _room(projected, plan, clean=False)
@@ -94,11 +99,11 @@ def infer(
             lengths=None if given.lengths is None else given.lengths - low,
         )
         plan = plan_for(projected, weights, state, spec, None, high - low)
-        features[:, low:high], last = _steps(piece, plan, room, phases)
-        given = given._replace(state=last)
+        features[:, low:high], last, columns = _steps(piece, plan, room, phases)
+        given = given._replace(state=last, columns=columns)
         # The packed weights are still there.
         phases = RUN
-    return features, given.state
+    return features, given.state, given.columns
 
 
 class _Given(NamedTuple):
@@ -110,6 +115,7 @@ class _Given(NamedTuple):
     strength: Tensor
     weights: list[Tensor]
     state: list[Tensor]
+    columns: Tensor
 
 
 class _Room(NamedTuple):
@@ -120,7 +126,7 @@ class _Room(NamedTuple):
     scratch: Tensor
 
 
-def _admitted(projected, offset, lengths, strength, weights, state, spec) -> _Given:
+def _admitted(projected, offset, lengths, strength, weights, state, columns, spec) -> _Given:
     admit(projected, offset, [*weights, *state], STATE, spec)
     check_alike(["allocation_strength"], [strength], [()], like=projected)
     check_kernel_input("projected", projected)
@@ -129,7 +135,17 @@ def _admitted(projected, offset, lengths, strength, weights, state, spec) -> _Gi
     lengths = own_lengths(lengths, projected)
     if spec.allocation == "softmax":
         strength = oneplus(strength)
-    return _Given(projected, offset, lengths, dense(strength), weights, state)
+    if spec.sparse_links:
+        columns = _dense_columns(columns, state)
+    return _Given(projected, offset, lengths, dense(strength), weights, state, columns)
+
+
+def _dense_columns(columns: Tensor, state: Sequence[Tensor]) -> Tensor:
+    """Columns of sparse links as the kernel may read them; it keeps them within the rows."""
+    shape = state[STATE.index("link")].shape
+    like = torch.empty(0, dtype=torch.int64)
+    check_alike(["state.link_columns"], [columns], [shape], like, leader="an index")
+    return dense(columns)
 
 
 def _room(projected: Tensor, plan: Layout, clean: bool) -> _Room:
@@ -149,7 +165,9 @@ def _room(projected: Tensor, plan: Layout, clean: bool) -> _Room:
         raise too_large("projected", projected, batch * tape) from error
 
 
-def _steps(given: _Given, plan: Layout, room: _Room, phases: int) -> tuple[Tensor, list[Tensor]]:
+def _steps(
+    given: _Given, plan: Layout, room: _Room, phases: int
+) -> tuple[Tensor, list[Tensor], Tensor]:
     """Run the kernel once."""
     sizes, arguments = plan.sizes, plan.arguments()
     projected, offset = dense(given.projected), dense(given.offset)
@@ -158,13 +176,16 @@ def _steps(given: _Given, plan: Layout, room: _Room, phases: int) -> tuple[Tenso
     _point(arguments, "", WEIGHTS, given.weights)
     _point(arguments, "", STATE, given.state)
     _point(arguments, "last_", STATE, last)
-    floor = _mask_floor(plan.spec, projected)
+    floor, columns = _mask_floor(plan.spec, projected), given.columns
+    if plan.spec.sparse_links:
+        columns = torch.empty_like(columns)
+        _point(arguments, "", ["link_columns", "last_link_columns"], [given.columns, columns])
     _point(arguments, "", ["mask_floor"], [floor])
     names = ["projected", "offset", "lengths", "strength", "features", "tape", "order"]
     tensors = [projected, offset, given.lengths, given.strength, features, room.tape, room.order]
     _point(arguments, "", names, tensors)
     _run(_kernel("forward", projected.dtype), arguments, plan, room.scratch, phases)
-    return features, last
+    return features, last, columns
 
 
 def backward(

@@ -5,6 +5,7 @@ precedence, each `rows`; then of reads, hidden states and cells. `d_world` holds
 link.
 """
 
+from tapehead.ops.dnc.cpu.moving import export_link, import_link
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.simd import broadcast, pointer_like, store_one
@@ -57,9 +58,7 @@ def import_gradients(a, kind, sequence, s, work):
             for j in range(word):
                 store_one(d_world + j * rows_pad + n, broadcast(source + n * word + j))
     if a.d_last_link:
-        source = pointer_like(kind, a.d_last_link) + sequence * rows * rows
-        for n in range(rows):
-            copy(source + n * rows, d_world + (word + n) * rows_pad, rows)
+        import_link(a, pointer_like(kind, a.d_last_link), sequence, d_world + word * rows_pad)
     if a.d_last_read_weights:
         source = pointer_like(kind, a.d_last_read_weights) + sequence * a.num_reads * rows
         for head in range(a.num_reads):
@@ -96,9 +95,7 @@ def export_gradients(a, kind, sequence, s, work):
             for j in range(word):
                 store_one(target + n * word + j, broadcast(d_world + j * rows_pad + n))
     if a.d_link:
-        target = pointer_like(kind, a.d_link) + sequence * rows * rows
-        for n in range(rows):
-            copy(d_world + (word + n) * rows_pad, target + n * rows, rows)
+        export_link(a, pointer_like(kind, a.d_link), sequence, d_world + word * rows_pad)
     if a.d_read_weights:
         target = pointer_like(kind, a.d_read_weights) + sequence * a.num_reads * rows
         for head in range(a.num_reads):

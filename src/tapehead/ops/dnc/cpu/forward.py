@@ -2,6 +2,7 @@
 
 from tapehead.ops.dnc.cpu.access import access, split_interface
 from tapehead.ops.dnc.cpu.layout import PACK, RUN, Arguments
+from tapehead.ops.dnc.cpu.moving import export_columns, export_link, import_columns, import_link
 from tapehead.ops.dnc.cpu.normalising import normalise
 from tapehead.ops.ntm.cpu.controller import lstm_forward, tanh_forward
 from tapehead.ops.ntm.cpu.similarity import inverse_norms
@@ -203,9 +204,10 @@ def import_state(a, kind, sequence, first, world):
     for n in range(rows):
         for j in range(word):
             store_one(world + j * rows_pad + n, broadcast(source + n * word + j))
-    source = pointer_like(kind, a.link) + sequence * rows * rows
-    for n in range(rows):
-        copy(source + n * rows, world + (word + n) * rows_pad, rows)
+    link = world + word * rows_pad
+    if a.kept:
+        import_columns(a, sequence, link + a.kept * rows_pad)
+    import_link(a, pointer_like(kind, a.link), sequence, link)
     source = pointer_like(kind, a.read_weights) + sequence * a.num_reads * rows
     for head in range(a.num_reads):
         copy(source + head * rows, first + a.at_read_weights + head * rows_pad, rows)
@@ -230,9 +232,10 @@ def export_state(a, kind, sequence, last, world):
     for n in range(rows):
         for j in range(word):
             store_one(target + n * word + j, broadcast(world + j * rows_pad + n))
-    target = pointer_like(kind, a.last_link) + sequence * rows * rows
-    for n in range(rows):
-        copy(world + (word + n) * rows_pad, target + n * rows, rows)
+    link = world + word * rows_pad
+    if a.kept:
+        export_columns(a, sequence, link + a.kept * rows_pad)
+    export_link(a, pointer_like(kind, a.last_link), sequence, link)
     target = pointer_like(kind, a.last_read_weights) + sequence * a.num_reads * rows
     for head in range(a.num_reads):
         copy(last + a.at_read_weights + head * rows_pad, target + head * rows, rows)

@@ -14,8 +14,10 @@ blocks of sequences that are computed together. Within a block:
                    where links lead, if forward and backward weightings are sharpened; sharpness
                    heads: mask, mask above its floor, its square, key times that, each `word`
                    heads: inverse norms of the masked memory, each `rows`
+                   of sparse links of K: rows written to, their weights, rows written before, their
+                   weights, each K
     checkpoints  (time / every, sequence, [memory (word, rows), link (rows, rows)]) before every
-                 so many steps
+                 so many steps; a sparse link is values (K, rows) and columns (K, rows)
 
 Beside it lies `order`, whole numbers (sequence, time, rows): the rows from least used to most.
 Memory is kept transposed, so that the innermost loops run over rows. Each piece that a loop walks
@@ -42,6 +44,7 @@ WEIGHTS = list(DNCWeights._fields[:6])
 
 _POINTERS = [
     *"projected offset lengths strength features tape order packed work".split(),  # noqa: SIM905
+    *["link_columns", "last_link_columns"],
     *STATE,
     *WEIGHTS,
     *(f"last_{name}" for name in STATE),
@@ -52,14 +55,15 @@ _POINTERS = [
 
 _SIZES = """
     batch time rows word num_reads heads hidden_size layers lstm similarity allocation erase_freed
-    layer_norm masked sharp_links
+    layer_norm masked sharp_links sparse_links kept
     gates all_gates interface features_size read_numbers outputs block blocks every
     rows_pad word_pad hidden_pad gates_pad interface_pad modes_pad outputs_pad reads_pad
     record layer_record at_keys at_strengths at_erase at_add at_gates at_modes at_scores
     at_content at_read_weights at_write_weights at_usage at_kept at_allocation at_precedence
     at_forward at_backward at_inverse at_normal at_inverse_deviation
     at_led_forward at_led_backward at_sharpness at_mask at_mask_opened at_mask_squares
-    at_masked_keys at_masked_inverse tape_size at_checkpoints world
+    at_masked_keys at_masked_inverse
+    at_written_rows at_written at_preceding_rows at_preceding tape_size at_checkpoints world
     packed_size at_packed_recurrent at_packed_below at_packed_interface packed_read
     packed_recurrent work_size at_work_gates at_work_interface at_work_world at_work_d_world
     at_work_carry carry at_work_outputs at_work_below at_work_d_record at_work_misc

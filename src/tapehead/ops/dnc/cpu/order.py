@@ -1,35 +1,8 @@
-"""Sorting rows by usage: whole numbers in memory beside the tape."""
+"""Rows in order: all of them by usage, or the few largest of a weighting."""
 
-from llvmlite import ir
-from numba import types
-
-from tapehead.ops.numba_kit.intrinsics import intrinsic
+from tapehead.ops.numba_kit.gathering import bits_at, put_bits, put_integer
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.native import integer_at
-
-
-@intrinsic
-def bits_at(typingctx, pointer):
-    """The bits of the number at `pointer` as a whole number: numbers of at least zero are in the
-    same order as their bits."""
-    size = pointer.dtype.bitwidth
-
-    def codegen(context, builder, sig, args):
-        kind = ir.IntType(size)
-        bits = builder.load(builder.bitcast(args[0], kind.as_pointer()))
-        return bits if size == 64 else builder.sext(bits, ir.IntType(64))
-
-    return types.int64(pointer), codegen
-
-
-@intrinsic
-def put_integer(typingctx, address, value):
-    """Put a whole number (int64) at an address."""
-
-    def codegen(context, builder, sig, args):
-        builder.store(args[1], builder.inttoptr(args[0], ir.IntType(64).as_pointer()))
-
-    return types.void(types.int64, types.int64), codegen
 
 
 @part
@@ -53,3 +26,30 @@ def sort_rows(usage, rows, before, order):
             put_integer(order + 8 * place, other)
             place -= 1
         put_integer(order + 8 * place, row)
+
+
+@part
+def rank(pointer):
+    """A whole number that is the larger, the larger the number at `pointer`."""
+    bits = bits_at(pointer)
+    return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
+
+
+@part
+def largest_rows(weights, rows, count, target):
+    """The `count` rows of the largest weights, the largest first, as indices from `target` on."""
+    found, least = 0, 0
+    for n in range(rows):
+        own = rank(weights + n)
+        if found == count and own <= least:
+            continue
+        found = min(found + 1, count)
+        place = found - 1
+        while place > 0:
+            other = bits_at(target + place - 1)
+            if rank(weights + other) >= own:
+                break
+            put_bits(target + place, other)
+            place -= 1
+        put_bits(target + place, n)
+        least = rank(weights + bits_at(target + found - 1))

@@ -16,10 +16,10 @@ those of the inputs by arithmetic alone."""
 
 _TENSORS = ("strength", *WEIGHTS, *STATE)
 _GRADIENTS = ("projected", "offset", *_TENSORS)
-_FIRST = 3
-"""Where `_TENSORS` begin among the inputs: after projected, offset and lengths."""
+_FIRST = 4
+"""Where `_TENSORS` begin among the inputs: after projected, offset, lengths and columns."""
 
-_INPUTS = "Tensor projected, Tensor offset, Tensor? lengths, " + ", ".join(
+_INPUTS = "Tensor projected, Tensor offset, Tensor? lengths, Tensor columns, " + ", ".join(
     f"Tensor {name}" for name in _TENSORS
 )
 OPTIONS = {
@@ -33,6 +33,7 @@ OPTIONS = {
     "masked": "bool",
     "mask_floor": "float",
     "sharp_links": "bool",
+    "sparse_links": "int",
     "gradient_clip": "float",
 }
 """Fields of the spec, and their types in an operator's schema."""
@@ -45,9 +46,9 @@ def _tensors(count: int) -> str:
 
 
 _library = torch.library.Library("tapehead", "FRAGMENT")
-# Features, the last state, tape, order.
+# Features, the last state and its columns, tape, order.
 _library.define(
-    f"dnc({_SCHEMA}) -> {_tensors(len(STATE) + 3)}",
+    f"dnc({_SCHEMA}) -> {_tensors(len(STATE) + 4)}",
     tags=(torch.Tag.needs_fixed_stride_order,),
 )
 _library.define(
@@ -63,15 +64,16 @@ def dnc(
     projected: Tensor,
     offset: Tensor,
     lengths: Tensor | None,
+    columns: Tensor,
     strength: Tensor,
     weights: Sequence[Tensor],
     state: Sequence[Tensor],
     spec: DNCSpec,
     every: int | None,
 ) -> list[Tensor]:
-    """Features and the parts of the last state."""
+    """Features, the parts of the last state, and its columns."""
     options = [getattr(spec, name) for name in OPTIONS]
-    tensors = (projected, offset, lengths, strength, *weights, *state)
+    tensors = (projected, offset, lengths, columns, strength, *weights, *state)
     return torch.ops.tapehead.dnc(*tensors, *options, every or EVERY)[:-2]
 
 
@@ -90,12 +92,14 @@ def _split(inputs):
 
 @torch.library.impl(_library, "dnc", "CPU")
 def _forward(*inputs):
-    projected, offset, lengths = inputs[:_FIRST]
+    projected, offset, lengths, columns = inputs[:_FIRST]
     strength, weights, state, spec, every = _split(inputs)
     run = calls.forward(
-        projected, offset, lengths, strength, weights, state, spec, every, clean=True
+        projected, offset, lengths, strength, weights, state, columns, spec, every, clean=True
     )
-    return run.features, *run.last, run.tape, run.order
+    # Where there are no columns these are what came in, which an operator must not give back.
+    columns = run.columns if spec.sparse_links else run.columns.clone()
+    return run.features, *run.last, columns, run.tape, run.order
 
 
 @torch.library.impl(_library, "dnc_backward", "CPU")
@@ -108,7 +112,7 @@ def _backward(d_features, *rest):
     strength, weights, state, spec, every = _split(inputs)
     plan = calls.plan_for(inputs[0], weights, state, spec, every)
     lengths = None if inputs[2] is None else inputs[2].long().contiguous()
-    run = calls.Run(features, [], tape, order, lengths, plan)
+    run = calls.Run(features, [], inputs[3], tape, order, lengths, plan)
     d_projected, d_offset, d_strength, d_weights, d_state = calls.backward(
         run, strength, weights, state, d_features, d_last, [True] * len(STATE)
     )
@@ -125,6 +129,7 @@ def _fake_forward(*inputs):
     sizes = machine_sizes(spec, rows, hidden, layers, projected.element_size())
     features = projected.new_empty(batch, time, sizes["features_size"])
     last = [projected.new_empty(tensor.shape) for tensor in state]
+    last.append(inputs[3].new_empty(inputs[3].shape))
     tape = projected.new_empty(batch, tape_size(sizes, time, every))
     order = projected.new_empty(batch, time, rows, dtype=torch.int64)
     return features, *last, tape, order
@@ -140,23 +145,28 @@ def _fake_backward(d_features, *rest):
 def _setup_context(ctx, inputs, output):
     end = _FIRST + len(_TENSORS)
     ctx.options = inputs[end:]
-    features, (tape, order) = output[0], output[-2:]
+    features, (columns, tape, order) = output[0], output[-3:]
     ctx.save_for_backward(features, tape, order, *inputs[:end])
-    ctx.mark_non_differentiable(tape, order)
+    ctx.mark_non_differentiable(columns, tape, order)
 
 
 def _through(ctx, *gradients):
     if torch.is_grad_enabled():
-        _, _, _, projected, offset, lengths, *rest = ctx.saved_tensors
+        _, _, _, projected, offset, lengths, columns, *rest = ctx.saved_tensors
         wanted = [*ctx.needs_input_grad[:2], *ctx.needs_input_grad[_FIRST : _FIRST + len(_TENSORS)]]
         d_projected, d_offset, *d_rest = second_order.gradients(
-            _spec(*ctx.options[:-1]), lengths, [projected, offset, *rest], wanted, gradients[:-2]
+            _spec(*ctx.options[:-1]),
+            lengths,
+            columns,
+            [projected, offset, *rest],
+            wanted,
+            gradients[:-3],
         )
-        return d_projected, d_offset, None, *d_rest, *[None] * len(ctx.options)
+        return d_projected, d_offset, None, None, *d_rest, *[None] * len(ctx.options)
     d_projected, d_offset, *d_rest = torch.ops.tapehead.dnc_backward(
-        *gradients[:-2], *ctx.saved_tensors, *ctx.options
+        *gradients[:-3], *ctx.saved_tensors, *ctx.options
     )
-    return d_projected, d_offset, None, *d_rest, *[None] * len(ctx.options)
+    return d_projected, d_offset, None, None, *d_rest, *[None] * len(ctx.options)
 
 
 torch.library.register_autograd(

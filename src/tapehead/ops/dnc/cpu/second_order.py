@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from tapehead.ops import second_order
@@ -14,17 +13,17 @@ from tapehead.ops.dnc.parts import DNCSpec, DNCState, DNCWeights
 def gradients(
     spec: DNCSpec,
     lengths: Tensor | None,
+    columns: Tensor,
     inputs: Sequence[Tensor],
     wanted: Sequence[bool],
     above: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
     """See `ops.second_order.gradients`; inputs are projected, offset, the allocation's strength
-    before oneplus, the weights that the kernel knows, and the state without `link_columns`."""
+    before oneplus, the weights that the kernel knows, and the state without `columns`."""
 
     def run(projected, offset, strength, *tensors):
         weights = DNCWeights(*tensors[: len(WEIGHTS)], allocation_strength=strength)
         parts = dict(zip(STATE, tensors[len(WEIGHTS) :], strict=True))
-        columns = projected.new_empty(*parts["usage"].shape, 0, dtype=torch.int64)
         state = DNCState(link_columns=columns, **parts)
         features, last = reference.dnc(projected, offset, weights, state, spec, lengths)
         return features, *(getattr(last, name) for name in STATE)

@@ -37,6 +37,9 @@ def machine_sizes(
     gates = 4 * hidden if lstm else hidden
     interface = spec.interface_size
     numbers, outputs = reads * word, layers * hidden
+    # A link matrix is as many lines; a sparse one those of values, then those of columns.
+    sparse, kept = spec.sparse_links, min(spec.sparse_links, rows)
+    lines = 2 * kept if sparse else rows
     rows_pad, word_pad, hidden_pad, modes_pad = pad(rows), pad(word), pad(hidden), pad(3)
     layer_record = 6 * hidden_pad * lstm
     norm, masked, sharp = int(spec.layer_norm), int(spec.masked), int(spec.sharp_links)
@@ -61,6 +64,8 @@ def machine_sizes(
         at_mask_squares=record.take(masked * heads * word_pad),
         at_masked_keys=record.take(masked * heads * word_pad),
         at_masked_inverse=record.take(masked * heads * rows_pad),
+        at_written_rows=record.take(pad(kept)), at_written=record.take(pad(kept)),
+        at_preceding_rows=record.take(pad(kept)), at_preceding=record.take(pad(kept)),
     )  # fmt: skip
     # Links that are not sharpened are followed straight to the weightings.
     for way in ("forward", "backward"):
@@ -77,13 +82,13 @@ def machine_sizes(
         rows=rows, word=word, num_reads=reads, heads=heads, hidden_size=hidden, layers=layers,
         lstm=lstm, similarity=SIMILARITY_CODES[spec.similarity],
         allocation=ALLOCATION_CODES[spec.allocation], erase_freed=int(spec.erase_freed),
-        layer_norm=norm, masked=masked, sharp_links=sharp,
+        layer_norm=norm, masked=masked, sharp_links=sharp, sparse_links=sparse, kept=kept,
         gates=gates, all_gates=layers * gates, interface=interface,
         features_size=outputs + numbers, read_numbers=numbers, outputs=outputs,
         rows_pad=rows_pad, word_pad=word_pad, hidden_pad=hidden_pad,
         gates_pad=pad(gates) + width, interface_pad=pad(interface) + width, modes_pad=modes_pad,
         outputs_pad=pad(outputs) + width, reads_pad=pad(numbers) + width,
-        record=record.end, layer_record=layer_record, world=(word + rows) * rows_pad,
+        record=record.end, layer_record=layer_record, world=(word + lines) * rows_pad,
         packed_size=packed.end, at_packed_recurrent=at_packed_recurrent,
         at_packed_below=at_packed_below, at_packed_interface=at_packed_interface,
         packed_read=packed_read, packed_recurrent=packed_recurrent, **at,
