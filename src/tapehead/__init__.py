@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tapehead import results as results
     from tapehead.machines import (
         DNC,
         LSTM,
@@ -50,8 +51,10 @@ def __getattr__(name: str) -> Any:
     # Importing torch takes seconds, and `tapehead --help` has no use for it.
     if name in __all__:
         return getattr(import_module("tapehead.machines"), name)
+    if name == "results":
+        return import_module("tapehead.results")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return [*globals(), *__all__, "results"]

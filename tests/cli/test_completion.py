@@ -1,6 +1,7 @@
-"""The TAB key: bash itself is asked what it would offer."""
+"""The TAB key: bash and fish themselves are asked what they would offer."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -23,6 +24,32 @@ while IFS= read -r line; do
     echo "${COMPREPLY[*]}"
 done
 """
+
+
+WANTED = {
+    "": {*COMMANDS, "--help", "--version"},
+    "tr": {"train"},
+    "train ": set(TASKS),
+    "train --machine ": set(MACHINES),
+    "train --machine=e": {"entity-network"},
+    "train copy --optimiser ": {"rmsprop", "graves-rmsprop", "adam"},
+    "train --out copy as": {"associative-recall"},
+    "train copy --schedule li": {"linear"},
+    "train copy --alloc": set(),
+    "train copy --machine dnc --alloc": {"--allocation"},
+    "train copy --machine=dnc --alloc": {"--allocation"},
+    "train copy --no-fig": {"--no-figures"},
+    "train copy --controller ": {"lstm", "feedforward"},
+    "train reverse-tape --controller ": {"direct", "lstm"},
+    "train --max-items": set(),
+    "train associative-recall --max-items": {"--max-items"},
+    "reproduce dnc/c": {"dnc/copy"},
+    "reproduce --out dnc/copy dnc/c": {"dnc/copy"},
+    "reproduce dnc/copy --setting ": {"fast", "paper"},
+    "completion ": {"bash", "zsh", "fish"},
+    "nonsense ": set(),
+}  # fmt: skip
+"""What is offered where a line ends."""
 
 
 @pytest.fixture(scope="module")
@@ -55,34 +82,11 @@ def offered(printed):
 
 
 def test_values_and_names_are_offered_where_they_fit(offered):
-    wanted = {
-        "": {*COMMANDS, "--help", "--version"},
-        "tr": {"train"},
-        "train ": set(TASKS),
-        "train --machine ": set(MACHINES),
-        "train --machine=e": {"entity-network"},
-        "train copy --optimiser ": {"rmsprop", "graves-rmsprop", "adam"},
-        "train --out copy as": {"associative-recall"},
-        "train copy --schedule li": {"linear"},
-        "train copy --alloc": set(),
-        "train copy --machine dnc --alloc": {"--allocation"},
-        "train copy --machine=dnc --alloc": {"--allocation"},
-        "train copy --no-fig": {"--no-figures"},
-        "train copy --controller ": {"lstm", "feedforward"},
-        "train reverse-tape --controller ": {"direct", "lstm"},
-        "train --max-items": set(),
-        "train associative-recall --max-items": {"--max-items"},
-        "reproduce dnc/c": {"dnc/copy"},
-        "reproduce --out dnc/copy dnc/c": {"dnc/copy"},
-        "reproduce dnc/copy --setting ": {"fast", "paper"},
-        "completion ": {"bash", "zsh"},
-        "nonsense ": set(),
-    }  # fmt: skip
-    assert dict(zip(wanted, offered(*wanted), strict=True)) == wanted
+    assert dict(zip(WANTED, offered(*WANTED), strict=True)) == WANTED
 
 
 def test_files_are_left_to_the_shell(offered):
-    lines = ("view ", "view runs/a ", "evaluate ru", "train copy --out ", "list --folder ")
+    lines = ("view ", "view runs/a ", "evaluate ru", "train copy --out ", "results --folder ")
     assert offered(*lines) == [set()] * len(lines)
 
 
@@ -112,6 +116,39 @@ def test_zsh_takes_the_same_functions(call):
     assert text == f"{ZSH}{script('bash')}\n"
 
 
+def test_fish_has_the_same_table(call):
+    bash = re.findall(r"^ +('.+'|[a-z]+)\) found=(.*) ;;$", script("bash"), re.MULTILINE)
+    fish = re.findall(
+        r"^ +case (.+)\n +set found (.*)$", call("completion", "fish").out, re.MULTILINE
+    )
+    assert len(bash) > 100
+    assert fish == bash
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+def test_fish_offers_the_same(tmp_path):
+    """As fish itself completes a line; where bash has no words both offer files, here `here`."""
+    (tmp_path / "script").mkdir()
+    (tmp_path / "script" / "here").touch()
+    (tmp_path / "tapehead.fish").write_text(script("fish"))
+    lines = [*WANTED, "view ", "view --listing runs/a --se", "results --folder "]
+    ask = 'source ../tapehead.fish; while read -l l; echo (complete -C "tapehead $l"); end'
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", ask], cwd=tmp_path / "script",
+        input="".join(f"{line}\n" for line in lines), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    offered = dict(
+        zip(lines, (set(line.split()) for line in done.stdout.splitlines()), strict=True)
+    )
+    files = {line: {"here"} for line in ("nonsense ", "view ", "results --folder ")}
+    whole = {
+        "train --machine=e": {"--machine=entity-network"},
+        "view --listing runs/a --se": {"--seed"},
+    }
+    assert offered == WANTED | files | whole
+
+
 def test_an_unknown_shell_is_one_line(call):
-    outcome = call("completion", "fish")
-    assert "SHELL must be one of bash, zsh, got 'fish'" in complaint(outcome, code=2)
+    outcome = call("completion", "tcsh")
+    assert "SHELL must be one of bash, zsh, fish, got 'tcsh'" in complaint(outcome, code=2)

@@ -16,6 +16,7 @@ from tapehead.cli.help import shown
 from tapehead.cli.listing import List
 from tapehead.cli.options import constructor_options, options_of
 from tapehead.cli.reproduce import Reproduce
+from tapehead.cli.results import Results
 from tapehead.cli.train import Train
 from tapehead.cli.view import View
 from tapehead.machines import MACHINES
@@ -30,6 +31,7 @@ COMMAND_CLASSES = {
     "view": View,
     "ask": Ask,
     "reproduce": Reproduce,
+    "results": Results,
     "list": List,
     "bench": Bench,
     "completion": Completion,

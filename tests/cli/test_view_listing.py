@@ -1,6 +1,7 @@
 """`tapehead view --listing`: what the heads of a run did, as a program."""
 
 import pytest
+from calls import complaint
 
 from tapehead.training import TrainConfig, train
 from tapehead.viewing.listing import listing_of
@@ -55,3 +56,17 @@ def test_wrong_calls_are_named(call, tmp_path):
     shown = call("view", "run", "--listing", "--sizes=many")
     assert shown.code == 2
     assert "--sizes: 'many' is no size of copy" in shown.err
+
+
+def test_figures_come_in_the_format_that_is_asked_for(call, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(
+        "tapehead.viewing.several.view_runs",
+        lambda runs, out, **options: asked.append(options) or [],
+    )
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    assert call("view", "run", "--format", "pdf").code == 0
+    assert asked[0]["format"] == "pdf"
+    wrong = complaint(call("view", "run", "--format", "jpg"), code=2)
+    assert wrong.endswith("--format must be one of png, pdf, svg, got 'jpg'")

@@ -44,10 +44,13 @@ def test_each_is_drawn_and_all_together(runs, tmp_path, monkeypatch):
 
     monkeypatch.setattr(several, "learning_curves", watch)
     chosen = [*runs_in(runs / "seeds"), runs / "wide"]
-    files = view_runs(chosen, tmp_path / "out", lengths=[2])
+    files = view_runs(chosen, tmp_path / "out", lengths=[2], format="svg")
     assert all(file.stat().st_size > 1000 for file in files)
+    pictures = [file for file in files if file.name != "view.html"]
+    assert all(file.read_text().startswith("<?xml") for file in pictures)
     names = {str(file.relative_to(tmp_path / "out")) for file in files}
-    assert {"learning.png", "seeds/seed-2/bits.png", "wide/bits.png"} <= names
+    assert {"learning.svg", "seeds/seed-2/bits.svg", "wide/bits.svg"} <= names
+    assert "bits.svg" in (tmp_path / "out/wide/view.html").read_text()
     assert {name: len(members) for name, members in seen.items()} == {"lstm": 2, "lstm, wide": 1}
 
 

@@ -27,7 +27,8 @@ COMMANDS = {
     "view": "draw the figures of a run",
     "ask": "tell a trained reader a story, and ask it",
     "reproduce": "run a published experiment again and set our numbers beside the paper's",
-    "list": "print tasks, machines, experiments and results",
+    "results": "print every result so far, as tables or as CSV",
+    "list": "print tasks, machines and experiments",
     "bench": "time a training step on this computer",
     "completion": "print a script that teaches the shell's TAB key",
 }

@@ -14,14 +14,15 @@ from typing import Any, Literal, get_args
 from tapehead.cli.command import read
 from tapehead.cli.options import Option, options_of
 
-Shell = Literal["bash", "zsh"]
+Shell = Literal["bash", "zsh", "fish"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
     """Print a script that lets the TAB key complete commands, tasks, options and their values. Try
     it with `source <(tapehead completion bash)`; that line in ~/.bashrc or, with zsh, in ~/.zshrc
-    keeps it."""
+    keeps it; with fish,
+    `tapehead completion fish | source` in ~/.config/fish/config.fish."""
 
     shell: str
     """Which shell."""
@@ -36,11 +37,16 @@ def run(argv: Sequence[str]) -> int:
 def script(shell: str) -> str:
     """The script for a shell."""
     head = ZSH if shell == "zsh" else ""
+    row, text = (
+        ("    case {}\n        set found {}", FISH)
+        if shell == "fish"
+        else ("    {}) found={} ;;", BASH)
+    )
     rows = "\n".join(
-        f"    {shlex.quote(key)}) found={shlex.quote(' '.join(words))} ;;"
+        row.format(shlex.quote(key), shlex.quote(" ".join(words)))
         for key, words in _table().items()
     )
-    return head + BASH.replace("    TABLE", rows).strip()
+    return head + text.replace("    TABLE", rows).strip()
 
 
 def _table() -> dict[str, list[str]]:
@@ -170,4 +176,81 @@ _tapehead() {
 }
 
 complete -o bashdefault -o default -F _tapehead tapehead
+"""
+
+FISH = r"""
+# Completion of `tapehead`, printed by `tapehead completion`.
+function _tapehead_words
+    set -l found
+    switch "$argv[1]"
+    TABLE
+    case '*'
+        return 1
+    end
+    string split -n ' ' -- $found
+    return 0
+end
+
+# What may stand where the cursor is; fails where that is for files.
+function _tapehead_answers
+    set -l given (commandline -opc)
+    set -l current (commandline -ct)
+    set -e given[1]
+    if not set -q given[1]
+        _tapehead_words commands
+        return
+    end
+    set -l command $given[1]
+    set -e given[1]
+    set -l names (_tapehead_words "$command positional")
+    set -l positional $status
+    set -l machine
+    set -l task
+    set -l flag
+    for word in $given
+        if string match -q -- '--machine=*' $word
+            set machine (string replace -- --machine= '' $word)
+        else if test "$flag" = --machine
+            set machine $word
+        else if string match -q -- '--*' "$flag"; and _tapehead_words "$command $flag" >/dev/null
+        else if contains -- $word $names
+            set task $word
+        end
+        set flag $word
+    end
+    set -l groups $command
+    if test $command = train
+        set -l asked $task copy
+        test -n "$machine"; or set machine (_tapehead_words "usual $asked[1]")
+        set -a groups "machine $machine" "task $asked[1]"
+    end
+    # The value of a flag. No words: files, as for any command.
+    set -l before $flag
+    set -l start
+    if string match -q -- '--*=*' "$current"
+        set before (string split -m 1 = -- $current)[1]
+        set start $before=
+    end
+    if string match -q -- '--*' "$before"
+        for group in $groups
+            set -l found (_tapehead_words "$group $before"); or continue
+            test -n "$found"; or return 1
+            string replace -r '^' -- "$start" $found
+            return 0
+        end
+    end
+    if test $positional = 0 -a -z "$task"; and not string match -q -- '-*' "$current"
+        test -n "$names"; or return 1
+        printf '%s\n' $names
+        return 0
+    end
+    set -l all
+    for group in $groups
+        set -a all (_tapehead_words $group)
+    end
+    string match -q -- "$current*" $all; or return 1
+    printf '%s\n' $all
+end
+
+complete -c tapehead -n '_tapehead_answers >/dev/null' -f -a '(_tapehead_answers)'
 """

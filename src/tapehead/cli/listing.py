@@ -1,16 +1,14 @@
-"""`tapehead list`: tasks, machines with their sizes, experiments and results."""
+"""`tapehead list`: tasks, machines with their sizes, and experiments."""
 
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tapehead.cli.command import print_json, read, table
 from tapehead.cli.help import packed, screen_width
-from tapehead.cli.options import UsageError, options_of
+from tapehead.cli.options import options_of
 from tapehead.recipes import CALCULATIONS, EXPERIMENTS
-from tapehead.recipes.results import all_cells, middle, packaged_cells
 from tapehead.registry import MACHINES, TASKS
 
 
@@ -24,10 +22,6 @@ class List:
     """Every task, its options and where it comes from."""
     experiments: bool = False
     """Every experiment that `tapehead reproduce` runs, and its contestants."""
-    results: bool = False
-    """Every result so far, our numbers beside the published ones."""
-    folder: Path | None = None
-    """Where the results are; left out: results/, or those that come with tapehead."""
     json: bool = False
     """Print JSON instead of tables."""
 
@@ -38,7 +32,6 @@ def run(argv: Sequence[str]) -> int:
         "machines": (_machines, _show_machines),
         "tasks": (_tasks, _show_tasks),
         "experiments": (_experiments, _show_experiments),
-        "results": (lambda: _results(command.folder), results_table),
     }
     chosen = [name for name in parts if getattr(command, name)]
     if not chosen:
@@ -70,7 +63,7 @@ def _show_overview(overview: dict[str, dict[str, str]]) -> None:
         for name, summary in entries.items():
             print(f"  {name:<{width}}{_shortened(summary, screen_width() - 2 - width)}")
         print()
-    print("More: tapehead list --machines, --tasks, --experiments, --results")
+    print("More: tapehead list --machines, --tasks, --experiments; tapehead results")
 
 
 def _shortened(text: str, width: int) -> str:
@@ -209,80 +202,3 @@ def _show_experiments(experiments: Sequence[dict[str, Any]]) -> str:
                                    subsequent_indent=indent)  # fmt: skip
             lines += [line.replace("\xa0", " ") for line in listed]
     return "\n".join(["Experiments of `tapehead reproduce`", *lines])
-
-
-def _results(folder: Path | None) -> list[dict[str, Any]]:
-    if folder is None:
-        here = Path("results")
-        return all_cells(here) if here.is_dir() else packaged_cells()
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder} with results")
-    return all_cells(folder)
-
-
-def results_table(cells: Sequence[dict[str, Any]]) -> str:
-    """A table for each experiment, setting and metric, and for each task if there are several."""
-    if not cells:
-        return "no results yet: `tapehead reproduce ntm/copy` makes some"
-    tasks: dict[str, set[str]] = {}
-    for cell in cells:
-        tasks.setdefault(cell["experiment"], set()).add(cell["task"])
-    sections: dict[str, list[dict[str, Any]]] = {}
-    for cell in cells:
-        parts = [cell["experiment"], cell["setting"]]
-        if len(tasks[cell["experiment"]]) > 1:
-            parts.append(cell["task"])
-        unit = "" if cell["unit"] in ("", "1") else f" ({cell['unit']})"
-        heading = f"{', '.join(parts)}: {cell['metric']}{unit}"
-        sections.setdefault(heading, []).append(cell)
-    blocks = [
-        "\n".join([*textwrap.wrap(heading, screen_width()), _section(members)])
-        for heading, members in sections.items()
-    ]
-    return "\n\n".join([*blocks, "Ours: median over seeds (least to most)."])
-
-
-def _section(cells: Sequence[dict[str, Any]]) -> str:
-    """The table at full length if it fits; or else numbers of fewer digits, no seconds, and names
-    on several lines."""
-    for digits, left_out in ((4, ()), (3, ()), (3, ("seconds",)), (2, ("seconds", "sequences"))):
-        columns = {
-            "machine": [cell["machine"] for cell in cells],
-            "test": [
-                cell.get("test", "") or ("as trained" if "test" in cell else "") for cell in cells
-            ],
-            "ours": [_spread(cell["values"], digits) for cell in cells],
-            "published": [
-                "" if cell["published"] is None else _number(cell["published"], digits)
-                for cell in cells
-            ],
-            "solved": [f"{cell['solved']}/{len(cell['seeds'])}" for cell in cells],
-            "sequences": [f"{middle(cell['sequences']):,.0f}" for cell in cells],
-            "seconds": [f"{middle(cell['seconds']):,.0f}" for cell in cells],
-        }
-        shown = {
-            name: column
-            for name, column in columns.items()
-            if name not in left_out and (name not in ("test", "published") or any(column))
-        }
-        texts = sum(name in ("machine", "test") for name in shown)
-        made = table(
-            list(zip(*shown.values(), strict=True)),
-            header=list(shown),
-            numbers=range(texts, len(shown)),
-            width=screen_width(),
-        )
-        if max(map(len, made.splitlines())) <= screen_width():
-            break
-    return made
-
-
-def _spread(values: Sequence[float | int], digits: int) -> str:
-    least, most = _number(min(values), digits), _number(max(values), digits)
-    if least == most:
-        return least
-    return f"{_number(middle(values), digits)} ({least} to {most})"
-
-
-def _number(value: float | int, digits: int) -> str:
-    return f"{value:.{digits}g}"

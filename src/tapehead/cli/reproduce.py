@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tapehead.cli.command import print_json, read
 from tapehead.cli.engine import Name, check_engine, engine_of
-from tapehead.cli.listing import results_table
 from tapehead.cli.options import UsageError, check_choice, check_one_of, chosen_seeds, options_of
+from tapehead.cli.results import results_table
 from tapehead.recipes import CALCULATIONS, EXPERIMENTS, SETTINGS, Calculation, Experiment
 from tapehead.recipes.reproduce import Reproduced, reproduce
 from tapehead.runs.files import clear_errors

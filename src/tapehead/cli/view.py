@@ -1,8 +1,9 @@
-"""`tapehead view`: the figures of a run, as PNG files, and its page, as one HTML file."""
+"""`tapehead view`: the figures of a run, and its page, as one HTML file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tapehead.cli.command import check_run, print_json, read
 from tapehead.cli.options import UsageError, check_one_of, check_seed
@@ -11,9 +12,9 @@ from tapehead.cli.options import UsageError, check_one_of, check_seed
 @dataclass(frozen=True, kw_only=True)
 class View:
     """Draw the figures of a run: the trained machine at work, and how it came there. Of several
-    runs, or of a folder of seeds, each is drawn, and the learning curves of all in one figure. They
-    are written as PNG; no window opens. view.html in each run shows every step: open it in a
-    browser, no network is needed."""
+    runs, or of a folder of seeds, each is drawn, and the learning curves of all in one figure. No
+    window opens. view.html in each run shows every step: open it in a browser, no network is
+    needed."""
 
     runs: tuple[Path, ...]
     """Run directories, as written by `tapehead train`, or folders of them."""
@@ -23,6 +24,8 @@ class View:
     """Sizes of the sequences to draw; left out: the task's test sizes."""
     seed: int = 0
     """Decides the sequences."""
+    format: Literal["png", "pdf", "svg"] = "png"
+    """Of the figures"""
     listing: bool = False
     """Draw nothing; print what the heads did on a memory, step by step, as a program."""
     quiet: bool = False
@@ -45,7 +48,13 @@ def run(argv: Sequence[str]) -> int:
     if command.listing:
         return _list(command, runs)
     try:
-        files = view_runs(runs, command.out, lengths=command.sizes or None, seed=command.seed)
+        files = view_runs(
+            runs,
+            command.out,
+            lengths=command.sizes or None,
+            seed=command.seed,
+            format=command.format,
+        )
     except ValueError as error:
         raise UsageError(str(error).replace("lengths", "--sizes", 1)) from None
     if command.json:

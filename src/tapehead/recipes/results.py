@@ -137,18 +137,49 @@ def all_cells(folder: Path) -> list[Cell]:
 
 
 SUMMARY = Path(__file__).with_name("results.json")
-"""What `tapehead list --results` shows of the repository's results, for installed packages:
+"""What `tapehead results` shows of the repository's results, for installed packages:
 `python -m tapehead.recipes.results` writes it."""
 
 _SUMMARISED = (
     "experiment", "machine", "task", "setting", "test", "metric", "unit", "seeds", "values",
-    "solved", "sequences", "seconds", "published", "source", "commit",
+    "solved", "solved_by_seed", "sequences", "seconds", "published", "source", "commit",
 )  # fmt: skip
 
 
-def packaged_cells() -> list[Cell]:
-    """The cells that come with the package, without their curves and further scores."""
-    return json.loads(SUMMARY.read_bytes())
+def cells_at(folder: Path | None = None) -> list[Cell]:
+    """The cells of every result below a folder; left out: of `results` in the current folder, or
+    those that come with the package, without their curves and further scores."""
+    here = Path("results")
+    if folder is None and not here.is_dir():
+        return json.loads(SUMMARY.read_bytes())
+    return all_cells(folder or here)
+
+
+Row = dict[str, str | int | float | bool | None]
+FIELDS = (
+    "experiment", "machine", "task", "setting", "test", "metric", "unit", "seed", "value",
+    "solved", "sequences", "seconds", "published", "source", "commit",
+)  # fmt: skip
+"""Of a row: where it stands, and one seed's value. `solved` is None where it is only known of how
+many seeds."""
+
+
+def rows_of(cells: Sequence[Cell]) -> list[Row]:
+    """A flat row for each seed of each cell."""
+    return [
+        {name: cell.get(name) for name in FIELDS}
+        | {"seed": seed, "value": cell["values"][place], "solved": solved[place]}
+        | {name: cell[name][place] for name in ("sequences", "seconds")}
+        for cell in cells
+        for solved in (_solved_by_seed(cell),)
+        for place, seed in enumerate(cell["seeds"])
+    ]
+
+
+def _solved_by_seed(cell: Cell) -> list[bool | None]:
+    count, seeds = cell["solved"], len(cell["seeds"])
+    alike = count == seeds if count in (0, seeds) else None
+    return cell.get("solved_by_seed") or [alike] * seeds
 
 
 def summary(folder: Path) -> str:

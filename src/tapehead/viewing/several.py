@@ -11,7 +11,7 @@ from tapehead.runs import TrainConfig, read_config
 from tapehead.runs.files import clear_errors
 from tapehead.viewing.curves import learning_curves
 from tapehead.viewing.seeds import Seed, choose_kind, points_of, read_seed
-from tapehead.viewing.style import save
+from tapehead.viewing.style import Format, save
 from tapehead.viewing.view import machine_name, view_run
 
 
@@ -30,14 +30,15 @@ def view_runs(
     *,
     lengths: Sequence[int | str] | None = None,
     seed: int = 0,
+    format: Format = "png",
 ) -> list[Path]:
     """Draw every run as `view_run` does, and the learning curves of all of them together.
 
     Args:
         paths: run directories, all of one task.
-        out: where the PNGs go, those of each run in a folder of its own; None leaves each run's in
-            it, and puts `learning.png` beside the runs.
-        lengths, seed: as for `view_run`.
+        out: where the figures go, those of each run in a folder of its own; None leaves each run's
+            in it, and puts `learning.png` beside the runs.
+        lengths, seed, format: as for `view_run`.
 
     Returns:
         The files written.
@@ -48,7 +49,7 @@ def view_runs(
     """
     runs = [Path(path) for path in paths]
     if len(runs) == 1:
-        return view_run(runs[0], out, lengths=lengths, seed=seed)
+        return view_run(runs[0], out, lengths=lengths, seed=seed, format=format)
     configs = {run: read_config(run) for run in runs}
     tasks = dict.fromkeys(config.task for config in configs.values())
     if len(tasks) > 1:
@@ -59,12 +60,12 @@ def view_runs(
     files = []
     for run in runs:
         own = None if out is None else Path(out) / run.absolute().relative_to(above)
-        files += view_run(run, own, lengths=lengths, seed=seed)
+        files += view_run(run, own, lengths=lengths, seed=seed, format=format)
     machines = _by_machine(configs)
     if machines:
         folder = _as_given(above) if out is None else Path(out)
         with clear_errors(f"write figures to {folder}"):
-            files.append(save(learning_curves(machines), folder / "learning.png"))
+            files.append(save(learning_curves(machines), folder / f"learning.{format}"))
     return files
 
 

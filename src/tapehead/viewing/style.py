@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import matplotlib.style
 import numpy as np
@@ -17,6 +17,8 @@ from torch import Tensor
 
 P = ParamSpec("P")
 Number = float | int
+Format = Literal["png", "pdf", "svg"]
+"""Of a file with a figure."""
 
 COLUMN, DOUBLE = 85.0, 175.0
 """Widths of one and of two columns of a paper, in millimetres."""

@@ -18,7 +18,7 @@ from tapehead.viewing.page.document import document, linked
 from tapehead.viewing.page.writing import write_page
 from tapehead.viewing.problems import point_figures, sequence_figures, story_figures, tape_figures
 from tapehead.viewing.seeds import points_of, read_seed
-from tapehead.viewing.style import machine_styles, save
+from tapehead.viewing.style import Format, machine_styles, save
 
 PAGE = "view.html"
 AS_TRAINED = "as trained"
@@ -39,6 +39,7 @@ def view_run(
     *,
     lengths: Sequence[int | str] | None = None,
     seed: int = 0,
+    format: Format = "png",
 ) -> list[Path]:
     """Draw a run: bits, memory use, heads, learning curve, generalisation and a summary, and write
     its page (docs/page.md), which shows every step.
@@ -48,10 +49,11 @@ def view_run(
 
     Args:
         path: run directory.
-        out: where the PNGs and the page go; None takes `<path>/figures`, and `<path>/view.html`.
+        out: where the figures and the page go; None takes `<path>/figures`, and `<path>/view.html`.
         lengths: sizes to draw, labels of the task's test settings or other numbers; None takes the
             test settings.
         seed: decides the sequences.
+        format: of the figures: pdf and svg for papers.
 
     Returns:
         The files written, the page last.
@@ -102,7 +104,7 @@ def view_run(
             error_metric=error or "", title=title,
         )  # fmt: skip
     with clear_errors(f"write figures to {out}"):
-        files = [save(figure, out / f"{kind}.png") for kind, figure in figures.items()]
+        files = [save(figure, out / f"{kind}.{format}") for kind, figure in figures.items()]
     held = document(
         title=subject, config=config, task=task, recordings=recordings, rows=history.rows,
         facts=read_start(path), result=result, files=linked(files, at),
