@@ -11,11 +11,12 @@ from tapehead import machines
 from tapehead.machines import MACHINES
 
 SOURCE = Path(tapehead.__file__).parent
-GROUND = {"errors", "checks", "room"}
+GROUND = {"errors", "checks", "room", "zoo"}
 BELOW = {
     "errors": set(),
     "checks": {"errors"},
     "room": {"errors"},
+    "zoo": set(),
     "signals": {"errors"},
     "registry": {"errors"},
     "ops": GROUND,

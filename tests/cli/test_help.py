@@ -19,6 +19,7 @@ from tapehead.cli.reproduce import Reproduce
 from tapehead.cli.results import Results
 from tapehead.cli.train import Train
 from tapehead.cli.view import View
+from tapehead.cli.zoo import Zoo
 from tapehead.machines import MACHINES
 from tapehead.recipes import recipe
 from tapehead.tasks import TASKS
@@ -29,6 +30,7 @@ COMMAND_CLASSES = {
     "train": Train,
     "evaluate": Evaluate,
     "view": View,
+    "zoo": Zoo,
     "ask": Ask,
     "reproduce": Reproduce,
     "results": Results,

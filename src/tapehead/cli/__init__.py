@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "train a machine on a task",
     "evaluate": "score a trained machine at the task's test sizes",
     "view": "draw the figures of a run",
+    "zoo": "list the trained machines that come with tapehead",
     "ask": "tell a trained reader a story, and ask it",
     "reproduce": "run a published experiment again and set our numbers beside the paper's",
     "results": "print every result so far, as tables or as CSV",
@@ -125,7 +126,8 @@ def _overview() -> str:
     lines += [f"  {name:<11}{summary}" for name, summary in COMMANDS.items()]
     lines += [
         "",
-        "Start with `tapehead train copy`, which learns to copy in seconds on a laptop.",
+        "Start with `tapehead view ntm/copy`, which shows a trained machine at work, or with",
+        "`tapehead train copy`, which learns to copy in seconds on a laptop.",
         "`tapehead COMMAND --help` shows the options of a command.",
     ]
     return "\n".join(lines)

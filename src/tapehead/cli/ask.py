@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapehead.checks import shown
-from tapehead.cli.command import check_run, print_json, read
+from tapehead.cli.command import print_json, read, run_at
 from tapehead.cli.options import UsageError
 from tapehead.errors import TapeheadError
 
@@ -28,7 +28,7 @@ class Ask:
     it is, and with the sentences that it looked at most."""
 
     run: Path
-    """Run directory, as written by `tapehead train babi`."""
+    """Run directory, as written by `tapehead train babi`, or a reader of the zoo."""
     story: Path | None = None
     """File of sentences and questions, one on each line; left out: what is typed or piped in."""
     json: bool = False
@@ -37,12 +37,12 @@ class Ask:
 
 def run(argv: "Sequence[str]") -> int:
     command = read(Ask, argv, "tapehead ask")
-    check_run(command.run)
+    path = run_at(command.run)
 
     from tapehead.forms import Story
     from tapehead.runs import load_run
 
-    _, machine, task = load_run(command.run)
+    _, machine, task = load_run(path)
     if task.tells is not Story:
         raise UsageError(f"RUN must be of a task that tells stories, got one of {task.name}")
     typed = command.story is None and sys.stdin.isatty()

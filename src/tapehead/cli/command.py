@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tapehead import zoo
 from tapehead.cli.help import screen
-from tapehead.cli.options import Option, UsageError, options_of, parse
+from tapehead.cli.options import Option, UsageError, did_you_mean, options_of, parse
 
 Command = TypeVar("Command")
 
@@ -69,10 +70,28 @@ def read_more(
     return command(**own), values
 
 
+UNPACKED = Path("runs/zoo")
+"""Where machines of the zoo become run directories."""
+
+
+def run_at(path: Path) -> Path:
+    """The run directory of this name; that of a machine of the zoo is written to `UNPACKED`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not path.exists() and path.as_posix() in zoo.names():
+        from tapehead.runs.packing import unpack
+
+        return unpack(zoo.ZOO / path, UNPACKED / path)
+    return check_run(path)
+
+
 def check_run(path: Path) -> Path:
     """Raise a UsageError unless `path` looks like a run directory."""
     if not path.exists():
-        raise UsageError(f"there is no run directory {path}")
+        near = did_you_mean(path.as_posix(), zoo.names())
+        raise UsageError(f"there is no run directory {path}{near}")
     if not (path / "config.json").is_file():
         inside = next(iter(sorted(path.glob("*/config.json"))), None)
         hint = f"; {inside.parent} is one" if inside else ""

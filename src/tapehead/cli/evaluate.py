@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tapehead.checks import shown
-from tapehead.cli.command import check_run, print_json, read_more, table
+from tapehead.cli.command import print_json, read_more, run_at, table
 from tapehead.cli.options import UsageError, check_seed
 from tapehead.cli.sizes import chosen_sizes, size_options
 
@@ -22,7 +22,7 @@ class Evaluate:
     (the task's own options; `tapehead evaluate RUN --help` lists them)."""
 
     run: Path
-    """Run directory, as written by `tapehead train`."""
+    """Run directory, as written by `tapehead train`, or a machine of the zoo."""
     sequences: int = 1000
     """Sequences for each size."""
     seed: int = 0
@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
         )
     check_seed(command.seed)
     step = command.step if command.step in ("best", "latest") else _step(command.step)
-    check_run(command.run)
+    path = run_at(command.run)
 
     from tapehead.runs import evaluate, evaluate_settings, load_run
     from tapehead.runs.devices import usable_device
@@ -61,8 +61,8 @@ def run(argv: Sequence[str]) -> int:
         device = usable_device(command.device)
     except ValueError as error:
         raise UsageError(f"--{error}") from None
-    chosen = chosen_sizes(load_task(command.run), sizes, values) if sizes else {}
-    config, machine, task = load_run(command.run, step=step, device=device)
+    chosen = chosen_sizes(load_task(path), sizes, values) if sizes else {}
+    config, machine, task = load_run(path, step=step, device=device)
     wanted = {"sequences": command.sequences, "seed": command.seed}
     asked: dict[str, object] = dict(wanted)
     heading = f"{config.machine} on {config.task}"

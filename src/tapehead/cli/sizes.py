@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tapehead import zoo
 from tapehead.cli.command import check_run, wants_help
 from tapehead.cli.options import Option, UsageError, options_of
 
@@ -51,9 +52,10 @@ def _config_of(token: str) -> Path | None:
     """The config.json of the run that an argument names, if it names one."""
     # Most arguments are no paths, and some cannot be any: too long, or of a home that is not there.
     with contextlib.suppress(OSError, RuntimeError, ValueError):
-        path = Path(token).expanduser() / "config.json"
-        if path.is_file():
-            return path
+        path = Path(token).expanduser()
+        run = zoo.ZOO / path / zoo.RUN if token in zoo.names() and not path.exists() else path
+        if (run / "config.json").is_file():
+            return run / "config.json"
     return None
 
 

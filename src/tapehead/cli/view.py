@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tapehead.cli.command import check_run, print_json, read
+from tapehead.cli.command import print_json, read, run_at
 from tapehead.cli.options import UsageError, check_one_of, check_seed
 
 
@@ -17,7 +17,8 @@ class View:
     needed."""
 
     runs: tuple[Path, ...]
-    """Run directories, as written by `tapehead train`, or folders of them."""
+    """Run directories, as written by `tapehead train`, folders of them, or machines of the zoo:
+    ntm/copy (`tapehead zoo` lists them)."""
     out: Path | None = None
     """Where figures and page go; left out: figures in each run, the common one beside the runs."""
     sizes: tuple[str, ...] = ()
@@ -38,13 +39,11 @@ def run(argv: Sequence[str]) -> int:
     command = read(View, argv, "tapehead view")
     check_seed(command.seed)
     check_one_of(quiet=command.quiet, json=command.json)
-    for path in command.runs:
-        if not any(path.glob("*/config.json")):
-            check_run(path)
+    found = [path if any(path.glob("*/config.json")) else run_at(path) for path in command.runs]
 
     from tapehead.viewing.several import runs_in, view_runs
 
-    runs = list(dict.fromkeys(run for path in command.runs for run in runs_in(path)))
+    runs = list(dict.fromkeys(run for path in found for run in runs_in(path)))
     if command.listing:
         return _list(command, runs)
     try:

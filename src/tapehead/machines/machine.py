@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tapehead.machines.options import Configured
+from tapehead.machines.pretrained import Pretrained
 from tapehead.ops import gate
 from tapehead.ops.backends import Choice
 
@@ -50,7 +51,7 @@ class Trace:
         return [*super().__dir__(), *self.tensors]
 
 
-class Machine(Configured, ABC):
+class Machine(Configured, Pretrained, ABC):
     """A network that reads a form and answers in logits: what training and viewing need of it.
 
     >>> from tapehead import NTM, RLNTM, Machine

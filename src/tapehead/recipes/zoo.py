@@ -1,6 +1,7 @@
 """The zoo: trained machines that come with the package, and the runs behind them.
 
-`python -m tapehead.recipes.zoo` trains what is not trained yet; run again, it goes on.
+`python -m tapehead.recipes.zoo`, in a checkout, trains what is not trained yet and packs it into
+the package; run again, it goes on. Names after it choose some of them.
 """
 
 import sys
@@ -9,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tapehead import zoo
 from tapehead.recipes import EXPERIMENTS
 
 if TYPE_CHECKING:
     import tapehead.runs.config
 
+COMMAND = "python -m tapehead.recipes.zoo"
 RUNS = Path("runs/zoo")
 """Where the runs behind the zoo lie, below the current folder."""
 
@@ -85,14 +88,24 @@ ZOO: dict[str, Exhibit] = {
 """By name: the machine's, and its task's."""
 
 
-def main(names: Sequence[str] = ()) -> None:
-    """Train the machines of these names, or all."""
+def main(chosen: Sequence[str] = ()) -> int:
+    """Train the machines of these names, or all, and pack each that solves its task."""
+    from tapehead.runs.packing import pack
+    from tapehead.signals import Stopped
     from tapehead.training import train
 
-    for name in names or ZOO:
-        result = train(ZOO[name].config, RUNS / name, resume=True)
+    for name in chosen or ZOO:
+        exhibit = ZOO[name]
+        try:
+            result = train(exhibit.config, RUNS / name, resume=True)
+        except Stopped as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return error.exit_code
         print(f"{name}: solved {result.solved}, {result.seconds:.0f} s, {dict(result.scores)}")
+        if result.solved:
+            pack(RUNS / name, zoo.ZOO / name, name=name, reproduce=f"{COMMAND} {name}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

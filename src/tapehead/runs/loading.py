@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tapehead.checks import shown
 from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
+from tapehead.machines.pretrained import misfit
 from tapehead.runs.build import build_machine, build_task
 from tapehead.runs.checkpoint import Checkpoint, checkpoint_steps, load_checkpoint
 from tapehead.runs.config import TrainConfig
@@ -105,21 +106,11 @@ def copy_tensors(
     target: Mapping[str, Tensor], source: Mapping[str, Tensor], part: str, step: int
 ) -> None:
     """Copy tensors by name into tensors of the same names and shapes."""
-    problem = None
-    for name in [*target, *source]:
-        if name not in source:
-            problem = f"{name} is missing"
-        elif name not in target:
-            problem = f"{name} is unknown here"
-        elif target[name].shape != source[name].shape:
-            shapes = tuple(source[name].shape), tuple(target[name].shape)
-            problem = f"{name} has shape {shapes[0]}, expected {shapes[1]}"
-        elif target[name].dtype != source[name].dtype:
-            problem = f"{name} has {source[name].dtype}, expected {target[name].dtype}"
-        if problem:
-            raise TapeheadError(
-                f"the {part} of the checkpoint of step {step} belong to another machine: {problem}"
-            )
+    problem = misfit(target, source)
+    if problem is not None:
+        raise TapeheadError(
+            f"the {part} of the checkpoint of step {step} belong to another machine: {problem}"
+        )
     for name, tensor in target.items():
         with torch.no_grad():
             tensor.copy_(source[name])

@@ -1,0 +1,15 @@
+"""The trained machines that come with the package: a folder MACHINE/TASK for each.
+
+`runs/packing.py` says what is in a folder, `recipes/zoo.py` how it came there.
+"""
+
+from pathlib import Path
+
+ZOO = Path(__file__).parent
+RUN = "run"
+"""In the folder of a machine, the run that trained it."""
+
+
+def names() -> list[str]:
+    """Of all of them: "ntm/copy"."""
+    return sorted(path.parent.relative_to(ZOO).as_posix() for path in ZOO.glob("*/*/config.json"))
