@@ -15,7 +15,7 @@ import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
@@ -28,6 +28,7 @@ from tapehead.zoo import ZOO, names
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 KIND, FORMAT = "tapehead machine", 1
+Own = TypeVar("Own", bound="Pretrained")
 
 
 class Pretrained(nn.Module):
@@ -68,8 +69,12 @@ class Pretrained(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, name: Path | str, *, revision: str | None = None, token: str | bool | None = None
-    ) -> Self:
+        cls: type[Own],
+        name: Path | str,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+    ) -> Own:
         """A trained machine, ready to evaluate.
 
         Args:
@@ -287,7 +292,7 @@ def _fingerprint(data: bytes) -> dict[str, Any]:
 
 def _short_card(name: str, kind: str) -> str:
     return (
-        f"---\nlibrary_name: tapehead\ntags: [{shown(name)}]\n---\n\n"
+        f"---\nlibrary_name: tapehead\ntags: [{json.dumps(name)}]\n---\n\n"
         f"# A trained {kind}\n\n"
         f"```python\nfrom tapehead import Machine\n\n"
         'machine = Machine.from_pretrained("...")  # this folder, or its name on the hub\n```\n'

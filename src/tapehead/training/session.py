@@ -154,6 +154,11 @@ class Session:
             ) from error
 
     def _restore(self, checkpoint: Checkpoint) -> None:
+        if "optimiser" not in checkpoint.parts:
+            raise TapeheadError(
+                f"the checkpoint of step {checkpoint.step} came with a packed machine, to be "
+                "looked at and not trained on: train again from the start in another folder"
+            )
         progress = progress_of(checkpoint)
         processes = checkpoint.progress["processes"]
         if processes != self.fabric.world_size:

@@ -1,0 +1,195 @@
+"""Machines saved as folders: what comes back, what is refused, and that no code is run."""
+
+import json
+import pickle
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tapehead import DNC, LSTM, NTM, Machine, MemoryNetwork, PointerNetwork
+from tapehead.errors import TapeheadError
+from tapehead.machines.pretrained import _fingerprint
+
+SMALL = {"input_size": 3, "output_size": 2, "hidden_size": 4}
+
+
+def resized_ntm():
+    machine = NTM(**SMALL, memory_size=4, word_size=3, controller="feedforward")
+    machine.memory_size = 7
+    return machine
+
+
+MACHINES = {
+    "ntm": resized_ntm,
+    "dnc": lambda: DNC(**SMALL, memory_size=4, word_size=3, num_reads=2),
+    "lstm": lambda: LSTM(**SMALL).double(),
+    "memory-network": lambda: MemoryNetwork(vocabulary_size=9, sentence_length=4, num_answers=3),
+    "pointer-network": lambda: PointerNetwork(point_size=2, hidden_size=8),
+}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_what_is_saved_comes_back(tmp_path, name):
+    machine = MACHINES[name]().train()
+    machine.save_pretrained(tmp_path / "folder")
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    for cls in (type(machine), Machine):
+        found = cls.from_pretrained(tmp_path / "folder")
+        assert type(found) is type(machine)
+        assert not found.training
+        wanted, got = machine.state_dict(), found.state_dict()
+        assert wanted.keys() == got.keys()
+        assert all(torch.equal(wanted[key], got[key]) for key in wanted)
+        assert {weight.dtype for weight in found.parameters()} == {
+            weight.dtype for weight in machine.parameters()
+        }
+    assert torch.equal(torch.get_rng_state(), before)
+    saved = json.loads((tmp_path / "folder" / "config.json").read_text())
+    assert saved["machine"] == name
+    assert "from_pretrained" in (tmp_path / "folder" / "README.md").read_text()
+
+
+def test_options_and_outputs_are_the_same(tmp_path):
+    machine = resized_ntm().eval()
+    machine.save_pretrained(tmp_path)
+    found = NTM.from_pretrained(str(tmp_path))
+    assert (found.memory_size, found.controller) == (7, "feedforward")
+    x = torch.rand(2, 5, 3)
+    assert torch.equal(machine(x)[0], found(x)[0])
+
+
+def broken(tmp_path, **changes):
+    """A saved NTM with other entries in its config.json."""
+    resized_ntm().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for name, value in changes.items():
+        config[name] = {**config[name], **value} if isinstance(value, dict) else value
+    (tmp_path / "config.json").write_text(json.dumps(config))
+
+
+def refusal(name, cls=NTM):
+    with pytest.raises(TapeheadError) as caught:
+        cls.from_pretrained(name)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_damage_is_named(tmp_path):
+    broken(tmp_path)
+    data = bytearray((tmp_path / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "model.safetensors").write_bytes(data)
+    assert "model.safetensors is damaged" in refusal(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    assert "cannot read" in refusal(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    assert "config.json is damaged: not JSON" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"kind": "something"}, "is not of a machine that tapehead saved"),
+        ({"format": 2}, "written by a newer tapehead (format 2"),
+        ({"machine": 3}, "is damaged: machine is 3"),
+        ({"options": {"memory_size": 8}}, "initial_read_logits has shape (1, 7), expected (1, 8)"),
+        ({"options": {"memory_size": -1}}, "memory_size must be a whole number of at least 1"),
+        ({"options": {"num_rows": 1}}, "num_rows"),
+        ({"options": {"memory_size": 10**15}}, "memory_size"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, changes, said):
+    broken(tmp_path, **changes)
+    assert said in refusal(tmp_path)
+
+
+def test_another_machine_is_named_with_its_class(tmp_path):
+    resized_ntm().save_pretrained(tmp_path)
+    message = refusal(tmp_path, DNC)
+    assert "holds NTM, not DNC: use NTM.from_pretrained" in message
+    assert "there is no trained machine 'ntm/cpoy'" in refusal("ntm/cpoy")
+
+
+class Mine(LSTM):
+    """A machine of one's own."""
+
+
+def test_loading_runs_no_code(tmp_path, monkeypatch):
+    """Neither a module that config.json names nor a pickle among the weights."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text("open('was-run', 'w')\nclass Evil: ...\n")
+    broken(tmp_path, machine="evil:Evil")
+    assert "load it by its own class" in refusal(tmp_path, Machine)
+    assert "evil" not in sys.modules
+    data = pickle.dumps(torch.nn.Linear(1, 1))
+    broken(tmp_path, weights=_fingerprint(data))
+    (tmp_path / "model.safetensors").write_bytes(data)
+    assert "holds no tensors" in refusal(tmp_path)
+    assert not (tmp_path / "was-run").exists()
+    Mine(**SMALL).save_pretrained(tmp_path / "mine")
+    assert type(Mine.from_pretrained(tmp_path / "mine")) is Mine
+    assert "load it by its own class" in refusal(tmp_path / "mine", Machine)
+
+
+def test_an_option_that_no_file_can_hold_is_named(tmp_path):
+    def close(keys, memory):
+        return torch.cosine_similarity(keys[..., None, :], memory[..., None, :, :], -1)
+
+    machine = NTM(**SMALL, memory_size=4, word_size=3, similarity=close)
+    with pytest.raises(TypeError, match="similarity must be a plain value for a file to hold it"):
+        machine.save_pretrained(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A stand-in for huggingface_hub that keeps what is pushed in a folder."""
+    calls = []
+
+    class HfApi:
+        def __init__(self, **options):
+            calls.append(("api", options))
+
+        def create_repo(self, repo_id, *, private, exist_ok):
+            calls.append(("create", repo_id, private, exist_ok))
+
+        def upload_folder(self, *, repo_id, folder_path, commit_message):
+            target = tmp_path / "hub" / repo_id
+            target.parent.mkdir(parents=True)
+            from shutil import copytree
+
+            copytree(folder_path, target)
+            return SimpleNamespace(commit_url=f"https://hub/{repo_id}/commit/1")
+
+    def snapshot_download(repo_id, *, revision, token, allow_patterns):
+        calls.append(("fetch", repo_id, revision, token, allow_patterns))
+        if not (tmp_path / "hub" / repo_id).exists():
+            raise OSError("404 Client Error\nfor url ...")
+        return str(tmp_path / "hub" / repo_id)
+
+    module = SimpleNamespace(HfApi=HfApi, snapshot_download=snapshot_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", module)
+    return calls
+
+
+def test_to_the_hub_and_back(hub):
+    machine = resized_ntm()
+    address = machine.push_to_hub("someone/copier", card="# Mine\n", private=True, token="t")
+    assert address == "https://hub/someone/copier/commit/1"
+    assert hub[0] == ("api", {"token": "t", "library_name": "tapehead"})
+    assert hub[1] == ("create", "someone/copier", True, True)
+    found = NTM.from_pretrained("someone/copier", revision="v1", token="t")
+    files = ["config.json", "model.safetensors"]
+    assert hub[2] == ("fetch", "someone/copier", "v1", "t", files)
+    assert torch.equal(found.initial_state(1).memory, machine.initial_state(1).memory)
+    assert refusal("someone/else") == "cannot fetch someone/else from the hub: 404 Client Error"
+
+
+def test_without_the_hubs_library_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert refusal("someone/copier").endswith("pip install torch-tapehead[hub]")
+    with pytest.raises(TapeheadError, match=r"push_to_hub needs huggingface-hub"):
+        resized_ntm().push_to_hub("someone/copier")

@@ -1,0 +1,77 @@
+"""The zoo: its files are of the runs that its table says, and one command makes them again."""
+
+from dataclasses import replace
+
+import pytest
+
+from tapehead import NTM, Machine, zoo
+from tapehead.recipes import zoo as recipes
+from tapehead.runs import TrainConfig, evaluate, read_config, read_result
+from tapehead.runs.build import build_task
+from tapehead.runs.records import read_start
+from tapehead.runs.resumable import MANNER, differing
+from tapehead.tasks import Copy
+
+NAMES = zoo.names()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_the_run_of_its_recipe_and_solves_its_task(name):
+    folder = zoo.ZOO / name
+    config, result = read_config(folder / zoo.RUN), read_result(folder / zoo.RUN)
+    assert set(differing(config, recipes.ZOO[name].config)) <= set(MANNER)
+    assert result is not None
+    assert result["solved"]
+    start = read_start(folder / zoo.RUN)
+    machine = Machine.from_pretrained(name)
+    assert sum(weight.numel() for weight in machine.parameters()) == start["parameters"]
+    card = (folder / "README.md").read_text()
+    assert f"{type(machine).__name__}, {start['parameters']:,} weights" in card
+    assert start["commit"] in card
+    assert name.startswith(f"{config.machine}/")
+
+
+def test_they_are_small():
+    sizes = [file.stat().st_size for file in zoo.ZOO.rglob("*") if file.is_file()]
+    assert sum(sizes) < 20e6
+    assert max(sizes) < 2e6
+    assert "ntm/copy" in NAMES
+
+
+def test_one_of_them_does_what_its_card_says():
+    scores = evaluate(NTM.from_pretrained("ntm/copy"), Copy(), sequences=8)
+    assert scores["bit_errors"] == 0
+
+
+def test_every_exhibit_has_a_recipe_whose_machine_fits_its_task():
+    for name, exhibit in recipes.ZOO.items():
+        machine, _, task = name.partition("/")
+        config = exhibit.config
+        assert config.machine == machine
+        assert build_task(config).name in (task, task.rpartition("-")[0])
+        assert (config.seed, config.threads) == (exhibit.seed, 1)
+
+
+def test_the_command_trains_and_packs(tmp_path, monkeypatch, capsys):
+    """A toy recipe, whose pass mark any machine meets, and one that none does."""
+    tiny = TrainConfig(
+        machine="lstm", machine_options={"hidden_size": 4}, task_options={"max_length": 1},
+        batch_size=4, max_sequences=8, validate_every=4, validation_sequences=4, test_sequences=1,
+        threads=1,
+    )  # fmt: skip
+
+    class Toy:
+        def __init__(self, config):
+            self.config = config
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(zoo, "ZOO", tmp_path / "zoo")
+    easy = replace(tiny, task="ngrams", task_options={})
+    monkeypatch.setattr(recipes, "ZOO", {"lstm/easy": Toy(easy), "lstm/hard": Toy(tiny)})
+    mark = build_task(easy).pass_mark._replace(threshold=1e9)
+    monkeypatch.setattr(type(build_task(easy)), "pass_mark", mark)
+    assert recipes.main() == 0
+    assert zoo.names() == ["lstm/easy"]
+    assert "lstm/hard: solved False" in capsys.readouterr().out
+    card = (tmp_path / "zoo/lstm/easy/README.md").read_text()
+    assert "`python -m tapehead.recipes.zoo lstm/easy`" in card
