@@ -26,7 +26,7 @@ MACHINES = {
     "dnc": lambda: DNC(**SMALL, memory_size=4, word_size=3, num_reads=2),
     "lstm": lambda: LSTM(**SMALL).double(),
     "memory-network": lambda: MemoryNetwork(vocabulary_size=9, sentence_length=4, num_answers=3),
-    "pointer-network": lambda: PointerNetwork(point_size=2, hidden_size=8),
+    "pointer-network": lambda: PointerNetwork(point_size=2, rule="permutation", hidden_size=8),
 }
 
 
