@@ -172,8 +172,9 @@ def test_a_run_lives_through_a_shrinking_pane(tmp_path):
     assert b"backend" in terminal.text
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("output", [">&-", ">/dev/full"])
+@pytest.mark.parametrize(
+    ("output", "unbuffered"), [(">&-", ""), (">/dev/full", ""), (">/dev/full", "1")]
+)
 def test_a_run_without_an_output_is_trained_to_its_end(tmp_path, output, unbuffered):
     done = subprocess.run(
         ["bash", "-c", f'exec "$0" -m tapehead.cli "$@" {output}', sys.executable, *COMMAND,
