@@ -447,6 +447,7 @@ KERNELS = [name for name in CASES if made(name, **(
 
 def test_there_are_kernels():
     assert {"ntm", "ntm many", "dnc", "dnc softmax", "discrete-ntm soft"} <= set(KERNELS)
+    assert {"dnc extended", "dnc normed", "dnc sparse", "dnc sparse in name"} <= set(KERNELS)
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -461,7 +462,7 @@ def test_a_kernel_is_the_reference_in_outputs_state_and_gradients(name):
         machine.backend = backend
         y, state = machine(x, begun, lengths=lengths)
         past = torch.arange(TIME) >= lengths[:, None]
-        y = y.masked_fill(past[..., None], 0)
+        y, state = y.masked_fill(past[..., None], 0), comparable(state)
         found.append((y, tuple(state), gradients(machine, y, state)))
     assert math.isfinite(found[0][0].sum().item())
     torch.testing.assert_close(found[1], found[0], rtol=1e-8, atol=1e-10)
