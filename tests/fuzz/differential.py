@@ -21,6 +21,7 @@ from values import _strided
 import machines
 from tapehead.machines import Recurrent
 from tapehead.machines.discrete import DiscreteMachine
+from tapehead.ops.links import SparseLink, dense_link
 
 CLOSE = 1e-9
 """Largest error of a tensor, in units of its own length."""
@@ -94,9 +95,19 @@ def compare(
 def _traced(machine: Recurrent, x: Tensor, state: Any, lengths: Tensor | None) -> dict[str, Tensor]:
     torch.manual_seed(SAME)
     trace = machine.trace(x, state, lengths=lengths)
-    parts = {f"last {name}": part for name, part in trace.state._asdict().items()}
+    parts = {f"last {name}": part for name, part in _comparable(trace.state).items()}
     parts = {"y": _within(trace.y, lengths)} | parts
     return {name: part.detach() for name, part in parts.items() if part.numel()}
+
+
+def _comparable(state: Any) -> dict[str, Tensor]:
+    """The parts of a state by name, sparse links as a matrix: in which place a row keeps one is
+    the affair of whoever computes it."""
+    parts = state._asdict()
+    columns = parts.pop("link_columns", None)
+    if columns is not None and columns.numel():
+        parts["link"] = dense_link(SparseLink(parts["link"], columns))
+    return parts
 
 
 SAME = 1
@@ -165,7 +176,7 @@ def everything(
         after = type(after)(*map(shake, after)) if cuts else after
         outputs.append(y)
     y = _within(torch.cat(outputs, 1), lengths)
-    found = {"y": y} | {f"last {name}": part for name, part in after._asdict().items()}
+    found = {"y": y} | {f"last {name}": part for name, part in _comparable(after).items()}
     generator = torch.Generator().manual_seed(1)
     loss = sum(
         (part * torch.randn(part.shape, generator=generator, dtype=part.dtype)).sum()

@@ -194,7 +194,7 @@ def test_rows_are_sorted_from_any_order_before_with_ties_by_number():
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize(
     "options",
-    [{"num_reads": 2}, {"controller": "feedforward", "gradient_clip": 1e6, **SWITCHES}, SPARSE],
+    [{"num_reads": 2}, {"controller": "feedforward", "gradient_clip": 1e6, **SWITCHES, **SPARSE}],
 )
 def test_operators_pass_pytorchs_check(options, ragged):
     made = build("cpu", dtype=torch.float32, num_layers=2, **options)
