@@ -233,8 +233,9 @@ def test_torch_compile_takes_the_whole_machine_as_one_graph():
     subprocess.run([sys.executable, "-c", COMPILED], check=True)
 
 
-def test_nan_goes_through_and_ends():
-    machine = build("cpu")
+@pytest.mark.parametrize("switches", [{}, SWITCHES, SPARSE])
+def test_nan_goes_through_and_ends(switches):
+    machine = build("cpu", **switches)
     x = torch.randn(2, 4, 3, dtype=torch.float64)
     x[0, 1] = torch.nan
     y, _ = machine(x)
