@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tapehead.machines.options import Configured
 from tapehead.machines.pretrained import Pretrained
 from tapehead.ops import gate
 from tapehead.ops.backends import Choice
@@ -51,7 +50,7 @@ class Trace:
         return [*super().__dir__(), *self.tensors]
 
 
-class Machine(Configured, Pretrained, ABC):
+class Machine(Pretrained, ABC):
     """A network that reads a form and answers in logits: what training and viewing need of it.
 
     >>> from tapehead import NTM, RLNTM, Machine

@@ -25,6 +25,8 @@ class Configured(nn.Module):
     """
 
     changeable: ClassVar[tuple[str, ...]] = ()
+    _given: Mapping[str, str]
+    """Options that were given by a name."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Not before the constructor has set it.
@@ -49,6 +51,14 @@ class Configured(nn.Module):
         names = list(inspect.signature(init).parameters)[1:]
         options = {name: getattr(self, name) for name in names} | changed
         _check_room(self, _CONFIGURE[init], options)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What its constructor takes to make such a machine, as it is now."""
+        now = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        # A part may have the name of the option that chose it.
+        parts = [name for name, value in now.items() if isinstance(value, nn.Module)]
+        return {**now, **{name: self._given.get(name, now[name]) for name in parts}}
 
     def reshape(self, **weights: Tensor) -> None:
         """For the setter of a property: weights of other shapes in place of those of these names,
@@ -92,6 +102,7 @@ def configured(
             _check_room(module, numbers, options)
             init(*bound.args, **bound.kwargs)
             module._shapes = shapes_of(module)
+            module._given = {k: value for k, value in options.items() if isinstance(value, str)}
             for name, value in options.items():
                 if not hasattr(module, name):
                     setattr(module, name, value)

@@ -9,7 +9,6 @@ that declares it, or of the very class that is asked.
 """
 
 import hashlib
-import inspect
 import json
 import math
 import tempfile
@@ -19,10 +18,11 @@ from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tapehead.checks import listed, shown
 from tapehead.errors import TapeheadError
+from tapehead.machines.options import Configured
 from tapehead.registry import MACHINES
 from tapehead.zoo import ZOO, names
 
@@ -31,7 +31,7 @@ KIND, FORMAT = "tapehead machine", 1
 Own = TypeVar("Own", bound="Pretrained")
 
 
-class Pretrained(nn.Module):
+class Pretrained(Configured):
     """A machine that is saved as a folder, and made from one."""
 
     def save_pretrained(self, folder: Path | str, *, card: str | None = None) -> None:
@@ -54,7 +54,7 @@ class Pretrained(nn.Module):
             "kind": KIND,
             "format": FORMAT,
             "machine": name,
-            "options": _options_of(self),
+            "options": _plain(self.options),
             "weights": _fingerprint(data),
         }
         folder = Path(folder)
@@ -210,16 +210,13 @@ def misfit(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> str | 
     return None
 
 
-def _options_of(machine: nn.Module) -> dict[str, Any]:
-    """All arguments of a machine's constructor, as plain values."""
-    options = {}
-    for name in inspect.signature(type(machine)).parameters:
-        value = getattr(machine, name)
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that a file can hold."""
+    for name, value in options.items():
         finite = not isinstance(value, float) or math.isfinite(value)
         if not (value is None or (isinstance(value, bool | int | float | str) and finite)):
             raise TypeError(f"{name} must be a plain value for a file to hold it, got {value!r}")
-        options[name] = value
-    return options
+    return dict(options)
 
 
 def _class_of(cls: type, name: str, folder: Path) -> type:

@@ -1,12 +1,13 @@
 """A run packed for others: its trained machine, a card, and what it takes to look at it again.
 
     config.json, model.safetensors, README.md    the machine, see machines/pretrained.py
-    run/                                         the run directory: settings, metrics and result as
-                                                 they were; of its last checkpoint all but tensors
+    run/                                         the run directory: settings, metrics and result;
+                                                 of its last checkpoint all but the tensors
 
 Unpacked, it is a run directory as any, but for what only training needs.
 """
 
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,10 +22,9 @@ from tapehead.runs.evaluation import evaluate_settings
 from tapehead.runs.files import clear_errors
 from tapehead.runs.loading import load_run
 from tapehead.runs.records import CONFIG, METRICS, RESULT, read_result, read_start, run_id
+from tapehead.runs.sealed import write_sealed
 from tapehead.tasks import Task
 from tapehead.zoo import RUN
-
-_RECORDS = (CONFIG, METRICS, RESULT)
 
 
 def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> None:
@@ -53,8 +53,13 @@ def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> 
         if (folder / RUN / CONFIG).is_file():
             shutil.rmtree(folder)
         (folder / RUN).mkdir(parents=True)
-        for record in _RECORDS:
+        for record in (METRICS, RESULT):
             shutil.copyfile(path / record, folder / RUN / record)
+        # As it is typed again: it may have been typed with folders of one's own.
+        again = {"command": shlex.split(reproduce)}
+        if "resumed" in start:
+            again["resumed"] = [{**facts, **again} for facts in start["resumed"]]
+        write_sealed(folder / RUN / CONFIG, {**start, **again})
     save_checkpoint(folder / RUN / "checkpoint", replace(last, parts={}))
     text = card(
         name,
