@@ -9,6 +9,7 @@ Unpacked, it is a run directory as any, but for what only training needs.
 
 import shlex
 import shutil
+import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -122,6 +123,12 @@ def card(
     changed = ", ".join(f"{key} {value}" for key, value in config.task_options.items())
     after = result["solved_after"]
     until = f", first met after {after['sequences']:,} sequences" if after else ""
+    solves = "solves the task" if result["solved"] else "does not solve the task"
+    told = textwrap.fill(
+        f"{kind}, {start['parameters']:,} weights, trained on {task.title} ({task.source}). It "
+        f"{solves}; the mark is {mark.metric.heading} {mark}{until}.",
+        100,
+    )
     versions = ", ".join(f"{part} {number}" for part, number in start["versions"].items() if number)
     return f"""---
 library_name: tapehead
@@ -131,9 +138,7 @@ tags: [tapehead, {config.machine}, {config.task}]
 
 # {name}
 
-{kind}, {start["parameters"]:,} weights, trained on {task.title} ({task.source}). It
-{"solves the task" if result["solved"] else "does not solve the task"}; the mark is
-{mark.metric.heading} {mark}{until}.
+{told}
 
 ```python
 from tapehead import {kind}
