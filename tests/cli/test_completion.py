@@ -36,6 +36,8 @@ WANTED = {
     "train --out copy as": {"associative-recall"},
     "train copy --schedule li": {"linear"},
     "train copy --alloc": set(),
+    "sweep copy --machine dnc --alloc": {"--allocation"},
+    "sweep copy --va": {"--validate-every", "--validation-sequences", "--vary"},
     "train copy --machine dnc --alloc": {"--allocation"},
     "train copy --machine=dnc --alloc": {"--allocation"},
     "train copy --no-fig": {"--no-figures"},

@@ -17,6 +17,7 @@ from tapehead.cli.listing import List
 from tapehead.cli.options import constructor_options, options_of
 from tapehead.cli.reproduce import Reproduce
 from tapehead.cli.results import Results
+from tapehead.cli.sweep import Sweep
 from tapehead.cli.train import Train
 from tapehead.cli.view import View
 from tapehead.cli.zoo import Zoo
@@ -33,6 +34,7 @@ COMMAND_CLASSES = {
     "zoo": Zoo,
     "ask": Ask,
     "reproduce": Reproduce,
+    "sweep": Sweep,
     "results": Results,
     "list": List,
     "bench": Bench,
@@ -52,7 +54,7 @@ def test_help_is_one_screen_with_every_option_and_its_default(call, name):
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
     assert max(map(len, lines)) <= 100
-    assert len(lines) <= {"train": 50, "reproduce": 32}.get(name, 24)
+    assert len(lines) <= {"train": 50, "sweep": 50, "reproduce": 32}.get(name, 24)
     assert lines[0].startswith(f"usage: tapehead {name}")
     assert_shown(options_of(COMMAND_CLASSES[name]), outcome.out)
     assert call(name, "-h") == outcome

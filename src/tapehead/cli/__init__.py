@@ -28,6 +28,7 @@ COMMANDS = {
     "zoo": "list the trained machines that come with tapehead",
     "ask": "tell a trained reader a story, and ask it",
     "reproduce": "run a published experiment again and set our numbers beside the paper's",
+    "sweep": "search for settings that train on every seed",
     "results": "print every result so far, as tables or as CSV",
     "list": "print tasks, machines and experiments",
     "bench": "time a training step on this computer",

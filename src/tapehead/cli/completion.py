@@ -54,14 +54,16 @@ def _table() -> dict[str, list[str]]:
     from tapehead.cli import COMMANDS, module_of
     from tapehead.cli.base import usual_machine
     from tapehead.cli.reproduce import CHOICES
-    from tapehead.cli.train import options_for
+    from tapehead.cli.sweep import Sweep
+    from tapehead.cli.train import Train, options_for
     from tapehead.registry import MACHINES, TASKS
     from tapehead.runs.config import TrainConfig
 
     table: dict[str, list[str]] = {"commands": [*COMMANDS, "--help", "--version"]}
     for name in COMMANDS:
-        if name == "train":
-            usual = options_for(TrainConfig(), True)
+        if name in ("train", "sweep"):
+            kind = Train if name == "train" else Sweep
+            usual = options_for(TrainConfig(), True, kind)
             options = [*usual.common, *usual.training]
         else:
             module: Any = import_module(module_of(name))
@@ -72,7 +74,7 @@ def _table() -> dict[str, list[str]]:
                 for option in options_of(kind)
             ]
         table |= _rows(name, options)
-        table[name] += ["--help", *(["--help-all"] if name == "train" else [])]
+        table[name] += ["--help", *(["--help-all"] if name in ("train", "sweep") else [])]
     for name in _plain(MACHINES):
         own = options_for(TrainConfig(machine=name), True)
         table |= _rows(f"machine {name}", [*own.machine, *own.objective])
@@ -151,7 +153,7 @@ _tapehead() {
         flag="$word"
     done
     groups=("$command")
-    if [[ "$command" == train ]]; then
+    if [[ "$command" == train || "$command" == sweep ]]; then
         task="$given"
         _tapehead_words "usual ${task:-copy}"
         groups+=("machine ${machine:-$found}" "task ${task:-copy}")
@@ -219,7 +221,7 @@ function _tapehead_answers
         set flag $word
     end
     set -l groups $command
-    if test $command = train
+    if contains -- $command train sweep
         set -l asked $task copy
         test -n "$machine"; or set machine (_tapehead_words "usual $asked[1]")
         set -a groups "machine $machine" "task $asked[1]"

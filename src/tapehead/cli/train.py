@@ -2,10 +2,10 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapehead.cli.base import changed, given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
@@ -88,7 +88,7 @@ def run(argv: Sequence[str]) -> int:
     except AddressError as error:
         raise UsageError(str(error)) from None
     if wants_help(argv) or "--help-all" in argv:
-        raise HelpRequest(_help(base, options, "--help-all" in argv))
+        raise HelpRequest(help_of(Train, PROG, base, options, "--help-all" in argv))
     values = parse(options.all, argv, PROG)
     own = [field.name for field in dataclasses.fields(Train) if field.name != "task"]
     command = Train(task=base.task, **{name: values[name] for name in own})
@@ -97,25 +97,31 @@ def run(argv: Sequence[str]) -> int:
         raise UsageError("--seed and --seeds exclude each other")
     command = dataclasses.replace(command, seeds=seeds)
     try:
-        config = dataclasses.replace(
-            base,
-            **{option.name: values[option.name] for option in options.training},
-            seed=values["seed"],
-            machine_options=changed(base.machine_options, options.machine, values),
-            objective_options=changed(base.objective_options, options.objective, values),
-            task_options=changed(base.task_options, options.task, values),
-        )
+        config = config_of(base, options, values)
         _checked(command, config)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from None
     return _train(command, config)
 
 
-def options_for(base: TrainConfig, task_given: bool) -> Options:
+def config_of(base: TrainConfig, options: Options, values: Mapping[str, Any]) -> TrainConfig:
+    """Settings with the values of these options."""
+    return dataclasses.replace(
+        base,
+        **{option.name: values[option.name] for option in options.training},
+        seed=values.get("seed", base.seed),
+        machine_options=changed(base.machine_options, options.machine, values),
+        objective_options=changed(base.objective_options, options.objective, values),
+        task_options=changed(base.task_options, options.task, values),
+    )
+
+
+def options_for(base: TrainConfig, task_given: bool, command: type = Train) -> Options:
     """Options with the defaults of some settings.
 
     Args:
         task_given: whether the task is among the words; otherwise a resumed run knows it.
+        command: whose fields come first.
     """
     from tapehead.training.objectives import OBJECTIVES
 
@@ -127,7 +133,7 @@ def options_for(base: TrainConfig, task_given: bool) -> Options:
     }
     common = [
         dataclasses.replace(option, choices=choices.get(option.name, option.choices))
-        for option in options_of(Train, machine=base.machine)
+        for option in options_of(command, machine=base.machine)
         if task_given or option.name != "task"
     ]
     # A task may have an option --task, of bAbI's twenty for one.
@@ -143,7 +149,8 @@ def options_for(base: TrainConfig, task_given: bool) -> Options:
     # The seed belongs to what one looks for first.
     seed = next(option for option in training if option.name == "seed")
     training.remove(seed)
-    common.insert(3, seed)
+    if "seed" not in (option.name for option in common):
+        common.insert(3, seed)
     return Options(
         common=common,
         training=training,
@@ -155,7 +162,8 @@ def options_for(base: TrainConfig, task_given: bool) -> Options:
     )
 
 
-def _help(base: TrainConfig, options: Options, everything: bool) -> str:
+def help_of(command: type, prog: str, base: TrainConfig, options: Options, everything: bool) -> str:
+    """The help screen of a command with these options."""
     footer = (
         "Defaults are those of this task, machine and setting: name others before --help. "
         "A default of yes or no is a switch: --figures, --no-figures."
@@ -163,8 +171,8 @@ def _help(base: TrainConfig, options: Options, everything: bool) -> str:
     if not everything:
         footer += " --help-all explains all."
     return screen(
-        f"{PROG} TASK [options]",
-        " ".join((Train.__doc__ or "").split()),
+        f"{prog} TASK [options]",
+        " ".join((command.__doc__ or "").split()),
         options.common,
         [
             ("Training", options.training),
@@ -179,11 +187,6 @@ def _help(base: TrainConfig, options: Options, everything: bool) -> str:
 
 def _checked(command: Train, config: TrainConfig) -> None:
     """Refuse what cannot work before anything is written."""
-    from tapehead.runs.build import build_machine, build_task, check_memory
-    from tapehead.runs.devices import usable_device
-    from tapehead.training.curriculum import CurriculumSchedule
-    from tapehead.training.objectives import make_objective
-
     check_one_of(quiet=command.quiet, json=command.json)
     if command.workers is not None and not command.seeds:
         raise UsageError("--workers needs --seeds or --num-seeds")
@@ -200,6 +203,16 @@ def _checked(command: Train, config: TrainConfig) -> None:
         raise UsageError("--resume needs --out, the run directory to go on with")
     if command.workers is not None and command.workers < 1:
         raise UsageError(f"--workers must be a whole number of at least 1, got {command.workers}")
+    check_config(config)
+
+
+def check_config(config: TrainConfig) -> None:
+    """Raise a TypeError or ValueError if nothing can be trained with these settings."""
+    from tapehead.runs.build import build_machine, build_task, check_memory
+    from tapehead.runs.devices import usable_device
+    from tapehead.training.curriculum import CurriculumSchedule
+    from tapehead.training.objectives import make_objective
+
     usable_device(config.device)
     task = build_task(config)
     CurriculumSchedule(config, task)

@@ -56,9 +56,10 @@ PLANS: dict[str, tuple[Plan, dict[int, dict[str, Any]]]] = {
         {
             1: {"epochs": 10},
             4: {"epochs": 30},
-            15: {"epochs": 10},
-            16: {"linear": 20, "learning_rate": 0.005},
-            20: {"epochs": 35},
+            15: {"epochs": 30},
+            16: {"linear": 20, "learning_rate": 0.005, "options": {"encoding": "bag"}},
+            18: {"linear": 20},
+            19: {"epochs": 150, "options": _LARGER | {"embedding_size": 100}},
         },
     ),
     "entity-network": (
