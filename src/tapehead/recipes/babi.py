@@ -60,6 +60,7 @@ PLANS: dict[str, tuple[Plan, dict[int, dict[str, Any]]]] = {
             16: {"linear": 20, "learning_rate": 0.005, "options": {"encoding": "bag"}},
             18: {"linear": 20},
             19: {"epochs": 150, "options": _LARGER | {"embedding_size": 100}},
+            20: {"epochs": 35},
         },
     ),
     "entity-network": (
