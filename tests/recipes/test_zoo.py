@@ -76,3 +76,6 @@ def test_the_command_trains_and_packs(tmp_path, monkeypatch, capsys):
     assert "lstm/hard: solved False" in capsys.readouterr().out
     card = (tmp_path / "zoo/lstm/easy/README.md").read_text()
     assert "`python -m tapehead.recipes.zoo lstm/easy`" in card
+    monkeypatch.setattr(recipes, "ZOO", {"lstm/easy": Toy(replace(easy, seed=1))})
+    assert recipes.main(["lstm/easy"]) == 1
+    assert capsys.readouterr().err.startswith("lstm/easy: cannot resume: seed was 0 and is now 1")

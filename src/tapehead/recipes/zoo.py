@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapehead import zoo
+from tapehead.errors import TapeheadError
 from tapehead.recipes import EXPERIMENTS
 
 if TYPE_CHECKING:
@@ -92,16 +93,15 @@ ZOO: dict[str, Exhibit] = {
 def main(chosen: Sequence[str] = ()) -> int:
     """Train the machines of these names, or all, and pack each that solves its task."""
     from tapehead.runs.packing import pack
-    from tapehead.signals import Stopped
     from tapehead.training import train
 
     for name in chosen or ZOO:
         exhibit = ZOO[name]
         try:
             result = train(exhibit.config, RUNS / name, resume=True)
-        except Stopped as error:
+        except TapeheadError as error:
             print(f"{name}: {error}", file=sys.stderr)
-            return error.exit_code
+            return getattr(error, "exit_code", 1)
         print(f"{name}: solved {result.solved}, {result.seconds:.0f} s, {dict(result.scores)}")
         if result.solved:
             pack(RUNS / name, zoo.ZOO / name, name=name, reproduce=f"{COMMAND} {name}")
