@@ -33,8 +33,8 @@ SEEDS = (1000, 1001, 1002)
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """Search for settings that solve a task on every seed, and soon. The options of `tapehead train`
-    say what stays fixed."""
+    """Search for settings that solve a task on every seed, and soon. The options of `tapehead
+    train` say what stays fixed."""
 
     task: str
     """What to learn."""
