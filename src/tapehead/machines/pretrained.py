@@ -13,6 +13,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -261,12 +262,11 @@ def _folder_of(name: Path | str, revision: str | None, token: str | bool | None)
 
 def _hub(what: str) -> Any:
     try:
-        import huggingface_hub
+        return import_module("huggingface_hub")
     except ImportError:
         raise TapeheadError(
             f"{what} needs huggingface-hub: pip install torch-tapehead[hub]"
         ) from None
-    return huggingface_hub
 
 
 class _hub_errors:

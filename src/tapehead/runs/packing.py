@@ -57,7 +57,7 @@ def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> 
         for record in (METRICS, RESULT):
             shutil.copyfile(path / record, folder / RUN / record)
         # As it is typed again: it may have been typed with folders of one's own.
-        again = {"command": shlex.split(reproduce)}
+        again: dict[str, Any] = {"command": shlex.split(reproduce)}
         if "resumed" in start:
             again["resumed"] = [{**facts, **again} for facts in start["resumed"]]
         write_sealed(folder / RUN / CONFIG, {**start, **again})
