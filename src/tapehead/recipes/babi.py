@@ -55,8 +55,9 @@ PLANS: dict[str, tuple[Plan, dict[int, dict[str, Any]]]] = {
         MEMORY,
         {
             1: {"epochs": 10},
+            3: {"learning_rate": 0.01, "options": {}},
             4: {"epochs": 30},
-            15: {"epochs": 30},
+            15: {"epochs": 10, "learning_rate": 0.01, "options": {}},
             16: {"linear": 20, "learning_rate": 0.005, "options": {"encoding": "bag"}},
             18: {"linear": 20},
             19: {"epochs": 150, "options": _LARGER | {"embedding_size": 100}},
