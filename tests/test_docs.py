@@ -139,6 +139,7 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run, smal
     monkeypatch.setattr("tapehead.cli.reproduce._contest", lambda *_: 0)
     monkeypatch.setattr("tapehead.cli.reproduce._calculation", lambda *_: 0)
     monkeypatch.setattr("tapehead.benchmark.ntm_speed", lambda *_, **__: [])
+    monkeypatch.setattr("tapehead.training.sweeping.Sweep.run", lambda *_, **__: None)
     for words in commands(path.read_text()):
         name, *arguments = [PLACEHOLDERS.get(word, word) for word in words]
         if "..." in words or any(word.isupper() and word.isalpha() for word in arguments):
