@@ -1,6 +1,6 @@
 """The settings that a `tapehead train` starts from, before its options change any."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def given(argv: Sequence[str], flag: str) -> str | None:
 
 
 def changed(
-    before: dict[str, Any], options: Sequence[Option], values: dict[str, Any]
+    before: dict[str, Any], options: Sequence[Option], values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A table of options as a recipe has it, with what the command line changed."""
     changed = {

@@ -71,12 +71,12 @@ def _plans(
     sequences: int,
     rate: float = 2e-3,
 ) -> dict[str, Plan]:
-    beam = {"beam_width": 8} if task == "tsp" else {}
-    shortest = {"beam_choice": "shortest"} if beam else {}
-    return {
-        OURS: Plan(task, sequences, _X | options, _SET | ours, rate, **beam, **shortest),
-        PAPERS: Plan(task, sequences, _X | options, _LSTM | {"views": 16}, max(3e-3, rate), **beam),
-    }
+    own = Plan(task, sequences, _X | options, _SET | ours, rate)
+    papers = Plan(task, sequences, _X | options, _LSTM | {"views": 16}, max(3e-3, rate))
+    if task == "tsp":
+        own = own._replace(beam_width=8, beam_choice="shortest")
+        papers = papers._replace(beam_width=8)
+    return {OURS: own, PAPERS: papers}
 
 
 PLANS: dict[str, dict[str, Plan]] = {
