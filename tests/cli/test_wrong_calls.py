@@ -113,8 +113,8 @@ NAMES = ", ".join(TASKS)
         ),
         (["bench", "--batches", "0"], "--batches must be at least 1, got 0"),
         (["bench", "--seconds", "0"], "--seconds must be above 0, got 0"),
-        (["list", "--result"], "tapehead list: unknown option --result; did you mean --results?"),
-        (["list", "--results", "--folder", "nowhere"], "there is no folder nowhere with results"),
+        (["results", "--fold"], "tapehead results: unknown option --fold; did you mean --folder?"),
+        (["results", "--folder", "nowhere"], "there is no folder nowhere with results"),
     ],
 )
 def test_it_says_in_one_line_what_is_wrong(call, arguments, message):
@@ -182,7 +182,7 @@ RUN = "run"
         (["reproduce", "ntm/copy", "--runs", ""], "--runs must be a path or none, got ''"),
         (["reproduce", "ntm/copy", "--quiet", "--json"], "--quiet and --json exclude each other"),
         (["reproduce", "dnc/graphs", "--data="], "--data must be a folder or an archive, got ''"),
-        (["list", "--folder="], "--folder must be a path or none, got ''"),
+        (["results", "--folder="], "--folder must be a path or none, got ''"),
         (["bench", "--batches"], "--batches needs whole numbers"),
         (["bench", "--seconds=nan"], "--seconds must be above 0, got nan"),
         (["bench", "--seconds=inf"], "--seconds must be above 0, got inf"),

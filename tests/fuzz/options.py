@@ -10,20 +10,17 @@ import os
 import random
 import tempfile
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from unittest import mock
 
 from commands import ended
 from harness import Case, Wrong
 
-from tapehead.cli import COMMANDS, reproduce
+from tapehead.cli import COMMANDS, module_of, reproduce
 from tapehead.cli import train as train_command
-from tapehead.cli.bench import Bench
-from tapehead.cli.evaluate import Evaluate
-from tapehead.cli.listing import List
 from tapehead.cli.options import Option, options_of
-from tapehead.cli.reproduce import Reproduce
-from tapehead.cli.view import View
+from tapehead.cli.sweep import Sweep
 from tapehead.machines import MACHINES
 from tapehead.recipes import EXPERIMENTS
 from tapehead.runs.config import TrainConfig
@@ -43,8 +40,9 @@ def case(draw: random.Random) -> Case:
     name = draw.choice((*COMMANDS, "train", "train", "train"))
     argv, options = _command(name, draw)
     # What is wrong from the start, or may be.
-    names = [] if name == "train" else [option.flag for option in options if option.positional]
-    names += [] if name == "train" else argv[1:]
+    trains = name in ("train", "sweep")
+    names = [] if trains else [option.flag for option in options if option.positional]
+    names += [] if trains else argv[1:]
     for _ in range(draw.choice((1, 1, 2, 3))):
         names += _spoil(argv, options, draw)
     if draw.random() < 0.05:
@@ -75,7 +73,7 @@ _TOGETHER = (
 
 
 def _command(name: str, draw: random.Random) -> tuple[list[str], list[Option]]:
-    if name == "train":
+    if name in ("train", "sweep"):
         task = draw.choice(tuple(TASKS))
         kind = TASKS[task]
         # A machine that chooses cannot be told what depends on its answers.
@@ -86,21 +84,21 @@ def _command(name: str, draw: random.Random) -> tuple[list[str], list[Option]]:
             and not (kind.interactive and machine.trained_by != "supervised")
         ]
         machine = draw.choice(fits)
-        return [name, task, "--machine", machine], _training_options(task, machine)
+        searched = ["--vary", "learning-rate=1e-4..1e-2"] if name == "sweep" else []
+        return [name, task, "--machine", machine, *searched], _training_options(name, task, machine)
+    options = options_of(getattr(import_module(module_of(name)), name.capitalize()))
     if name == "reproduce":
-        experiment = draw.choice((*EXPERIMENTS, "nonsense"))
-        return [name, experiment], options_of(Reproduce)
-    if name in ("evaluate", "view"):
-        return [name, draw.choice(("run", "nowhere", "."))], options_of(
-            Evaluate if name == "evaluate" else View
-        )
-    return [name], options_of(List if name == "list" else Bench)
+        return [name, draw.choice((*EXPERIMENTS, "nonsense"))], options
+    if name in ("evaluate", "view", "ask"):
+        return [name, draw.choice(("run", "nowhere", "."))], options
+    return [name], options
 
 
 @functools.cache
-def _training_options(task: str, machine: str) -> list[Option]:
+def _training_options(command: str, task: str, machine: str) -> list[Option]:
     base = TrainConfig(task=task, machine=machine)
-    return train_command.options_for(base, True).all
+    kind = Sweep if command == "sweep" else train_command.Train
+    return train_command.options_for(base, True, kind).all
 
 
 def _spoil(argv: list[str], options: Sequence[Option], draw: random.Random) -> list[str]:
@@ -141,6 +139,7 @@ def called(argv: list[str], names: tuple[str, ...]) -> str:
             stack.enter_context(mock.patch.object(owner, name, return_value=0))
         stack.enter_context(mock.patch.object(reproduce, "_calculation", return_value=0))
         stack.enter_context(mock.patch("tapehead.benchmark.ntm_speed", return_value=[]))
+        stack.enter_context(mock.patch("tapehead.training.sweeping.Sweep.run"))
         code, _ = ended(argv, names)
         left = sorted(path.name for path in folder.rglob("*"))
     if code == 0:

@@ -143,7 +143,7 @@ def _admitted(projected, offset, lengths, strength, weights, state, columns, spe
 def _dense_columns(columns: Tensor, state: Sequence[Tensor]) -> Tensor:
     """Columns of sparse links as the kernel may read them; it keeps them within the rows."""
     shape = state[STATE.index("link")].shape
-    like = torch.empty(0, dtype=torch.int64)
+    like = torch.empty(0, dtype=torch.int64, device=state[0].device)
     check_alike(["state.link_columns"], [columns], [shape], like, leader="an index")
     return dense(columns)
 
