@@ -1,15 +1,16 @@
 """`tapehead sweep`: search for settings that train on every seed, and soon."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapehead.checks import cut
-from tapehead.cli.base import given, settings_before
+from tapehead.cli.base import settings_before
 from tapehead.cli.command import HelpRequest, print_json, table, wants_help
 from tapehead.cli.engine import Name, check_engine, engine_of
+from tapehead.cli.help import shown
 from tapehead.cli.options import (
     Option,
     UsageError,
@@ -17,11 +18,13 @@ from tapehead.cli.options import (
     check_seed,
     chosen_seeds,
     did_you_mean,
+    options_of,
     parse,
 )
-from tapehead.cli.train import check_config, config_of, help_of, options_for
+from tapehead.cli.train import check_config, config_of, folder_name, help_of, options_for
 from tapehead.registry import AddressError
 from tapehead.runs.config import TrainConfig
+from tapehead.runs.files import clear_errors
 
 if TYPE_CHECKING:
     from tapehead.training.sweeping import Trial, Vary
@@ -82,6 +85,7 @@ def run(argv: Sequence[str]) -> int:
     _check(command)
 
     from tapehead.training import make_reporter
+    from tapehead.training.fleet import Processes
     from tapehead.training.sweeping import Sweep as Search
 
     varied = {option.name: option for group in options[1:] for option in group}
@@ -94,21 +98,27 @@ def run(argv: Sequence[str]) -> int:
         check_config(config)
         return config
 
-    for name, vary in space.items():
-        for value in vary.examples:
-            _try(chosen, space, {name: value})
-    out = command.out or Path("sweeps") / f"{base.task}-{base.machine}".replace(":", "-")
-    config = chosen({name: vary.examples[0] for name, vary in space.items()})
+    first = {name: vary.examples[0] for name, vary in space.items()}
+    try:
+        config = chosen(first)
+        for name, vary in space.items():
+            for value in vary.examples[1:]:  # with the others' first ones it must be possible
+                chosen({**first, name: value})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--vary: {error}") from None
+    out = command.out or Path("sweeps") / folder_name(config)
     engine = engine_of(command, config, len(command.seeds))
     search = Search(
         out, space, chosen, seeds=command.seeds, seed=command.seed,
         command=shlex.join(["tapehead", "sweep", *argv]),
     )  # fmt: skip
-    quiet = command.quiet or command.json
     search.run(
-        command.trials, engine, make_reporter("quiet" if quiet else "auto", many=True),
-        at_once=getattr(engine, "count", 1),
-    )  # fmt: skip
+        command.trials,
+        engine,
+        make_reporter("quiet" if command.quiet or command.json else "auto", many=True),
+        # A cluster has room for all of them, if nothing else is said.
+        at_once=engine.count if isinstance(engine, Processes) else command.workers,
+    )
     if not command.quiet:
         _tell(search.trials, out, as_json=command.json)
     return 0
@@ -151,34 +161,25 @@ def _vary(text: str, options: Mapping[str, Option]) -> "tuple[str, Vary]":
         raise UsageError(f"--vary {name} {error}") from None
 
 
-def _try(
-    chosen: Callable[[Mapping[str, Any]], TrainConfig],
-    space: "Mapping[str, Vary]",
-    values: Mapping[str, Any],
-) -> None:
-    """Refuse a value that goes with none of the others' first ones."""
-    first = {name: vary.examples[0] for name, vary in space.items()}
-    try:
-        chosen({**first, **values})
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"--vary: {error}") from None
-
-
 def _show(argv: Sequence[str]) -> int:
-    folder = given(argv, "--out")
+    options = [option for option in options_of(Sweep) if option.name != "task"]
+    values = parse(options, argv, PROG)
+    check_one_of(quiet=values["quiet"], json=values["json"])
+    folder = values["out"]
     if folder is None:
         raise UsageError("--show needs --out, the folder of a search")
 
     from tapehead.training.sweeping.sweep import importances, read_sweep
+    from tapehead.viewing.style import save
     from tapehead.viewing.sweeps import sweep_figure
 
-    path = Path(folder)
-    _, trials = read_sweep(path)
-    _tell(trials, path, as_json="--json" in argv)
+    _, trials = read_sweep(folder)
+    if not values["quiet"]:
+        _tell(trials, folder, as_json=values["json"])
     if any(trial.is_whole for trial in trials):
-        file = path / "sweep.png"
-        sweep_figure(trials, importances(path)).savefig(file)
-        if "--json" not in argv:
+        with clear_errors(f"write to {folder}"):
+            file = save(sweep_figure(trials, importances(folder)), folder / "sweep.png")
+        if not (values["quiet"] or values["json"]):
             print(f"drawn: {file}")
     return 0
 
@@ -199,7 +200,7 @@ def _tell(trials: "Sequence[Trial]", out: Path, *, as_json: bool) -> None:
             f"{trial.solved} of {trial.seeds}" if trial.is_whole else "-",
             f"{trial.sequences:,.0f}" if trial.solved else "-",
             f"{trial.seconds:,.1f}" if trial.is_whole else "-",
-            *(_shown(trial.values.get(name)) for name in names),
+            *(shown(trial.values.get(name)) for name in names),
         ]
         for trial in ordered
     ]
@@ -209,9 +210,3 @@ def _tell(trials: "Sequence[Trial]", out: Path, *, as_json: bool) -> None:
         if not trial.is_whole:
             print(f"trial {trial.number}: {trial.reason}")
     print(f"search: {out}")
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

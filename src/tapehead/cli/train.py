@@ -301,11 +301,16 @@ def _listed(files: Sequence[Path]) -> str:
     )
 
 
-def _free_folder(config: TrainConfig) -> Path:
-    """runs/TASK-MACHINE-N that is not there yet."""
+def folder_name(config: TrainConfig) -> str:
+    """TASK-MACHINE, and the controller of one that has several."""
     name = f"{config.task}-{config.machine}"
     if "controller" in config.machine_options:
         name += f"-{config.machine_options['controller']}"
-    stem = Path("runs") / re.sub(r"\W+", "-", name)
+    return re.sub(r"\W+", "-", name)
+
+
+def _free_folder(config: TrainConfig) -> Path:
+    """runs/TASK-MACHINE-N that is not there yet."""
+    stem = Path("runs") / folder_name(config)
     numbers = range(1, 1_000_000)
     return next(path for number in numbers if not (path := Path(f"{stem}-{number}")).exists())

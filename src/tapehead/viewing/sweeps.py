@@ -56,9 +56,7 @@ def sweep_figure(
         if column == 0:
             axes.set_ylabel("sequences (median)")
     note = "filled: all seeds solved;  ring: some, or none"
-    figure.text(
-        left / width, 1 - 4.0 / (top + rows * (tall + 16.0)), note, fontsize=SMALL, color=TEXT
-    )
+    figure.text(left / width, 1 - 3.5 / height, note, fontsize=SMALL, color=TEXT)
     return figure
 
 

@@ -124,13 +124,18 @@ class Sweep:
         return min((trial for trial in self.trials if trial.is_whole), key=merit, default=None)
 
     def run(
-        self, trials: int, engine: Engine, reporter: Reporter | None = None, *, at_once: int = 1
+        self,
+        trials: int,
+        engine: Engine,
+        reporter: Reporter | None = None,
+        *,
+        at_once: int | None = 1,
     ) -> None:
         """Go on until there are so many trials in all.
 
         Args:
             at_once: seeds of a trial that are trained before it is seen whether the others can
-                still make it the best.
+                still make it the best; None: all of them.
 
         Raises:
             Stopped: a signal arrived; the runs under way have saved what they have.
@@ -138,6 +143,7 @@ class Sweep:
         import optuna
 
         whole(1)("trials", trials)
+        at_once = len(self.seeds) if at_once is None else at_once
         running = optuna.trial.TrialState.RUNNING
         for begun in self._study.get_trials(states=(running,)):
             self._do(begun.number, begun.params, engine, reporter, at_once)
@@ -158,7 +164,7 @@ class Sweep:
             "space": {name: repr(vary) for name, vary in self._space.items()},
             "seeds": list(self.seeds),
             "seed": self._seed,
-            "config": self._config_of(self._middle()).to_dict(),
+            "config": self._config_of(self._first()).to_dict(),
         }
         path = self.folder / SETTINGS
         if path.exists():
@@ -178,7 +184,7 @@ class Sweep:
                 write_sealed(path, wanted | more)
         return self.folder / JOURNAL
 
-    def _middle(self) -> dict[str, Any]:
+    def _first(self) -> dict[str, Any]:
         return {name: vary.examples[0] for name, vary in self._space.items()}
 
     def _do(
