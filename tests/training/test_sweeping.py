@@ -200,5 +200,12 @@ def test_what_is_no_range_and_no_list(text, read, message):
         parse_vary(text, read)
 
 
+def test_seeds_that_are_solved_count_before_sequences():
+    slow = Trial(number=0, values={}, seeds=3, solved=3, sequences=900.0)
+    quick = Trial(number=1, values={}, seeds=3, solved=3, sequences=300.0)
+    some = Trial(number=2, values={}, seeds=3, solved=2, sequences=100.0)
+    assert sorted([some, slow, quick], key=module.merit) == [quick, slow, some]
+
+
 def test_a_trial_without_a_result_is_never_best():
     assert not Trial(number=0, values={}, reason="no").is_whole
