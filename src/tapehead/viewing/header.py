@@ -1,5 +1,6 @@
 """The line above the panels: title and key of colours, measured in millimetres."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -93,6 +94,7 @@ def _swatch_width(colours: Colormap) -> float:
     return 7.0 if colours is INK else 5.0 if colours is WRONG else 2.2
 
 
+@functools.lru_cache(4096)
 def text_mm(text: str, size: Number = SIZE) -> float:
     """Width of a line of type in millimetres."""
     # A stop on either side, so that outer spaces count.
