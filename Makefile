@@ -1,11 +1,13 @@
 # Two commands do all on a fresh machine with Python 3.11+ and make:
 #   make train    set up, train a Neural Turing Machine on copy, evaluate it, draw its figures
 #   make test     set up, run all tests
+#   make docs     set up, build the site into docs/_build
 
 VENV := .venv
 BIN := $(VENV)/bin
 # Written last, so a set-up that was cut off is done again and one that is complete costs nothing.
 READY := $(VENV)/.ready
+READY_DOCS := $(VENV)/.ready-docs
 
 # The first Python of at least 3.11; `make PYTHON=... train` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -15,7 +17,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check record-equations rerun-results clean
+.PHONY: help setup train test check docs record-equations rerun-results clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +45,17 @@ check: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyrefly check
+
+$(READY_DOCS): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
+# Runs the examples, and reads and writes nothing but files.
+docs: $(READY_DOCS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+		$(ARGS) docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 # Once a kernel follows a changed equation again and `make test` shows it: see docs/architecture.md.
 record-equations: $(READY)

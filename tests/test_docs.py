@@ -157,6 +157,43 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run, smal
         assert code == 0, f"tapehead {shlex.join(words)}: {complaint}"
 
 
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def anchors(text):
+    """Of the headings of a page, as GitHub and the site make them."""
+    plain = [heading.lower().replace("`", "") for heading in HEADING.findall(FENCE.sub("", text))]
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+def broken(path):
+    """The links of a page to files and headings that are not there."""
+    text = FENCE.sub("", path.read_text())
+    for link in LINK.findall(text):
+        file, _, anchor = link.partition("#")
+        if file.startswith(("https://", "http://")):
+            continue
+        target = path if not file else path.parent / file
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+            yield link
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings_that_are_there(path):
+    assert list(broken(path)) == []
+
+
+def test_a_broken_link_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    (tmp_path / "other.md").write_text("# Does it *help*, `x_y`?\n```\n# no heading\n```\n")
+    page.write_text(
+        "[a](other.md) [b](other.md#does-it-help-x_y) ![c](none.png) [d](other.md#no-heading)\n"
+        "[e](#here) [f](https://example.org/none)\n```\n[g](none.md)\n```\n## Here\n"
+    )
+    assert list(broken(page)) == ["none.png", "other.md#no-heading"]
+
+
 def prose(text):
     """Lines of a page that are no table, no picture and no heading; code is as wide as it must."""
     lines = FENCE.sub("", text).splitlines()

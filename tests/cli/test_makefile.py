@@ -44,6 +44,16 @@ def test_train_installs_pinned_versions_and_runs_the_main_job(clone):
     assert lines[-1] == "tapehead train copy --out runs/copy --resume --seed 3"
 
 
+def test_docs_installs_the_site_s_parts_once_and_takes_warnings_for_errors(clone):
+    lines = make(clone, "docs").stdout.splitlines()
+    installs = [line for line in lines if "pip install" in line]
+    assert [line.split()[-1] for line in installs] == [".[dev]", ".[dev,docs]"]
+    assert all("--constraint constraints.txt" in line for line in installs)
+    assert lines[-2].startswith("python -m sphinx --fail-on-warning")
+    assert lines[-2].endswith("docs docs/_build/html")
+    assert "pip install" not in make(clone, "docs").stdout
+
+
 def test_set_up_is_done_once_and_again_when_the_pins_change(clone):
     assert "pip install" in make(clone, "setup").stdout
     assert "pip install" not in make(clone, "setup").stdout
@@ -82,7 +92,8 @@ def test_the_pins_fit_the_ranges_that_the_package_asks_for():
     )  # fmt: skip
     pins = {canonicalize_name(name): version for name, version in pins.items()}
     assert pins["torch"] == "2.13.0"
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["dev"] + extras["docs"]
     for requirement in map(Requirement, wanted):
         version = pins[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), requirement
