@@ -42,6 +42,9 @@ def cells_of(
         "sequences": [(result["solved_after"] or result)["sequences"] for result in results],
         "seconds": [round((result["solved_after"] or result)["seconds"], 1) for result in results],
     }
+    restarts = [result.get("restarts", 0) for result in results]
+    if any(restarts):
+        cost["restarts"] = restarts
     cells = [
         common
         | {"test": None, "values": [result["scores"][experiment.metric] for result in results]}

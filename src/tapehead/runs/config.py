@@ -108,6 +108,11 @@ class TrainConfig:
     lesson_mark: Positive | None = None
     """Errors (in a world: reward) a sequence that pass a lesson; left out: the task's pass mark."""
 
+    restart_after: Size | None = None
+    """Begin anew with other weights after so many sequences, unless restart_mark is met by then."""
+    restart_mark: Positive | None = None
+    """Errors (in a world: reward) a sequence that avert a restart; left out: the pass mark."""
+
     report_every: Size = 1_000
     """Sequences averaged into one row of metrics."""
     score_every: Size = 4
@@ -138,6 +143,10 @@ class TrainConfig:
         check_fields(self)
         for name in ("task_options", "machine_options", "objective_options"):
             object.__setattr__(self, name, _OPTIONS(name, getattr(self, name)))
+        if self.restart_mark is not None and self.restart_after is None:
+            raise ValueError(
+                f"restart_mark must be left out without restart_after, got {self.restart_mark!r}"
+            )
         known = self.device in ("auto", "cpu", "cuda") or (
             self.device.startswith("cuda:") and self.device[5:].isdecimal()
         )

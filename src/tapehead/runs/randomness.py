@@ -19,6 +19,7 @@ class Stream(IntEnum):
     TEST = 3
     CURRICULUM = 4
     WARM_UP = 5
+    RESTART = 6
 
 
 def derived_seed(seed: int, stream: Stream, *path: int) -> int:

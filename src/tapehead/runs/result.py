@@ -22,6 +22,7 @@ class Result:
     scores: mean scores of the last validation.
     evaluation: mean scores at each test setting, if the config asks for them.
     path: run directory, or None.
+    restarts: how often it began anew with other weights; their sequences count too.
     machine: the trained machine as it ended, or None if another process trained it.
 
     >>> from tapehead.training import TrainConfig, train
@@ -39,6 +40,7 @@ class Result:
     seconds: float
     scores: Mapping[str, float]
     evaluation: Mapping[str, Mapping[str, float]]
+    restarts: int = 0
     path: Path | None = None
     machine: Machine | None = field(default=None, repr=False, compare=False)
 
@@ -51,6 +53,7 @@ class Result:
             "sequences": self.sequences,
             "steps": self.steps,
             "seconds": self.seconds,
+            "restarts": self.restarts,
             "scores": dict(self.scores),
             "evaluation": {label: dict(scores) for label, scores in self.evaluation.items()},
         }
@@ -68,9 +71,14 @@ _HOLDS: dict[str, tuple[type, ...]] = {
     "sequences": (int,),
     "steps": (int,),
     "seconds": (int, float),
+    "restarts": (int,),
     "scores": (dict,),
     "evaluation": (dict,),
 }
+
+
+_MAY_LACK = ("restarts",)
+"""Entries that an earlier tapehead did not write."""
 
 
 def checked_result(value: dict[str, Any], file: Path) -> dict[str, Any]:
@@ -80,6 +88,8 @@ def checked_result(value: dict[str, Any], file: Path) -> dict[str, Any]:
         TapeheadError: an entry is missing, unknown or of another kind.
     """
     for name in {**_HOLDS, **value}:
+        if name in _MAY_LACK and name not in value:
+            continue
         if name not in value:
             raise TapeheadError(f"{file} is no result: {name} is missing")
         if name not in _HOLDS or not isinstance(value[name], _HOLDS[name]):

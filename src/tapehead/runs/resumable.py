@@ -36,6 +36,8 @@ def _bound_to_length(config: TrainConfig) -> str | None:
         return f"the {config.schedule} schedule of the learning rate ends at max_sequences"
     if config.curriculum == "linear" and config.curriculum_sequences is None:
         return "the linear curriculum ends half-way to max_sequences"
+    if config.restart_after is not None:
+        return "a run begins anew only where restart_after sequences are left before max_sequences"
     return None
 
 

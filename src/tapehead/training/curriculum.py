@@ -62,8 +62,12 @@ class CurriculumSchedule:
         """Whether training has arrived at the task itself."""
         return self.level == self._last
 
+    def begin_again(self) -> None:
+        """Go back to the first level."""
+        self.level = self._first
+
     def task_for(self, step: int, sequences: int) -> Task:
-        """The task to draw step number `step` from, after so many sequences."""
+        """The task to draw step number `step` from, so many sequences after it began."""
         if self._kind == "none":
             return self._task
         if self._kind == "linear":
@@ -84,10 +88,7 @@ class CurriculumSchedule:
             self.level += 1
 
     def _passed(self, means: Mapping[str, float]) -> bool:
-        if self._mark is None:
-            return self._task.solved(means)
-        metric = self._task.metrics[0]
-        return PassMark(metric, self._mark).met(means[metric.name])
+        return passed(self._task, means, self._mark)
 
     def _level_of(self, step: int) -> int:
         if self._kind == "look-back" and self.level > self._first:
@@ -100,3 +101,11 @@ class CurriculumSchedule:
         if level not in self._tasks:
             self._tasks[level] = self._task.with_difficulty(level)
         return self._tasks[level]
+
+
+def passed(task: Task, scores: Mapping[str, float], mark: float | None) -> bool:
+    """Whether the first metric of a task is better than `mark`, or without one than its own."""
+    if mark is None:
+        return task.solved(scores)
+    metric = task.metrics[0]
+    return PassMark(metric, mark).met(scores[metric.name])

@@ -63,7 +63,9 @@ class Learner:
         self._watch = None if self.device.type == "cpu" else _Watch(self.flat)
         self._fresh_optimiser = config.fresh_optimiser
         # A machine that is never soft begins with no other epsilon than it goes on with.
-        self._choosing_epsilon = config.choosing_epsilon if objective.still_soft else None
+        self._epsilon = self._choosing_epsilon = self._group.get("epsilon")
+        if objective.still_soft and config.choosing_epsilon is not None:
+            self._choosing_epsilon = config.choosing_epsilon
 
     def step(self, task: Task, batch: Batch, number: int, learning_rate: float) -> Step:
         """Step number `number`, on a batch drawn on the CPU.
@@ -106,8 +108,15 @@ class Learner:
 
     def set_epsilon(self) -> None:
         """Give the optimiser the epsilon of how soft the machine is now."""
-        if self._choosing_epsilon is not None and not self.objective.still_soft:
-            self._group["epsilon"] = self._choosing_epsilon
+        soft = self.objective.still_soft
+        self._group["epsilon"] = self._epsilon if soft else self._choosing_epsilon
+
+    def begin_again(self) -> None:
+        """After machine and objective were given fresh weights: forget the old ones."""
+        self.settle()
+        self.flat.gather()
+        self.optimiser.prepare()
+        self.set_epsilon()
 
     def differentiate(self, task: Task, batch: Batch) -> tuple[Batch, Tensor, Tensor]:
         """The batch on the machine's device, its outputs and loss; fills the gradient vector."""

@@ -111,6 +111,7 @@ class Loop:
             "sequences": progress.sequences,
             "steps": progress.step,
             "seconds": round(progress.seconds, 3),
+            "restarts": progress.restarts,
             "scores": progress.validation["scores"],
             "evaluation": evaluation,
         }
@@ -122,9 +123,9 @@ class Loop:
     def _step(self) -> None:
         session, config = self.session, self.config
         progress, tally = session.progress, session.tally
-        task = session.curriculum.task_for(progress.step, progress.sequences)
+        task = session.curriculum.task_for(progress.step, progress.sequences - progress.began)
         batch = task.batch(session.generator, session.sequences_per_process)
-        rate = self._learning_rate(progress.sequences)
+        rate = self._learning_rate(progress.sequences, progress.began)
         done = session.learner.step(task, batch, progress.step + 1, rate)
         if tally.steps % config.score_every == 0:
             tally.add_scores(task.scores(done.outputs, done.batch))

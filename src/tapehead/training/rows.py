@@ -1,7 +1,6 @@
 """What a run writes down as it goes: a row for each report and for each validation."""
 
 import math
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -12,6 +11,8 @@ from tapehead.runs.randomness import Stream, derived_seed
 from tapehead.tasks import Task
 from tapehead.training.display import Reporter
 from tapehead.training.failures import NonFiniteError
+from tapehead.training.optimisers.schedules import Schedule
+from tapehead.training.restarts import is_stuck
 from tapehead.training.saving import Saver
 from tapehead.training.session import Session
 from tapehead.training.stopwatch import Stopwatch
@@ -30,7 +31,7 @@ class Rows:
         reporter: Reporter,
         saver: Saver,
         stopwatch: Stopwatch,
-        learning_rate: Callable[[int], float],
+        learning_rate: Schedule,
     ):
         self._session, self._run, self._reporter = session, run, reporter
         self._saver, self._stopwatch, self._learning_rate = saver, stopwatch, learning_rate
@@ -41,6 +42,7 @@ class Rows:
         with self._stopwatch.stopped():
             means = session.tally.means(self._average if session.fabric.world_size > 1 else None)
             session.tally.clear()
+            stuck = is_stuck(session.config, session.task, progress, means)
             sequences = progress.sequences - progress.row_sequences
             seconds = max(progress.seconds - progress.row_seconds, 1e-9)
             self._write(
@@ -50,7 +52,7 @@ class Rows:
                     "sequences": progress.sequences,
                     "seconds": round(progress.seconds, 3),
                     **means,
-                    "learning_rate": self._learning_rate(progress.sequences),
+                    "learning_rate": self._learning_rate(progress.sequences, progress.began),
                     "difficulty": session.curriculum.level,
                     # Never rounded to 0: the time left is divided by it.
                     "sequences_per_second": float(f"{sequences / seconds:.4g}"),
@@ -58,10 +60,23 @@ class Rows:
             )
             progress.row_seconds, progress.row_sequences = progress.seconds, progress.sequences
             at_full_difficulty = session.curriculum.finished
-            session.curriculum.reported(means, self._fresh_scores)
+            if stuck:
+                self._begin_again(means)
+            else:
+                session.curriculum.reported(means, self._fresh_scores)
         # When success first came is a result even where it does not end the run.
         news = session.config.stop_when_solved or progress.solved_after is None
         return news and at_full_difficulty and self._solved(means)
+
+    def _begin_again(self, means: dict[str, float]) -> None:
+        session = self._session
+        session.begin_again()
+        self._saver.up_to_date = False
+        metric = session.task.pass_mark.metric
+        self._reporter.noted(
+            f"restart {session.progress.restarts} at {session.progress.sequences:,} sequences: "
+            f"{metric.shown(means[metric.name])} {metric.label}; from here on with other weights"
+        )
 
     def _fresh_scores(self, task: Task) -> dict[str, float]:
         """Mean scores on sequences that no training and no other report has drawn."""

@@ -1,21 +1,23 @@
 """Everything that changes while a run goes on, and how it becomes a checkpoint and back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from tapehead.checks import Count, NotNegative, checks_of, shown
+from tapehead.checks import LARGEST_WHOLE, Count, NotNegative, checks_of, shown
 from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
+from tapehead.runs.build import build_machine
 from tapehead.runs.checkpoint import Checkpoint
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.loading import OBJECTIVE, copy_tensors, load_weights
 from tapehead.runs.randomness import (
     Stream,
     capture_globals,
+    derived_seed,
     generator_for,
     restore_globals,
     seed_globals,
@@ -23,7 +25,7 @@ from tapehead.runs.randomness import (
 from tapehead.tasks import Task
 from tapehead.training.curriculum import CurriculumSchedule
 from tapehead.training.learner import Learner
-from tapehead.training.objectives import Objective
+from tapehead.training.objectives import Objective, make_objective
 from tapehead.training.tally import Tally
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Progress:
     cpu_seconds: of the processor in the same time, all threads together.
     row_sequences, row_seconds: where the last row of metrics ended.
     level: of the curriculum.
+    restarts: how often the run has begun anew, and `began` the sequences before the last time.
     metrics_bytes, metrics_check: length of metrics.jsonl, and the check of its last row.
     validation: step, scores and verdict of the last validation.
     best: step, sequences and scores of the best validation.
@@ -51,6 +54,8 @@ class Progress:
     row_sequences: Count = 0
     row_seconds: NotNegative = 0.0
     level: Count = 0
+    restarts: Count = 0
+    began: Count = 0
     metrics_bytes: Count = 0
     metrics_check: str = ""
     validation: dict[str, Any] | None = None
@@ -119,6 +124,21 @@ class Session:
                 for tensor in module.state_dict().values():
                     tensor.copy_(fabric.broadcast(tensor))
         self.learner = Learner(config, machine, objective, fabric)
+
+    def begin_again(self) -> None:
+        """Fresh weights, drawn from the next seed that the run's own gives, a fresh optimiser and
+        the first level. Sequences and rows go on as they would have."""
+        progress, device = self.progress, self.fabric.device
+        progress.restarts, progress.began = progress.restarts + 1, progress.sequences
+        states = capture_globals(device)
+        seed = derived_seed(self.config.seed, Stream.RESTART, progress.restarts) % LARGEST_WHOLE
+        machine = build_machine(replace(self.config, seed=seed), self.task)
+        objective = make_objective(machine, self.task, **self.config.objective_options)
+        restore_globals(states, device)
+        for module, fresh in ((self.machine, machine), (self.objective, objective)):
+            module.load_state_dict(fresh.state_dict())
+        self.learner.begin_again()
+        self.curriculum.begin_again()
 
     def snapshot(self) -> Checkpoint:
         """The whole session; every process must call this at the same step."""

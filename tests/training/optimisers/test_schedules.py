@@ -8,7 +8,7 @@ from tapehead.training.optimisers.schedules import learning_rate_schedule
 
 def rates(points, **settings):
     config = TrainConfig(learning_rate=0.4, max_sequences=1_000, batch_size=10, **settings)
-    return [learning_rate_schedule(config)(point) for point in points]
+    return [learning_rate_schedule(config)(point, 0) for point in points]
 
 
 def test_constant():

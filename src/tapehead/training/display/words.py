@@ -47,7 +47,9 @@ def describe_result(result: Mapping[str, Any]) -> str:
 
 def ending(result: Mapping[str, Any]) -> str:
     verdict = "solved" if result["solved"] else "not solved"
-    return f"{verdict} after {result['sequences']:,} sequences"
+    restarts = result.get("restarts", 0)
+    again = f" and {count(restarts, 'restart')}" if restarts else ""
+    return f"{verdict} after {result['sequences']:,} sequences{again}"
 
 
 def told_metrics(info: RunInfo) -> tuple[Metric, ...]:

@@ -1,0 +1,214 @@
+"""A run that gets nowhere begins anew, and that is as exact as all the rest."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+from stand_ins import tiny
+
+from tapehead.checks import LARGEST_WHOLE
+from tapehead.errors import TapeheadError
+from tapehead.runs.build import build_machine, build_task
+from tapehead.runs.randomness import Stream, capture_globals, derived_seed, generator_for
+from tapehead.training import Reporter, Stopped, load_run, read_metrics, read_result, train
+from tapehead.training.flat import FlatParameters
+from tapehead.training.optimisers import RMSprop, learning_rate_schedule
+from tapehead.training.restarts import is_stuck
+from tapehead.training.session import Progress, Session
+
+TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
+
+
+def hopeless(**changes):
+    """A run of 160 sequences that no weights can please: it begins anew at 50, 100 (twice)."""
+    options = {
+        "batch_size": 10,
+        "max_sequences": 160,
+        "report_every": 10,
+        "stop_when_solved": False,
+        "restart_after": 50,
+        "restart_mark": 1e-9,
+    }
+    return tiny(**options | changes)
+
+
+class Weights(Reporter):
+    """Keeps what is noted, and the weights as they are then."""
+
+    def __init__(self):
+        self.noticed, self.notes = [], []
+
+    def watching(self, machine, task):
+        self.machine = machine
+
+    def noted(self, text):
+        self.notes.append(text)
+        self.noticed.append({n: v.clone() for n, v in self.machine.state_dict().items()})
+
+
+def rows(path):
+    return [
+        {name: value for name, value in row.items() if name not in TIMES}
+        for row in read_metrics(path)
+    ]
+
+
+def test_it_goes_on_with_the_weights_of_the_next_seed(tmp_path):
+    config, watch = hopeless(), Weights()
+    result = train(config, tmp_path, reporter=watch)
+    assert result.restarts == read_result(tmp_path)["restarts"] == 2
+    task = build_task(config)
+    for number, weights in enumerate(watch.noticed, 1):
+        seed = derived_seed(config.seed, Stream.RESTART, number) % LARGEST_WHOLE
+        fresh = build_machine(replace(config, seed=seed), task).state_dict()
+        assert all(torch.equal(weights[name], fresh[name]) for name in fresh)
+    assert [note[:27] for note in watch.notes] == [
+        "restart 1 at 50 sequences: ",
+        "restart 2 at 100 sequences:",
+    ]
+    assert result.sequences == 160
+
+
+def test_a_fresh_start_forgets_the_optimiser(tmp_path):
+    """The first steps after it are those of a run that begins with these weights."""
+    options = {"hidden_size": 8, "num_layers": 1}
+    config = hopeless(max_sequences=100, machine="lstm", machine_options=options, schedule="linear")
+    train(config, tmp_path / "run")
+    seed = derived_seed(config.seed, Stream.RESTART, 1) % LARGEST_WHOLE
+    task = build_task(config)
+    generator = generator_for(config.seed, Stream.TRAINING, 0)
+    for _ in range(5):
+        task.batch(generator, 10)
+    machine = build_machine(replace(config, seed=seed), task)
+    flat = FlatParameters(machine)
+    optimiser = RMSprop([flat.parameter], config.learning_rate, momentum=0.9, decay=0.95)
+    for share in (1.0, 0.8, 0.6, 0.4, 0.2):
+        optimiser.param_groups[0]["lr"] = share * config.learning_rate
+        batch = task.batch(generator, 10)
+        flat.zero_gradient()
+        outputs, batch = task.run(machine, batch)
+        task.loss(outputs, batch).backward()
+        flat.gradient.clamp_(-10, 10)
+        optimiser.update()
+    ended = load_run(tmp_path / "run")[1].state_dict()
+    for name, value in machine.state_dict().items():
+        torch.testing.assert_close(ended[name], value, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("step", [4, 5, 6, 10, 11])
+def test_a_stop_before_at_or_after_a_restart_changes_nothing(tmp_path, step):
+    class Stop(Reporter):
+        def reported(self, row):
+            if row["step"] == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    config = hopeless(schedule="linear", warmup=20)
+    train(config, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "run", reporter=Stop())
+    train(config, tmp_path / "run", resume=True)
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
+    ours, whole = (load_run(tmp_path / name)[1].state_dict() for name in ("run", "whole"))
+    assert all(torch.equal(ours[name], whole[name]) for name in whole)
+    assert read_result(tmp_path / "run")["restarts"] == 2
+
+
+def test_an_annealed_machine_is_soft_again(tmp_path):
+    """Its objective begins anew, and so does the optimiser's own epsilon of the soft batches."""
+    levels, epsilons = [], []
+
+    class Watch(Reporter):
+        def reported(self, row):
+            if row["kind"] == "train":
+                levels.append(row["difficulty"])
+
+    config = hopeless(
+        machine="discrete-ntm",
+        machine_options={"memory_size": 4, "word_size": 3, "hidden_size": 5},
+        objective_options={"soft_batches": 3},
+        choosing_epsilon=1e-3,
+        curriculum="linear",
+        curriculum_sequences=20,
+        max_sequences=100,
+    )
+    begin_again = Session.begin_again
+
+    def watched(session):
+        group = session.learner.optimiser.param_groups[0]
+        epsilons.append((session.objective.still_soft, group["epsilon"]))
+        begin_again(session)
+        epsilons.append((session.objective.still_soft, group["epsilon"]))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "begin_again", watched)
+        train(config, tmp_path, reporter=Watch())
+    assert epsilons == [(False, 1e-3), (True, 1e-8)]
+    assert levels[0] < levels[4]
+    assert levels[5] == levels[0]
+
+
+def test_lessons_begin_anew(tmp_path):
+    train(hopeless(max_sequences=120, curriculum="naive", lesson_mark=1e9), tmp_path)
+    levels = [row["difficulty"] for row in read_metrics(tmp_path) if row["kind"] == "train"]
+    assert levels == [1, 2, 3, 3, 3, 1, 2, 3, 3, 3, 3, 3]
+
+
+def test_what_is_drawn_goes_on_as_it_would_have(tmp_path, monkeypatch):
+    begin_again, states = Session.begin_again, []
+
+    def watched(session):
+        states.append(capture_globals(torch.device("cpu")))
+        begin_again(session)
+        states.append(capture_globals(torch.device("cpu")))
+
+    monkeypatch.setattr(Session, "begin_again", watched)
+    train(hopeless(), tmp_path)
+    before, after, *_ = states
+    assert len(states) == 4
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_learning_rate_begins_anew(tmp_path):
+    rate = learning_rate_schedule(hopeless(schedule="linear", learning_rate=1.0, warmup=20))
+    assert rate(0, 0) == rate(50, 50) == 0.5
+    assert rate(90, 0) == pytest.approx(0.5)
+    # From 70 to 160: a third of the way at 100.
+    assert rate(100, 50) == pytest.approx(2 / 3)
+    assert rate(160, 50) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "stuck"),
+    [
+        ({}, True),
+        ({"sequences": 49, "row_sequences": 40}, False),  # not yet
+        ({"sequences": 61, "row_sequences": 51}, False),  # looked at before
+        ({"began": 50, "sequences": 60, "row_sequences": 50}, False),
+        ({"began": 50, "sequences": 101, "row_sequences": 91}, True),
+        ({"began": 100, "sequences": 150, "row_sequences": 140}, False),  # too few are left
+        ({"solved_after": {"sequences": 20, "seconds": 1.0}}, False),
+    ],
+)
+def test_when_it_is_stuck(changes, stuck):
+    config, task = hopeless(restart_mark=None), build_task(hopeless())
+    progress = Progress(**{"sequences": 51, "row_sequences": 41} | changes)
+    worse, better = (dict.fromkeys(("bit_errors", "bits", "loss"), v) for v in (0.1, 0.09))
+    assert is_stuck(config, task, progress, worse) is stuck
+    assert not is_stuck(config, task, progress, better)
+    far = replace(config, restart_mark=0.09)
+    assert is_stuck(far, task, progress, better) is stuck
+    assert not is_stuck(replace(config, restart_after=None), task, progress, worse)
+
+
+def test_a_mark_without_a_time_is_refused():
+    with pytest.raises(ValueError, match=r"restart_mark must be left out without restart_after"):
+        hopeless(restart_after=None)
+
+
+def test_a_run_that_may_restart_keeps_its_length(tmp_path):
+    """Whether it begins anew near its end depends on where that is."""
+    train(hopeless(), tmp_path)
+    with pytest.raises(TapeheadError, match=r"max_sequences .*where restart_after sequences are"):
+        train(hopeless(max_sequences=200), tmp_path, resume=True)
