@@ -47,6 +47,15 @@ def test_the_plan_is_every_contestant_with_every_seed():
     assert some[0].config.test_sequences == recipe("copy", "lstm").test_sequences
 
 
+def test_without_seeds_each_contestant_gets_its_usual_ones():
+    few = replace(COPY, seeds=3, seeds_of={"lstm": 1}, first_seed=1_000)
+    jobs = plan(few, "fast", (), Path("runs"), contestants=["lstm", "ntm-lstm"])
+    assert [(job.contestant, job.config.seed) for job in jobs] == [
+        ("lstm", 1_000), ("ntm-lstm", 1_000), ("ntm-lstm", 1_001), ("ntm-lstm", 1_002),
+    ]  # fmt: skip
+    assert [job.config.seed for job in plan(few, "fast", [4], Path("runs"))] == [4] * 3
+
+
 def test_the_runs_behind_a_result_are_found_again_whichever_command_made_them(tmp_path):
     cells = [
         {"machine": "lstm", "setting": "fast", "seeds": [0, 1]},

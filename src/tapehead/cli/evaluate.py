@@ -30,7 +30,7 @@ class Evaluate:
     step: str = "best"
     """Checkpoint: best (by validation), latest, or the number of a step."""
     memory_size: int | None = None
-    """Rows of its memory; left out: as it was trained."""
+    """Rows of its memory; left out: as it was tested after training."""
     beam_width: int | None = None
     """Answers that a machine that points follows at once; left out: as it was trained."""
     beam_choice: Literal["likeliest", "shortest"] | None = None
@@ -66,10 +66,11 @@ def run(argv: Sequence[str]) -> int:
     wanted = {"sequences": command.sequences, "seed": command.seed}
     asked: dict[str, object] = dict(wanted)
     heading = f"{config.machine} on {config.task}"
-    if command.memory_size is not None:
-        _give_memory(machine, config.machine, command.memory_size)
-        asked["memory_size"] = command.memory_size
-        heading += f" with {command.memory_size:,} rows"
+    rows = command.memory_size or config.test_memory_size
+    if rows is not None:
+        _give_memory(machine, config.machine, rows)
+        asked["memory_size"] = rows
+        heading += f" with {rows:,} rows"
     for name, value in {
         "beam_width": command.beam_width,
         "beam_choice": command.beam_choice,

@@ -69,6 +69,10 @@ class Experiment:
     """The parameter count that the paper gives, by contestant."""
     seeds: int = 5
     """How many seeds each contestant gets unless told otherwise."""
+    seeds_of: Mapping[str, int] = field(default_factory=dict)
+    """By contestant, where that is another number: a baseline that never learns needs few."""
+    first_seed: int = 0
+    """The first of them: 1,000 where a recipe was searched for on seeds below that."""
     until_solved: bool = False
     """Whether a run ends at its first success; else curves and tests are of the whole training."""
     judge: "Callable[[Contest], list[Cell]] | None" = None
@@ -82,6 +86,11 @@ class Experiment:
     """Looks at those options before anything is trained."""
     figure: "Callable[[Sequence[dict[str, Any]]], matplotlib.figure.Figure] | None" = None
     """From the cells of the result; left out: learning curves, and errors at the tests."""
+
+    def usual_seeds(self, contestant: str) -> range:
+        """Those that a contestant gets unless told otherwise."""
+        count = self.seeds_of.get(contestant, self.seeds)
+        return range(self.first_seed, self.first_seed + count)
 
     def published_of(self, task: str, contestant: str) -> Published | None:
         return self.published.get(task, {}).get(contestant)

@@ -59,8 +59,8 @@ def plan(
     """The runs of an experiment, in folders `runs/<contestant>/seed-<n>`, or with several tasks
     `runs/<task>/<contestant>/seed-<n>`.
 
-    `overrides` are options of TrainConfig that replace the recipe's; None leaves the recipe's.
-    `task_options` are added to the recipe's.
+    Without `seeds` each contestant gets its usual ones. `overrides` are options of TrainConfig that
+    replace the recipe's; None leaves the recipe's. `task_options` are added to the recipe's.
     """
 
     def config(task: str, contestant: str, seed: int) -> TrainConfig:
@@ -69,6 +69,8 @@ def plan(
         changed: dict[str, Any] = {"task_options": options, "seed": seed, "threads": 1, **changes}
         return dataclasses.replace(chosen, **changed)
 
+    machines = contestants or experiment.contestants
+    wanted = {machine: seeds or experiment.usual_seeds(machine) for machine in machines}
     changes = {name: value for name, value in overrides.items() if value is not None}
     several = len(experiment.tasks) > 1
     return [
@@ -82,9 +84,10 @@ def plan(
             one_of_tasks=several,
         )
         # Seed by seed, so that a run that is cut short has something of every contestant.
-        for seed in seeds
+        for seed in dict.fromkeys(seed for each in wanted.values() for seed in each)
         for task in tasks or experiment.tasks
-        for contestant in contestants or experiment.contestants
+        for contestant in machines
+        if seed in wanted[contestant]
     ]
 
 
@@ -95,9 +98,8 @@ def jobs_of(experiment: Experiment, setting: str, cells: Sequence[Cell], runs: P
     return [
         job
         for contestant in experiment.contestants
-        for job in plan(
-            experiment, setting, seeds.get(contestant, ()), runs, contestants=[contestant]
-        )
+        if contestant in seeds
+        for job in plan(experiment, setting, seeds[contestant], runs, contestants=[contestant])
         if (job.path / "metrics.jsonl").exists()
     ]
 

@@ -74,7 +74,7 @@ def reproduce(
     jobs = plan(
         experiment,
         setting,
-        seeds or range(experiment.seeds),
+        seeds,
         runs,
         contestants=machines,
         tasks=tasks,

@@ -8,6 +8,7 @@ import torch
 from tapehead.checks import choice, listed, shown
 from tapehead.machines import MACHINES
 from tapehead.machines.machine import Machine
+from tapehead.machines.resizable import Resizable
 from tapehead.room import check_room
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.randomness import as_by_default, seed_globals
@@ -38,6 +39,11 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
         raise ValueError(
             f"machine must be one of {fitting} on {task.name}, got {config.machine!r}, which reads "
             f"a {kind.reads.__name__} and not a {task.tells.__name__}"
+        )
+    if config.test_memory_size is not None and not issubclass(kind, Resizable):
+        raise ValueError(
+            f"test_memory_size must be left out for {config.machine}, whose memory is fixed, "
+            f"got {config.test_memory_size}"
         )
     known = [name for name in list(inspect.signature(kind).parameters) if name not in task.sizes]
     for option in config.machine_options:

@@ -127,6 +127,8 @@ class TrainConfig:
     """Sequences between checkpoints kept for good; left out: the last two and the best stay."""
     test_sequences: Count = 0
     """Sequences for each of the task's test settings after training; 0 skips them."""
+    test_memory_size: Size | None = None
+    """Rows that a machine whose memory can grow gets for its tests; left out: as trained."""
 
     seed: Count = 0
     """Decides the weights and the training sequences."""

@@ -1,9 +1,13 @@
 """Mean scores of a trained machine on sequences it has never seen."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
 from tapehead.checks import whole
+from tapehead.machines.resizable import Resizable
 from tapehead.runs.devices import batch_to, place
 from tapehead.runs.randomness import (
     Stream,
@@ -36,13 +40,39 @@ def evaluate(
 
 
 def evaluate_settings(
-    machine: nn.Module, task: Task, *, sequences: int = 1_000, seed: int = 0, batch_size: int = 64
+    machine: nn.Module,
+    task: Task,
+    *,
+    sequences: int = 1_000,
+    seed: int = 0,
+    batch_size: int = 64,
+    memory_size: int | None = None,
 ) -> dict[str, dict[str, float]]:
-    """`evaluate` at each of the task's test settings, by their labels."""
-    return {
-        label: evaluate(machine, setting, sequences=sequences, seed=seed, batch_size=batch_size)
-        for label, setting in task.test_settings().items()
-    }
+    """`evaluate` at each of the task's test settings, by their labels.
+
+    Args:
+        memory_size: rows that the machine gets meanwhile; left out: those that it has.
+    """
+    with _rows(machine, memory_size):
+        return {
+            label: evaluate(machine, setting, sequences=sequences, seed=seed, batch_size=batch_size)
+            for label, setting in task.test_settings().items()
+        }
+
+
+@contextmanager
+def _rows(machine: nn.Module, rows: int | None) -> Iterator[None]:
+    """The machine with another number of rows."""
+    if rows is None:
+        yield
+        return
+    assert isinstance(machine, Resizable)
+    before = machine.memory_size
+    machine.memory_size = rows
+    try:
+        yield
+    finally:
+        machine.memory_size = before
 
 
 def mean_scores(

@@ -10,6 +10,7 @@ from tapehead.checks import shown
 from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
 from tapehead.machines.pretrained import misfit
+from tapehead.machines.resizable import Resizable
 from tapehead.runs.build import build_machine, build_task
 from tapehead.runs.checkpoint import Checkpoint, checkpoint_steps, load_checkpoint
 from tapehead.runs.config import TrainConfig
@@ -20,7 +21,11 @@ from tapehead.tasks import Task
 
 
 def load_run(
-    path: Path | str, *, step: int | str = "best", device: str = "cpu"
+    path: Path | str,
+    *,
+    step: int | str = "best",
+    device: str = "cpu",
+    as_tested: bool = False,
 ) -> tuple[TrainConfig, Machine, Task]:
     """A run's settings, its trained machine, ready to evaluate, and its task.
 
@@ -28,6 +33,7 @@ def load_run(
         path: run directory.
         step: "best" (by validation), "latest", or the number of a step with a checkpoint.
         device: where the machine goes; auto takes a GPU if there is one.
+        as_tested: with as many rows of memory as it had in its tests, `test_memory_size`.
 
     Raises:
         ValueError: there is no such device.
@@ -47,6 +53,9 @@ def load_run(
     if config.precision == "64":
         machine.double()
     load_weights(machine, checkpoint)
+    if as_tested and config.test_memory_size is not None:
+        assert isinstance(machine, Resizable)
+        machine.memory_size = config.test_memory_size
     return config, machine.to(device).eval(), task
 
 

@@ -48,7 +48,12 @@ def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> 
     last = load_checkpoint(path / "checkpoint", checkpoint_steps(path / "checkpoint")[-1])
     best = last.progress["best"]
     if best and best["step"] != last.step:  # the result's scores are of another machine
-        tests = evaluate_settings(machine, task, sequences=config.test_sequences or 200)
+        tests = evaluate_settings(
+            machine,
+            task,
+            sequences=config.test_sequences or 200,
+            memory_size=config.test_memory_size,
+        )
         result = {**result, "scores": best["scores"], "evaluation": tests}
     with clear_errors(f"write to {folder}"):
         if (folder / RUN / CONFIG).is_file():

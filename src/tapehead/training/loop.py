@@ -102,7 +102,10 @@ class Loop:
         evaluation = {}
         if self.config.test_sequences:
             evaluation = evaluate_settings(
-                session.machine, session.task, sequences=self.config.test_sequences
+                session.machine,
+                session.task,
+                sequences=self.config.test_sequences,
+                memory_size=self.config.test_memory_size,
             )
         value = {
             "seed": self.config.seed,

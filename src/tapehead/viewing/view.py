@@ -65,7 +65,7 @@ def view_run(
     path = Path(path)
     at = (path if out is None else Path(out)) / PAGE
     out = path / "figures" if out is None else Path(out)
-    config, machine, task = load_run(path)
+    config, machine, task = load_run(path, as_tested=True)
     name = machine_name(config)
     label = machine_styles([name])[name].label
     varied = varied_size(task)

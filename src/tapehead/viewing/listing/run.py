@@ -64,7 +64,7 @@ def listing_of(path: Path, *, size: str | None = None, seed: int = 0) -> Listing
         TapeheadError: no run, or one of a machine without heads on a memory.
         ValueError: the task has no such size.
     """
-    config, machine, task = load_run(path)
+    config, machine, task = load_run(path, as_tested=True)
     if not isinstance(task, SequenceTask):
         raise TapeheadError(f"{path}: a listing is of heads on a memory, and {task.name} has none")
     settings = choose_settings(task, None if size is None else [size])
