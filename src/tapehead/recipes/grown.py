@@ -1,6 +1,7 @@
-"""The experiment `ntm/grown-memory`: copies longer than the memory that an NTM was trained with,
-with that memory and with more rows."""
+"""The experiment `ntm/grown-memory`: copies far longer than those of training, by NTMs that were
+trained with few rows and with many, in memories of several sizes."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,24 @@ from tapehead.recipes.experiment import Contest, Experiment
 if TYPE_CHECKING:
     import matplotlib.figure
 
+    import tapehead.runs.config
+
+TRAINED = {"ntm-lstm, 24 rows": 24, "ntm-lstm, 128 rows": 128}
+"""Rows in training, where no copy is longer than 20: a memory that just fits, and the paper's."""
 
 LENGTHS = (20, 120, 200, 500)
 ROWS = (128, 256, 640)
-"""As trained, and two larger memories. A copy needs at least as many rows as vectors."""
+"""The paper's memory, and two larger ones. A copy needs at least as many rows as vectors."""
 TEST_SEQUENCES = 100
+
+
+def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
+    """The machine of `ntm/copy` with another number of rows in training."""
+    config = ntm.recipe(task, "ntm-lstm", setting)
+    options = config.machine_options | {"memory_size": TRAINED[contestant]}
+    return dataclasses.replace(
+        config, machine_options=options, test_sequences=0, test_memory_size=None
+    )
 
 
 def judge(contest: Contest) -> list[dict[str, Any]]:
@@ -49,21 +63,24 @@ def figure(cells: Sequence[dict[str, Any]]) -> "matplotlib.figure.Figure":
     """Errors over the length, a panel for each memory."""
     from tapehead.viewing.memories import memories_figure
 
-    errors: dict[str, dict[int, list[float]]] = {}
+    errors: dict[str, dict[str, dict[int, list[float]]]] = {}
     for cell in cells:
         if cell["test"] is not None:
-            as_trained = ", as trained" if cell["rows"] == ROWS[0] else ""
-            name = f"{cell['rows']} rows{as_trained}"
-            errors.setdefault(name, {})[cell["length"]] = cell["values"]
-    return memories_figure(errors, trained=(1, 20), title="NTM: copy, with more rows than trained")
+            panels = errors.setdefault(f"trained with {TRAINED[cell['machine']]} rows", {})
+            panels.setdefault(f"tested with {cell['rows']}", {})[cell["length"]] = cell["values"]
+    return memories_figure(
+        errors, trained=(1, 20), title="NTM: copy, trained and tested with few rows and with many"
+    )
 
 
 EXPERIMENT = Experiment(
     name="ntm/grown-memory",
-    source="not published: the machines of ntm/copy, with more rows than in training",
+    source="not published: the machines of ntm/copy, with few rows and many",
     tasks=("copy",),
-    contestants=("ntm-lstm",),
-    recipe=ntm.recipe,
+    contestants=tuple(TRAINED),
+    recipe=recipe,
+    seeds=10,
+    first_seed=1_000,
     settings=("fast",),
     metric="bit_errors",
     unit="wrong bits per sequence",

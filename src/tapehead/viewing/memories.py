@@ -14,7 +14,7 @@ from tapehead.viewing.style import DOUBLE, Number, machine_styles, styled
 
 @styled
 def memories_figure(
-    errors: Mapping[str, Mapping[int, Sequence[Number]]],
+    errors: Mapping[str, Mapping[str, Mapping[int, Sequence[Number]]]],
     *,
     machine: str = "ntm-lstm",
     trained: tuple[Number, Number] | None = None,
@@ -25,15 +25,16 @@ def memories_figure(
     """Thick lines are medians over seeds, thin ones the seeds; logarithmic above 1, linear below.
 
     Args:
-        errors: what a panel is called -> length -> one value per seed, always in the same order.
+        errors: what stands above a row of panels -> what a panel is called -> length -> one value
+            per seed, always in the same order.
         trained: lowest and highest length of training, shaded.
         width: millimetres.
     """
     style = machine_styles([machine])[machine]
 
-    def draw(axes: Axes, name: str) -> None:
-        lengths = sorted(errors[name])
-        values = np.array([errors[name][length] for length in lengths], float)
+    def draw(axes: Axes, levels: Mapping[int, Sequence[Number]]) -> None:
+        lengths = sorted(levels)
+        values = np.array([levels[length] for length in lengths], float)
         middle: dict[Level, list[float]] = {
             length: [float(np.median(seeds))] for length, seeds in zip(lengths, values, strict=True)
         }
@@ -44,9 +45,21 @@ def memories_figure(
         for text in axes.texts:  # what is shaded is said above
             text.set_visible(False)
 
-    seeds = max(len(values) for levels in errors.values() for values in levels.values())
+    seeds = max(
+        len(values)
+        for panels in errors.values()
+        for levels in panels.values()
+        for values in levels.values()
+    )
     note = f"thick: median of {seeds} seeds, thin: each seed" if seeds > 1 else ""
     if trained is not None:
         note += f"{'; ' if note else ''}shaded: lengths of training"
-    titles = {name: name for name in errors}
-    return multiples([Block(titles, draw)], title=title, note=note, width=width)
+    blocks = [
+        Block(
+            {name: name for name in panels},
+            lambda axes, name, panels=panels: draw(axes, panels[name]),
+            heading,
+        )
+        for heading, panels in errors.items()
+    ]
+    return multiples(blocks, title=title, note=note, width=width)
