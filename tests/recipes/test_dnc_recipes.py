@@ -35,7 +35,8 @@ def test_every_machine_answers_its_task(name, contestant, setting):
 
 
 def test_the_papers_own_counts():
-    assert EXPERIMENTS["dnc/copy"].seeds == 10
+    assert len(EXPERIMENTS["dnc/copy"].usual_seeds("dnc")) == 20
+    assert len(EXPERIMENTS["dnc/copy"].usual_seeds("lstm")) == 5
     allocation = config_of("dnc/allocation", "dnc")
     machine, task = allocation.machine_options, build_task(allocation)
     assert machine["memory_size"] == 10
