@@ -12,10 +12,12 @@ from tapehead.checks import LARGEST_WHOLE
 from tapehead.errors import TapeheadError
 from tapehead.runs.build import build_machine, build_task
 from tapehead.runs.randomness import Stream, capture_globals, derived_seed, generator_for
+from tapehead.tasks import TASKS, Copy
+from tapehead.tasks.metrics import BIT_ERRORS, PassMark
 from tapehead.training import Reporter, Stopped, load_run, read_metrics, read_result, train
 from tapehead.training.flat import FlatParameters
 from tapehead.training.optimisers import RMSprop, learning_rate_schedule
-from tapehead.training.restarts import is_stuck
+from tapehead.training.restarts import is_stuck, restart_is_due
 from tapehead.training.session import Progress, Session
 
 TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
@@ -180,7 +182,7 @@ def test_the_learning_rate_begins_anew(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "stuck"),
+    ("changes", "due"),
     [
         ({}, True),
         ({"sequences": 49, "row_sequences": 40}, False),  # not yet
@@ -188,18 +190,34 @@ def test_the_learning_rate_begins_anew(tmp_path):
         ({"began": 50, "sequences": 60, "row_sequences": 50}, False),
         ({"began": 50, "sequences": 101, "row_sequences": 91}, True),
         ({"began": 100, "sequences": 150, "row_sequences": 140}, False),  # too few are left
-        ({"solved_after": {"sequences": 20, "seconds": 1.0}}, False),
     ],
 )
-def test_when_it_is_stuck(changes, stuck):
-    config, task = hopeless(restart_mark=None), build_task(hopeless())
+def test_when_it_looks(changes, due):
     progress = Progress(**{"sequences": 51, "row_sequences": 41} | changes)
-    worse, better = (dict.fromkeys(("bit_errors", "bits", "loss"), v) for v in (0.1, 0.09))
-    assert is_stuck(config, task, progress, worse) is stuck
-    assert not is_stuck(config, task, progress, better)
-    far = replace(config, restart_mark=0.09)
-    assert is_stuck(far, task, progress, better) is stuck
-    assert not is_stuck(replace(config, restart_after=None), task, progress, worse)
+    assert restart_is_due(hopeless(), progress) is due
+    assert not restart_is_due(replace(hopeless(), restart_after=None, restart_mark=None), progress)
+
+
+def test_what_averts_a_restart():
+    config, task = hopeless(restart_mark=3.0), build_task(hopeless())
+    worse, better = (dict.fromkeys(("bit_errors", "bits", "loss"), v) for v in (3.0, 2.9))
+    assert is_stuck(config, task, Progress(), worse)
+    assert not is_stuck(config, task, Progress(), better)
+    assert is_stuck(replace(config, restart_mark=None), task, Progress(), better)
+    solved = Progress(solved_after={"sequences": 20, "seconds": 1.0})
+    assert not is_stuck(config, task, solved, worse)
+
+
+def test_a_run_that_is_solved_by_the_validation_of_the_same_report_goes_on(tmp_path):
+    class Easy(Copy):
+        @property
+        def pass_mark(self):
+            return PassMark(BIT_ERRORS, 1e9)
+
+    with TASKS.holding(easy=Easy):
+        config = hopeless(task="easy", restart_mark=None, report_every=50, validate_every=50)
+        result = train(config, tmp_path)
+    assert (result.solved, result.restarts) == (True, 0)
 
 
 def test_a_mark_without_a_time_is_refused():

@@ -1,4 +1,4 @@
-"""A machine may be tested with more rows than it was trained with."""
+"""A machine may be validated and tested with more rows than it is trained with."""
 
 import json
 
@@ -7,7 +7,10 @@ import torch
 from stand_ins import tiny
 
 from tapehead.runs import evaluate_settings, load_run
+from tapehead.runs.evaluation import mean_scores
+from tapehead.runs.randomness import Stream
 from tapehead.training import read_result, train
+from tapehead.training.rows import VALIDATION_BATCH, VALIDATION_SEED
 
 SMALL = {
     "machine": "ntm",
@@ -17,16 +20,20 @@ SMALL = {
 }
 
 
-def test_the_tests_are_taken_with_those_rows_and_the_machine_keeps_its_own(tmp_path):
+def test_validations_and_tests_are_taken_with_those_rows_and_the_machine_keeps_its_own(tmp_path):
     few = train(tiny(**SMALL), tmp_path / "few")
     many = train(tiny(**SMALL, test_memory_size=9), tmp_path / "many")
     assert many.machine.memory_size == 4
     for name, value in few.machine.state_dict().items():
         assert torch.equal(many.machine.state_dict()[name], value)
-    assert many.scores == few.scores
+    assert many.scores != few.scores
     _, machine, task = load_run(tmp_path / "many")
     assert machine.memory_size == 4
     machine.memory_size = 9
+    validation = mean_scores(
+        machine, task, 16, VALIDATION_BATCH, VALIDATION_SEED, Stream.VALIDATION
+    )
+    assert many.scores == validation
     expected = evaluate_settings(machine, task, sequences=8)
     assert read_result(tmp_path / "many")["evaluation"] == expected
     assert expected["50"]["bits"] != few.evaluation["50"]["bits"]

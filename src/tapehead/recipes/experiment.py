@@ -72,7 +72,7 @@ class Experiment:
     seeds_of: Mapping[str, int] = field(default_factory=dict)
     """By contestant, where that is another number: a baseline that never learns needs few."""
     first_seed: int = 0
-    """The first of them: 2,000 where a recipe was searched for on seeds below that."""
+    """The first of them: 3,000 where a recipe was searched for on seeds below that."""
     until_solved: bool = False
     """Whether a run ends at its first success; else curves and tests are of the whole training."""
     judge: "Callable[[Contest], list[Cell]] | None" = None

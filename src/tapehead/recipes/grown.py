@@ -27,7 +27,11 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     config = ntm.recipe(task, "ntm-lstm", setting)
     options = config.machine_options | {"memory_size": TRAINED[contestant]}
     return dataclasses.replace(
-        config, machine_options=options, test_sequences=0, test_memory_size=None
+        config,
+        machine_options=options,
+        test_sequences=0,
+        test_memory_size=None,
+        restart_after=None,
     )
 
 
@@ -80,7 +84,7 @@ EXPERIMENT = Experiment(
     contestants=tuple(TRAINED),
     recipe=recipe,
     seeds=10,
-    first_seed=2_000,
+    first_seed=3_000,
     settings=("fast",),
     metric="bit_errors",
     unit="wrong bits per sequence",

@@ -64,7 +64,7 @@ ZOO: dict[str, Exhibit] = {
         seed=3,
         whole=True,
         machine_options={"memory_size": 128, "memory_init": "uniform"},
-        changes={"max_sequences": 60_000, "test_memory_size": None},
+        changes={"max_sequences": 60_000, "restart_after": None, "test_memory_size": None},
     ),
     "ntm/repeat-copy": Exhibit("ntm/repeat-copy", "ntm-lstm"),
     "ntm/associative-recall": Exhibit("ntm/associative-recall", "ntm-lstm"),
@@ -72,7 +72,7 @@ ZOO: dict[str, Exhibit] = {
         "dnc/copy",
         "dnc",
         machine_options={"memory_size": 128},
-        changes={"test_memory_size": None},
+        changes={"max_sequences": 20_000, "restart_after": None, "test_memory_size": None},
     ),
     "memory-network/babi-1": Exhibit(
         "babi/memory-network", "memory-network", "babi-1", whole=True, task_options=_TOLD

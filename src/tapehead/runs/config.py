@@ -109,9 +109,9 @@ class TrainConfig:
     """Errors (in a world: reward) a sequence that pass a lesson; left out: the task's pass mark."""
 
     restart_after: Size | None = None
-    """Begin anew with other weights after so many sequences, unless restart_mark is met by then."""
+    """Begin anew with other weights after so many sequences, unless the task is solved by then."""
     restart_mark: Positive | None = None
-    """Errors (in a world: reward) a sequence that avert a restart; left out: the pass mark."""
+    """Errors (in a world: reward) a sequence in training that avert a restart too."""
 
     report_every: Size = 1_000
     """Sequences averaged into one row of metrics."""
@@ -128,7 +128,7 @@ class TrainConfig:
     test_sequences: Count = 0
     """Sequences for each of the task's test settings after training; 0 skips them."""
     test_memory_size: Size | None = None
-    """Rows that a machine whose memory can grow gets for its tests; left out: as trained."""
+    """Rows that a machine whose memory can grow gets for validations and tests."""
 
     seed: Count = 0
     """Decides the weights and the training sequences."""

@@ -1,7 +1,6 @@
 """Mean scores of a trained machine on sequences it has never seen."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import copy
 
 import torch
 from torch import Tensor, nn
@@ -51,28 +50,23 @@ def evaluate_settings(
     """`evaluate` at each of the task's test settings, by their labels.
 
     Args:
-        memory_size: rows that the machine gets meanwhile; left out: those that it has.
+        memory_size: rows of the machine that is tested; left out: those that it has.
     """
-    with _rows(machine, memory_size):
-        return {
-            label: evaluate(machine, setting, sequences=sequences, seed=seed, batch_size=batch_size)
-            for label, setting in task.test_settings().items()
-        }
+    machine = with_rows(machine, memory_size)
+    return {
+        label: evaluate(machine, setting, sequences=sequences, seed=seed, batch_size=batch_size)
+        for label, setting in task.test_settings().items()
+    }
 
 
-@contextmanager
-def _rows(machine: nn.Module, rows: int | None) -> Iterator[None]:
-    """The machine with another number of rows."""
+def with_rows(machine: nn.Module, rows: int | None) -> nn.Module:
+    """A copy of a machine with another number of rows; of None, the machine itself."""
     if rows is None:
-        yield
-        return
-    assert isinstance(machine, Resizable)
-    before = machine.memory_size
-    machine.memory_size = rows
-    try:
-        yield
-    finally:
-        machine.memory_size = before
+        return machine
+    grown = copy.deepcopy(machine)
+    assert isinstance(grown, Resizable)
+    grown.memory_size = rows
+    return grown
 
 
 def mean_scores(

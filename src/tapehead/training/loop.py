@@ -73,6 +73,7 @@ class Loop:
             under_mark = reported and self._rows.report()
             if under_mark or self._validation_is_due():
                 self._save_now |= self._rows.validate()
+            self._rows.restart_if_stuck()
             self._save_now |= is_kept(progress.step, config)
             now = perf_counter()
             if now >= tell_at:

@@ -8,21 +8,29 @@ from tapehead.training.curriculum import passed
 from tapehead.training.session import Progress
 
 
+def restart_is_due(config: TrainConfig, progress: Progress) -> bool:
+    """Whether a report is the one to decide by: the first that comes `restart_after` sequences
+    after the run began, or last began anew, while as many are left.
+
+    Args:
+        progress: as of the report, its row not yet counted.
+    """
+    after = config.restart_after
+    if after is None:
+        return False
+    reached = progress.row_sequences < progress.began + after <= progress.sequences
+    return reached and config.max_sequences - progress.sequences >= after
+
+
 def is_stuck(
     config: TrainConfig, task: Task, progress: Progress, means: Mapping[str, float]
 ) -> bool:
-    """Whether a run begins anew after a report: it is the first one since the run began, or last
-    began anew, that is `restart_after` sequences later, and is still worse than `restart_mark`.
-
-    Never so once the run was solved, or where fewer than `restart_after` sequences are left.
+    """Whether a run that is due has not got anywhere: no validation has met the task's pass mark,
+    nor have the training sequences met `restart_mark`, if there is one.
 
     Args:
-        progress: as of the report, its row not yet written.
-        means: scores of the training sequences since the row before.
+        means: scores of the training sequences of the report.
     """
-    after = config.restart_after
-    if after is None or progress.solved_after is not None:
+    if progress.solved_after is not None:
         return False
-    due = progress.row_sequences < progress.began + after <= progress.sequences
-    left = config.max_sequences - progress.sequences
-    return due and left >= after and not passed(task, means, config.restart_mark)
+    return config.restart_mark is None or not passed(task, means, config.restart_mark)

@@ -6,13 +6,13 @@ from typing import Any, cast
 import torch
 
 from tapehead.runs.directory import RunDirectory
-from tapehead.runs.evaluation import mean_scores
+from tapehead.runs.evaluation import mean_scores, with_rows
 from tapehead.runs.randomness import Stream, derived_seed
 from tapehead.tasks import Task
 from tapehead.training.display import Reporter
 from tapehead.training.failures import NonFiniteError
 from tapehead.training.optimisers.schedules import Schedule
-from tapehead.training.restarts import is_stuck
+from tapehead.training.restarts import is_stuck, restart_is_due
 from tapehead.training.saving import Saver
 from tapehead.training.session import Session
 from tapehead.training.stopwatch import Stopwatch
@@ -35,6 +35,7 @@ class Rows:
     ):
         self._session, self._run, self._reporter = session, run, reporter
         self._saver, self._stopwatch, self._learning_rate = saver, stopwatch, learning_rate
+        self._means: dict[str, float] | None = None
 
     def report(self) -> bool:
         """Write a row; returns whether its scores call for a validation."""
@@ -42,7 +43,7 @@ class Rows:
         with self._stopwatch.stopped():
             means = session.tally.means(self._average if session.fabric.world_size > 1 else None)
             session.tally.clear()
-            stuck = is_stuck(session.config, session.task, progress, means)
+            self._means = means if restart_is_due(session.config, progress) else None
             sequences = progress.sequences - progress.row_sequences
             seconds = max(progress.seconds - progress.row_seconds, 1e-9)
             self._write(
@@ -60,16 +61,17 @@ class Rows:
             )
             progress.row_seconds, progress.row_sequences = progress.seconds, progress.sequences
             at_full_difficulty = session.curriculum.finished
-            if stuck:
-                self._begin_again(means)
-            else:
-                session.curriculum.reported(means, self._fresh_scores)
+            session.curriculum.reported(means, self._fresh_scores)
         # When success first came is a result even where it does not end the run.
         news = session.config.stop_when_solved or progress.solved_after is None
         return news and at_full_difficulty and self._solved(means)
 
-    def _begin_again(self, means: dict[str, float]) -> None:
-        session = self._session
+    def restart_if_stuck(self) -> None:
+        """Begin anew if that was due at the last report, and the run is still where it was."""
+        session, means = self._session, self._means
+        self._means = None
+        if means is None or not is_stuck(session.config, session.task, session.progress, means):
+            return
         session.begin_again()
         self._saver.up_to_date = False
         metric = session.task.pass_mark.metric
@@ -98,7 +100,7 @@ class Rows:
         session, progress = self._session, self._session.progress
         with self._stopwatch.stopped():
             scores = mean_scores(
-                session.machine,
+                with_rows(session.machine, session.config.test_memory_size),
                 session.task.held_out,
                 session.config.validation_sequences,
                 VALIDATION_BATCH,
