@@ -17,7 +17,7 @@ from values import Mute, Odd  # noqa: E402
 
 
 @pytest.mark.parametrize(
-    ("campaign", "count"), [("constructors", 400), ("inputs", 200), ("runs", 60), ("options", 60)]
+    ("campaign", "count"), [("constructors", 400), ("inputs", 200), ("runs", 40), ("options", 60)]
 )
 def test_a_short_campaign_finds_nothing(campaign, count):
     command = [sys.executable, FOLDER / "__main__.py", campaign, "--count", str(count)]

@@ -173,17 +173,18 @@ def test_a_run_lives_through_a_shrinking_pane(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("output", "unbuffered"), [(">&-", ""), (">/dev/full", ""), (">/dev/full", "1")]
+    ("output", "unbuffered", "figures"),
+    [(">&-", "", True), (">/dev/full", "", False), (">/dev/full", "1", False)],
 )
-def test_a_run_without_an_output_is_trained_to_its_end(tmp_path, output, unbuffered):
+def test_a_run_without_an_output_is_trained_to_its_end(tmp_path, output, unbuffered, figures):
     done = subprocess.run(
         ["bash", "-c", f'exec "$0" -m tapehead.cli "$@" {output}', sys.executable, *COMMAND,
-         f"--out={tmp_path / 'run'}", "--figures"],
+         f"--out={tmp_path / 'run'}", "--figures" if figures else "--no-figures"],
         capture_output=True, text=True, timeout=200,
         env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
     )  # fmt: skip
     assert (tmp_path / "run" / "result.json").exists(), done
-    assert (tmp_path / "run" / "figures" / "learning.png").exists(), done
+    assert (tmp_path / "run" / "figures" / "learning.png").exists() is figures, done
     assert "Traceback" not in done.stderr
     # What cannot be written is an error of the command, after the run has come to its end.
     assert done.returncode == (0 if output == ">&-" else 1), done
