@@ -11,8 +11,9 @@ from matplotlib.image import imread
 from tapehead.errors import TapeheadError
 from tapehead.tasks import TASKS
 from tapehead.training import TrainConfig, load_run, train
-from tapehead.viewing import problems, read_seed, run_episode, view, view_run
+from tapehead.viewing import read_seed, run_episode, view, view_run
 from tapehead.viewing.memory import memory_figure
+from tapehead.viewing.problems import sequences
 
 SMALL = {
     "max_sequences": 64,
@@ -74,7 +75,7 @@ def test_what_is_drawn_is_what_the_machine_answers(ntm_run, monkeypatch):
     def stop(episode, **_):
         raise Drawn(episode)
 
-    monkeypatch.setattr(problems, "bit_figure", stop)
+    monkeypatch.setattr(sequences, "bit_figure", stop)
     with pytest.raises(Drawn) as caught:
         view_run(ntm_run, lengths=[2])
     (episode,) = caught.value.args

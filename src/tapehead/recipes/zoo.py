@@ -41,15 +41,16 @@ class Exhibit(NamedTuple):
     def config(self) -> "tapehead.runs.config.TrainConfig":
         experiment = EXPERIMENTS[self.experiment]
         recipe = experiment.recipe(self.task or experiment.tasks[0], self.contestant, "fast")
-        return replace(
-            recipe,
-            seed=self.seed,
-            threads=1,
-            stop_when_solved=not self.whole,
-            task_options={**recipe.task_options, **self.task_options},
-            machine_options={**recipe.machine_options, **self.machine_options},
-            **{"test_sequences": recipe.test_sequences or 200, **self.changes},
-        )
+        changed: dict[str, Any] = {
+            "seed": self.seed,
+            "threads": 1,
+            "stop_when_solved": not self.whole,
+            "task_options": {**recipe.task_options, **self.task_options},
+            "machine_options": {**recipe.machine_options, **self.machine_options},
+            "test_sequences": recipe.test_sequences or 200,
+            **self.changes,
+        }
+        return replace(recipe, **changed)
 
 
 _TOLD = {"generated": True}

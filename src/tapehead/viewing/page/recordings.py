@@ -1,5 +1,5 @@
 """From one problem and what a machine did with it to what the page shows of it, by the form of the
-task; `viewing/problems.py` runs the machine, for the figures and for this."""
+task; `viewing/problems` runs the machine, for the figures and for this."""
 
 from collections.abc import Sequence
 from typing import Any
