@@ -80,10 +80,10 @@ def run_at(path: Path) -> Path:
     Raises:
         UsageError: there is none.
     """
-    if not path.exists() and path.as_posix() in zoo.names():
+    if (folder := zoo.folder_of(path)) is not None:
         from tapehead.runs.packing import unpack
 
-        return unpack(zoo.ZOO / path, UNPACKED / path)
+        return unpack(folder, UNPACKED / path)
     return check_run(path)
 
 

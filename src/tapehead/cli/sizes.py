@@ -53,7 +53,8 @@ def _config_of(token: str) -> Path | None:
     # Most arguments are no paths, and some cannot be any: too long, or of a home that is not there.
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         path = Path(token).expanduser()
-        run = zoo.ZOO / path / zoo.RUN if token in zoo.names() and not path.exists() else path
+        folder = zoo.folder_of(path)
+        run = path if folder is None else folder / zoo.RUN
         if (run / "config.json").is_file():
             return run / "config.json"
     return None

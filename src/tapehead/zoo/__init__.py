@@ -13,3 +13,8 @@ RUN = "run"
 def names() -> list[str]:
     """Of all of them: "ntm/copy"."""
     return sorted(path.parent.relative_to(ZOO).as_posix() for path in ZOO.glob("*/*/config.json"))
+
+
+def folder_of(path: Path) -> Path | None:
+    """The folder of the machine that a path names, unless there is a file or folder of this name."""
+    return ZOO / path if path.as_posix() in names() and not path.exists() else None
