@@ -66,7 +66,7 @@ def run(argv: Sequence[str]) -> int:
     wanted = {"sequences": command.sequences, "seed": command.seed}
     asked: dict[str, object] = dict(wanted)
     heading = f"{config.machine} on {config.task}"
-    rows = command.memory_size or config.test_memory_size
+    rows = config.test_memory_size if command.memory_size is None else command.memory_size
     if rows is not None:
         _give_memory(machine, config.machine, rows)
         asked["memory_size"] = rows

@@ -16,5 +16,5 @@ def names() -> list[str]:
 
 
 def folder_of(path: Path) -> Path | None:
-    """The folder of the machine that a path names, unless there is a file or folder of this name."""
+    """The folder of the machine that a path names, unless there is a file or folder there."""
     return ZOO / path if path.as_posix() in names() and not path.exists() else None
