@@ -17,13 +17,37 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx_gallery.gen_gallery",
     "sphinx_copybutton",
+    "docstrings",
     "results_pages",
 ]
 exclude_patterns = ["_build", "_site", "examples"]
 
 # The headings of a page can be linked to as on GitHub.
 myst_heading_anchors = 4
+
+# Docstrings are read in a terminal too: `name` there is code here.
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+napoleon_use_rtype = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "pictures.Order",
+    "image_scrapers": ("pictures.scrape",),
+    "reset_modules": ("pictures.forget",),
+    "capture_repr": (),
+    "first_notebook_cell": "%matplotlib inline",
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "abort_on_example_error": True,
+}
 
 html_theme = "furo"
 html_title = "tapehead"

@@ -13,14 +13,16 @@ DOCS = ROOT / "docs"
 pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="an installed copy has no docs")
 
 
-@pytest.fixture(scope="module")
-def site():
-    place = importlib.util.spec_from_file_location(
-        "results_pages", DOCS / "_site" / "results_pages.py"
-    )
+def load(name):
+    place = importlib.util.spec_from_file_location(name, DOCS / "_site" / f"{name}.py")
     module = importlib.util.module_from_spec(place)
     place.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def site():
+    return load("results_pages")
 
 
 def test_links_to_folders_of_results_become_links_to_pages_and_no_others_do(site):
@@ -31,6 +33,13 @@ def test_links_to_folders_of_results_become_links_to_pages_and_no_others_do(site
     assert site.linked_to_pages(text) == (
         "[`a`](results/ntm/copy.md) [b](results/dnc/time-to-it.md)\n"
         "![c](../results/ntm/copy/figure.png) [d](../results/ntm/copy/result.json) [e](results.md)"
+    )
+
+
+def test_links_to_examples_become_links_to_their_pages(site):
+    text = "[a](examples/README.rst) [b](examples/watch_copy.py) [c](../examples/x.py)"
+    assert site.linked_to_pages(text) == (
+        "[a](gallery/index.rst) [b](gallery/watch_copy.rst) [c](../examples/x.py)"
     )
 
 
@@ -117,3 +126,36 @@ def test_every_page_is_in_the_table_of_contents():
     assert len(entries) == len(set(entries))
     pages = {path.stem for path in DOCS.glob("*.md")} - {"index"}
     assert pages <= set(entries)
+
+
+DOCSTRING = """What |x| is, not `|y|`.
+
+seed, step: two numbers
+    of one run.
+path: a folder.
+
+Note: this is prose
+and goes on.
+
+| name | symbol |
+|---|---|
+| memory | M |
+| key | |
+
+Args:
+    path: a folder, or |x|.
+
+>>> abs(-1) | 2
+3"""
+
+
+def test_docstrings_become_what_sphinx_reads():
+    assert load("docstrings").as_rst(DOCSTRING.splitlines()) == [
+        "What \\|x\\| is, not `|y|`.", "",
+        "Args:", "    seed, step: two numbers", "        of one run.", "    path: a folder.", "",
+        "Note: this is prose", "and goes on.", "",
+        ".. list-table::", "   :header-rows: 1", "",
+        "   * - name", "     - symbol", "   * - memory", "     - M", "   * - key", "     -", "",
+        "Args:", "    path: a folder, or \\|x\\|.", "",
+        ">>> abs(-1) | 2", "3", "",
+    ]  # fmt: skip

@@ -18,8 +18,13 @@ FOLDER = re.compile(r"\]\(\.\./results/([\w/-]+?)/?\)")
 """The target of a link to a folder of results; one to a file in it has a suffix."""
 
 
+EXAMPLE = re.compile(r"\]\(examples/(?:(README)\.rst|(\w+)\.py)\)")
+
+
 def linked_to_pages(text: str) -> str:
-    """A Markdown page of `docs/`, its links to folders of results turned to their pages."""
+    """A Markdown page of `docs/`, its links to folders of results and to examples turned to their
+    pages."""
+    text = EXAMPLE.sub(lambda found: f"](gallery/{found[2] or 'index'}.rst)", text)
     return FOLDER.sub(r"](results/\1.md)", text)
 
 
