@@ -159,3 +159,12 @@ def test_docstrings_become_what_sphinx_reads():
         "Args:", "    path: a folder, or \\|x\\|.", "",
         ">>> abs(-1) | 2", "3", "",
     ]  # fmt: skip
+
+
+def test_signatures_show_types_without_what_they_may_be():
+    plain = load("docstrings").plain_types
+    signature = "(rows: Annotated[int, ~checks.Check(names=(), f=[1])] = 5, x: Tensor | None)"
+    assert plain(signature) == "(rows: int = 5, x: Tensor | None)"
+    assert plain("(a: Annotated[dict[str, int], Check()], b: Annotated[int, 1])") == (
+        "(a: dict[str, int], b: int)"
+    )

@@ -60,9 +60,35 @@ def _table(block: Sequence[str]) -> list[str]:
     return made
 
 
+def plain_types(signature: str) -> str:
+    """A signature in which `Annotated[int, what it may be]` is `int`."""
+    while (start := signature.find("Annotated[")) >= 0:
+        first = end = start + len("Annotated[")
+        depth, comma = 1, None
+        while depth:
+            if signature[end] == "," and depth == 1 and comma is None:
+                comma = end
+            depth += (signature[end] in "[(") - (signature[end] in "])")
+            end += 1
+        signature = signature[:start] + signature[first:comma] + signature[end:]
+    return signature
+
+
 def translate(app: Any, what: str, name: str, member: Any, options: Any, lines: list[str]) -> None:
     """For `autodoc-process-docstring`."""
     lines[:] = as_rst(lines)
+    if what in ("attribute", "data") and lines and ":" in lines[0]:
+        # napoleon takes what stands before a colon in the first line for a type.
+        first, _, rest = lines[0].partition(" ")
+        lines[:1] = [first, rest]
+
+
+def sign(
+    app: Any, what: str, name: str, member: Any, options: Any, signature: str | None,
+    returned: str | None,
+) -> tuple[str, str | None] | None:  # fmt: skip
+    """For `autodoc-process-signature`."""
+    return (plain_types(signature), returned) if signature else None
 
 
 def skip(app: Any, what: str, name: str, member: Any, skipped: bool, options: Any) -> bool | None:
@@ -72,5 +98,6 @@ def skip(app: Any, what: str, name: str, member: Any, skipped: bool, options: An
 
 def setup(app: Any) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", translate, priority=400)  # napoleon has 500
+    app.connect("autodoc-process-signature", sign)
     app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
