@@ -14,7 +14,17 @@ from tapehead.runs.build import build_machine, build_task
 from tapehead.runs.randomness import Stream, capture_globals, derived_seed, generator_for
 from tapehead.tasks import TASKS, Copy
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
-from tapehead.training import Reporter, Stopped, load_run, read_metrics, read_result, train
+from tapehead.training import (
+    LineReporter,
+    QuietReporter,
+    Reporter,
+    Stopped,
+    load_run,
+    read_metrics,
+    read_result,
+    train,
+    train_seeds,
+)
 from tapehead.training.flat import FlatParameters
 from tapehead.training.optimisers import RMSprop, learning_rate_schedule
 from tapehead.training.restarts import is_stuck, restart_is_due
@@ -149,6 +159,17 @@ def test_an_annealed_machine_is_soft_again(tmp_path):
     assert epsilons == [(False, 1e-3), (True, 1e-8)]
     assert levels[0] < levels[4]
     assert levels[5] == levels[0]
+
+
+def test_a_quiet_run_says_nothing_of_it_and_others_do(tmp_path, capsys):
+    options = {"hidden_size": 8, "num_layers": 1}
+    config = hopeless(max_sequences=100, machine="lstm", machine_options=options)
+    train_seeds(config, (0,), workers=1, reporter=QuietReporter())
+    assert capsys.readouterr().err == ""
+    train_seeds(config, (0, 1), workers=2, reporter=LineReporter())
+    said = capsys.readouterr().out
+    assert said.count(": restart 1 at 50 sequences: ") == 2
+    assert said.count("not solved after 100 sequences and 1 restart in ") == 2
 
 
 def test_lessons_begin_anew(tmp_path):

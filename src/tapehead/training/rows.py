@@ -75,7 +75,7 @@ class Rows:
         session.begin_again()
         self._saver.up_to_date = False
         metric = session.task.pass_mark.metric
-        self._reporter.noted(
+        self._reporter.restarted(
             f"restart {session.progress.restarts} at {session.progress.sequences:,} sequences: "
             f"{metric.shown(means[metric.name])} {metric.label}; from here on with other weights"
         )

@@ -82,6 +82,10 @@ class Reporter:
     def noted(self, text: str) -> None:
         """Something a user should know."""
 
+    def restarted(self, text: str) -> None:
+        """A run that got nowhere begins anew."""
+        self.noted(text)
+
     def finished(self, result: Mapping[str, Any]) -> None:
         """Training has come to its end; `result` is that of result.json."""
 
@@ -111,6 +115,9 @@ class QuietReporter(Reporter):
     def noted(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    def restarted(self, text: str) -> None:
+        """Says nothing: that is a part of training, and the result counts it."""
+
 
 class Messenger(Reporter):
     """Passes all it is told on as messages: the name of the call, and its arguments."""
@@ -129,6 +136,9 @@ class Messenger(Reporter):
 
     def noted(self, text: str) -> None:
         self._tell(("noted", (text,)))
+
+    def restarted(self, text: str) -> None:
+        self._tell(("restarted", (text,)))
 
     def finished(self, result: Mapping[str, Any]) -> None:
         self._tell(("finished", (result,)))

@@ -71,6 +71,9 @@ class Shielded(Reporter):
     def noted(self, text: str) -> None:
         self._showing(self._reporter.noted, text)
 
+    def restarted(self, text: str) -> None:
+        self._showing(self._reporter.restarted, text)
+
     def finished(self, result: Mapping[str, Any]) -> None:
         self._showing(self._reporter.finished, result)
 

@@ -49,6 +49,10 @@ class Together(Reporter):
         self._first.noted(text)
         self._other.noted(text)
 
+    def restarted(self, text: str) -> None:
+        self._first.restarted(text)
+        self._other.restarted(text)
+
     def finished(self, result: Mapping[str, Any]) -> None:
         self._other.finished(result)
         self._first.finished(result)
