@@ -65,5 +65,7 @@ html_theme_options = {
         "color-brand-content": "#7fb2e5",
     },
 }
+# A block that names no language is a command or its output.
+highlight_language = "none"
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
