@@ -35,6 +35,7 @@ BELOW = {
         "tasks",
         "ops",
         "forms",
+        "registry",
         "signals",
         *GROUND,
     },

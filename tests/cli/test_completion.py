@@ -40,6 +40,8 @@ WANTED = {
     "sweep copy --va": {"--validate-every", "--validation-sequences", "--vary"},
     "train copy --machine dnc --alloc": {"--allocation"},
     "train copy --machine=dnc --alloc": {"--allocation"},
+    "train copy --match-parameters dn": {"dnc"},
+    "train copy --track ": {"tensorboard", "trackio"},
     "train copy --no-fig": {"--no-figures"},
     "train copy --controller ": {"lstm", "feedforward"},
     "train reverse-tape --controller ": {"direct", "lstm"},

@@ -1,7 +1,6 @@
 """The settings that a `tapehead train` starts from, before its options change any."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from tapehead.checks import shown
 from tapehead.cli.command import wants_help
 from tapehead.cli.options import Option, UsageError, check_choice
 from tapehead.errors import TapeheadError
-from tapehead.recipes import SETTINGS, recipe
+from tapehead.recipes import SETTINGS, usual_settings
 from tapehead.registry import MACHINES, TASKS
 from tapehead.runs.config import TrainConfig
 
@@ -43,16 +42,13 @@ def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
     usual = {"ntm": "lstm", "rl-ntm": "direct"}
     if machine in usual:
         contestant = f"{machine}-{given(argv, '--controller') or usual[machine]}"
-    label = task
-    if TASKS[task].variant:
-        option = next(each for each in fields(TASKS[task]) if each.name == TASKS[task].variant)
-        label += f"-{given(argv, f'--{option.name}') or option.default}"
+    variant = TASKS[task].variant
+    told = given(argv, f"--{variant}") if variant else None
     try:
-        return recipe(label, contestant, setting), True
+        chosen = {variant: told} if told else {}
+        return usual_settings(task, chosen, contestant, setting, machine=machine), True
     except ValueError as error:
-        if setting != "fast":
-            raise UsageError(str(error)) from None
-        return TrainConfig(task=task, machine=machine, test_sequences=512), True
+        raise UsageError(str(error)) from None
 
 
 def usual_machine(task: str) -> str:

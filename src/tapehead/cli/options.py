@@ -117,10 +117,12 @@ def constructor_options(cls: type, **defaults: Any) -> list[Option]:
 def _option(
     name: str, hint: Any, default: Any, texts: dict[str, str], checks: Mapping[str, Check]
 ) -> Option:
-    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    parts = get_args(hint) if type(None) in get_args(hint) else (hint,)
+    choices = next((get_args(part) for part in parts if get_origin(part) is Literal), ())
+    kind = str if choices else _typed(hint)
     return Option(
         name=name,
-        type=str if choices else _typed(hint),
+        type=str | None if choices and len(parts) > 1 else kind,
         default=default,
         help=texts.get(name, ""),
         choices=choices,
@@ -182,7 +184,7 @@ def parse(options: Sequence[Option], argv: Sequence[str], prog: str) -> dict[str
     found = {option.name: getattr(values, option.name) for option in options}
     for option in options:
         value = found[option.name]
-        if option.choices:
+        if option.choices and not (value is None and option.may_be_none):
             check_choice(option.flag, value, option.choices)
         elif option.is_list and not value and (option.positional or option.flag in tokens):
             raise UsageError(

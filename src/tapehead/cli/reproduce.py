@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from tapehead.cli import tracking
 from tapehead.cli.command import print_json, read
 from tapehead.cli.engine import Name, check_engine, engine_of
 from tapehead.cli.options import UsageError, check_choice, check_one_of, chosen_seeds, options_of
@@ -53,6 +54,8 @@ class Reproduce:
     data: str | None = None
     """Folder or archive with the stories, for babi/...; folder with the tables of the London
     Underground, for dnc/graphs."""
+    track: tracking.Name | None = None
+    """What else follows the runs, beside their metrics.jsonl."""
     quiet: bool = False
     """Say nothing but errors."""
     json: bool = False
@@ -66,6 +69,7 @@ def run(argv: Sequence[str]) -> int:
     command = read(Reproduce, argv, "tapehead reproduce", choices=CHOICES)
     check_one_of(quiet=command.quiet, json=command.json)
     check_engine(command)
+    tracking.check_track(command.track)
     if command.data == "":
         raise UsageError("--data must be a folder or an archive, got ''")
     command = replace(command, seeds=chosen_seeds(command.seeds, command.num_seeds))
@@ -82,7 +86,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 _TRAINED = ("setting", "machines", "tasks", "runs", "resume", "workers", "engine", "ray_address",
-            "max_sequences", "test_sequences", "data")  # fmt: skip
+            "max_sequences", "test_sequences", "data", "track")  # fmt: skip
 """Options that only trained machines have a use for."""
 
 
@@ -105,7 +109,10 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
         runs=command.runs,
         resume=command.resume,
         engine=lambda jobs: engine_of(command, jobs[0].config, len(jobs)),
-        reporter=make_reporter("quiet" if command.quiet or command.json else "auto", many=True),
+        reporter=tracking.followed(
+            make_reporter("quiet" if command.quiet or command.json else "auto", many=True),
+            command.track,
+        ),
         command=command_line,
         max_sequences=command.max_sequences,
         **{name: value for name, value in judging.items() if value is not None},

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapehead.checks import cut
+from tapehead.cli import tracking
 from tapehead.cli.base import settings_before
 from tapehead.cli.command import HelpRequest, print_json, table, wants_help
 from tapehead.cli.engine import Name, check_engine, engine_of
@@ -61,6 +62,8 @@ class Sweep:
     """With --engine ray, its head, HOST:PORT; left out: that of this machine."""
     out: Path | None = None
     """Folder, which goes on if it is there; left out: sweeps/TASK-MACHINE."""
+    track: tracking.Name | None = None
+    """What else follows the runs, beside their metrics.jsonl."""
     show: bool = False
     """Only print the trials of --out, and draw sweep.png there."""
     quiet: bool = False
@@ -115,7 +118,10 @@ def run(argv: Sequence[str]) -> int:
     search.run(
         command.trials,
         engine,
-        make_reporter("quiet" if command.quiet or command.json else "auto", many=True),
+        tracking.followed(
+            make_reporter("quiet" if command.quiet or command.json else "auto", many=True),
+            command.track,
+        ),
         # A cluster has room for all of them, if nothing else is said.
         at_once=engine.count if isinstance(engine, Processes) else command.workers,
     )
@@ -127,6 +133,7 @@ def run(argv: Sequence[str]) -> int:
 def _check(command: Sweep) -> None:
     check_one_of(quiet=command.quiet, json=command.json)
     check_engine(command)
+    tracking.check_track(command.track)
     check_seed(command.seed)
     chosen_seeds(command.seeds, None)
     if not command.vary:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tapehead.cli import tracking
 from tapehead.cli.base import changed, given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
 from tapehead.cli.engine import Name, check_engine, engine_of
 from tapehead.cli.help import screen
+from tapehead.cli.matching import matched
 from tapehead.cli.options import (
     Option,
     UsageError,
@@ -51,6 +53,8 @@ class Train:
     """With --seeds, what does the runs, on this machine or a cluster."""
     ray_address: str | None = None
     """With --engine ray, its head, HOST:PORT; left out: that of this machine."""
+    match_parameters: str | None = None
+    """Be as wide as it takes to have as many parameters as this machine, by its recipe."""
     out: Path | None = None
     """Run directory; left out: runs/TASK-MACHINE-N, the first that is free."""
     resume: bool = False
@@ -61,6 +65,8 @@ class Train:
     """Watch it in a browser while it goes on: the address is printed."""
     port: int = 0
     """With --live, the port of that address; 0 takes any that is free."""
+    track: tracking.Name | None = None
+    """What else follows the run, beside metrics.jsonl."""
     quiet: bool = False
     """Say nothing but errors."""
     json: bool = False
@@ -99,6 +105,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         config = config_of(base, options, values)
         _checked(command, config)
+        config = matched(command, config, argv)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from None
     return _train(command, config)
@@ -131,8 +138,13 @@ def options_for(base: TrainConfig, task_given: bool, command: type = Train) -> O
         "machine": MACHINES,
         "setting": SETTINGS,
     }
+    names = {"match_parameters": tuple(MACHINES)}
     common = [
-        dataclasses.replace(option, choices=choices.get(option.name, option.choices))
+        dataclasses.replace(
+            option,
+            choices=choices.get(option.name, option.choices),
+            names=names.get(option.name, option.names),
+        )
         for option in options_of(command, machine=base.machine)
         if task_given or option.name != "task"
     ]
@@ -193,6 +205,7 @@ def _checked(command: Train, config: TrainConfig) -> None:
     if command.engine != "processes" and not command.seeds:
         raise UsageError("--engine needs --seeds or --num-seeds")
     check_engine(command)
+    tracking.check_track(command.track)
     if command.live and command.seeds:
         raise UsageError("--live shows a single run: leave out --seeds and --num-seeds")
     if command.port and not command.live:
@@ -233,6 +246,7 @@ def _train(command: Train, config: TrainConfig) -> int:
     out = command.out or _free_folder(config)
     talkative = not command.quiet and not command.json
     reporter = make_reporter("quiet" if command.quiet else "json" if command.json else "auto")
+    reporter = tracking.followed(reporter, command.track)
     live = _live_page(command, config, show) if command.live else None
     if live is not None:
         reporter = Together(reporter, live)

@@ -65,6 +65,9 @@ class Machine(Pretrained, ABC):
     trained_by: ClassVar[str] = "supervised"
     """How it is trained: the name of an objective (`tapehead.training.objectives`)."""
 
+    width: ClassVar[str] = "hidden_size"
+    """Its option that makes it wider, so that it can have as many parameters as another machine."""
+
     @abstractmethod
     def forward(self, *args: Any, **kwargs: Any) -> tuple[Float[Tensor, "batch time output"], Any]:
         """Output logits, beside the targets of a task step by step, and what else there is."""

@@ -63,6 +63,7 @@ class MemoryNetwork(Reader):
     """
 
     trained_by = "linear-start"
+    width = "embedding_size"
     hops: int
     embedding_size: int
     memory_size: int

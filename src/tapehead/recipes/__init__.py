@@ -1,6 +1,8 @@
 """Known-good settings: the experiments of each paper, ready to run again."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from tapehead.checks import listed, shown
 from tapehead.recipes import (
@@ -16,6 +18,7 @@ from tapehead.recipes import (
     tardis,
 )
 from tapehead.recipes.experiment import SETTINGS, Calculation, Experiment, Published
+from tapehead.registry import TASKS
 
 if TYPE_CHECKING:
     import tapehead.runs.config
@@ -82,6 +85,40 @@ def recipe(task: str, machine: str, setting: str = "fast") -> "tapehead.runs.con
     )
 
 
+def usual_settings(
+    task: str,
+    task_options: Mapping[str, Any],
+    contestant: str,
+    setting: str = "fast",
+    *,
+    machine: str | None = None,
+) -> "tapehead.runs.config.TrainConfig":
+    """The recipe of a contestant on a task, or in the fast setting a machine's defaults where there
+    is none.
+
+    Args:
+        task: name of the task.
+        task_options: which say what variant of the task it is, if it has several.
+        contestant: as `recipe` takes it, or any machine.
+        machine: that it is made from; left out: of the same name.
+
+    Raises:
+        ValueError: there is no such recipe in this setting; says which there are.
+    """
+    from tapehead.runs.config import TrainConfig
+
+    kind, label = TASKS[task], task
+    if kind.variant:
+        variant = next(field for field in fields(kind) if field.name == kind.variant)
+        label += f"-{task_options.get(variant.name, variant.default)}"
+    try:
+        return recipe(label, contestant, setting)
+    except ValueError:
+        if setting != "fast":
+            raise
+        return TrainConfig(task=task, machine=machine or contestant, test_sequences=512)
+
+
 __all__ = [
     "CALCULATIONS",
     "EXPERIMENTS",
@@ -90,4 +127,5 @@ __all__ = [
     "Experiment",
     "Published",
     "recipe",
+    "usual_settings",
 ]

@@ -60,3 +60,14 @@ class Together(Reporter):
     def ended(self) -> None:
         self._other.ended()
         self._first.ended()
+
+    def failed(self, reason: str) -> None:
+        self._other.failed(reason)
+        self._first.failed(reason)
+
+    def for_run(self, name: str, seed: int) -> "Together":
+        return Together(self._first.for_run(name, seed), self._other.for_run(name, seed))
+
+    def counted(self, done: int, failed: int, total: int) -> None:
+        self._first.counted(done, failed, total)
+        self._other.counted(done, failed, total)
