@@ -19,6 +19,7 @@ import pytest
 
 import tapehead.cli.train as train_command
 from tapehead.cli import main
+from tapehead.machines.exporting import PROGRAM, START, Exported
 from tapehead.training import TrainConfig, train
 
 ROOT = Path(__file__).parents[1]
@@ -130,6 +131,9 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run, smal
         (tmp_path / name).write_text(text)
     (tmp_path / "tables").mkdir()
 
+    def exported(machine, folder, *, onnx=False):
+        return Exported((folder / PROGRAM, folder / START), ("x",), ("y",), 0.0)
+
     def stand_in(command, config):
         out = command.out or train_command._free_folder(config)
         shutil.copytree(small_run, out, dirs_exist_ok=True)
@@ -140,6 +144,8 @@ def test_commands_are_taken(path, tmp_path, monkeypatch, capsys, small_run, smal
     monkeypatch.setattr("tapehead.cli.reproduce._calculation", lambda *_: 0)
     monkeypatch.setattr("tapehead.benchmark.ntm_speed", lambda *_, **__: [])
     monkeypatch.setattr("tapehead.training.sweeping.Sweep.run", lambda *_, **__: None)
+    monkeypatch.setattr("tapehead.cli.view._serve", lambda *_: 0)
+    monkeypatch.setattr("tapehead.machines.exporting.export_step", exported)
     for words in commands(path.read_text()):
         name, *arguments = [PLACEHOLDERS.get(word, word) for word in words]
         if "..." in words or any(word.isupper() and word.isalpha() for word in arguments):

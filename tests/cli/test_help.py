@@ -12,6 +12,7 @@ from tapehead.cli.ask import Ask
 from tapehead.cli.bench import Bench
 from tapehead.cli.completion import Completion
 from tapehead.cli.evaluate import Evaluate
+from tapehead.cli.export import Export
 from tapehead.cli.help import shown
 from tapehead.cli.listing import List
 from tapehead.cli.options import constructor_options, options_of
@@ -32,6 +33,7 @@ COMMAND_CLASSES = {
     "evaluate": Evaluate,
     "view": View,
     "zoo": Zoo,
+    "export": Export,
     "ask": Ask,
     "reproduce": Reproduce,
     "sweep": Sweep,

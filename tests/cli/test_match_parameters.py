@@ -1,42 +1,55 @@
 """`train --match-parameters`: what it prints, what the run keeps, and how that goes on."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from calls import TINY, complaint
 
+from tapehead.recipes import recipe
+from tapehead.recipes.matching import match_parameters
+
 RUN = ["train", "copy", "--machine", "lstm", "--num-layers", "1", "--out", "run", "--no-figures"]
 MATCH = ["--match-parameters", "ntm"]
+
+
+@pytest.fixture(scope="module")
+def found():
+    """What it comes to, by the recipe of today."""
+    config = replace(recipe("copy", "lstm"), machine_options={"num_layers": 1})
+    return match_parameters(config, "ntm")
 
 
 def kept(folder):
     return json.loads((folder / "run" / "config.json").read_text())
 
 
-def test_both_counts_are_printed_and_the_width_is_kept(call, tmp_path):
+def test_both_counts_are_printed_and_the_width_is_kept(call, tmp_path, found):
     outcome = call(*RUN, *TINY, *MATCH)
     assert outcome.code == 0
-    first = "--hidden-size 119: lstm has 62,840 parameters, ntm has 62,536"
-    assert outcome.out.splitlines()[0] == first
-    assert kept(tmp_path)["config"]["machine_options"] == {"num_layers": 1, "hidden_size": 119}
-    assert kept(tmp_path)["parameters"] == 62_840
+    counts = f"lstm has {found.parameters:,} parameters, ntm has {found.wanted:,}"
+    options = found.config.machine_options
+    assert outcome.out.splitlines()[0] == f"--hidden-size {options['hidden_size']}: {counts}"
+    assert kept(tmp_path)["config"]["machine_options"] == options
+    assert kept(tmp_path)["parameters"] == found.parameters
 
 
-def test_json_and_quiet(call, tmp_path):
+def test_json_and_quiet(call, found):
     first = call(*RUN, *TINY, *MATCH, "--json").json[0]
-    counts = {"parameters": 62_840, "wanted": 62_536}
-    assert first == {"event": "matched", "option": "hidden_size", "value": 119, **counts}
+    counts = {"parameters": found.parameters, "wanted": found.wanted}
+    size = found.config.machine_options["hidden_size"]
+    assert first == {"event": "matched", "option": "hidden_size", "value": size, **counts}
     assert call(*RUN, *TINY, *MATCH, "--quiet", "--out", "other").out == ""
 
 
 @pytest.mark.parametrize("again", [[], MATCH], ids=["resumed", "resumed, asked for again"])
-def test_a_resumed_run_keeps_its_width(call, tmp_path, again):
+def test_a_resumed_run_keeps_its_width(call, tmp_path, found, again):
     assert call(*RUN, *TINY, *MATCH).code == 0
     outcome = call(
         "train", "--out", "run", "--resume", "--test-sequences=2", "--no-figures", *again
     )
     assert outcome.code == 0
-    assert kept(tmp_path)["config"]["machine_options"]["hidden_size"] == 119
+    assert kept(tmp_path)["config"]["machine_options"] == found.config.machine_options
     assert kept(tmp_path)["config"]["test_sequences"] == 2
 
 

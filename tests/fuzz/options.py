@@ -89,7 +89,7 @@ def _command(name: str, draw: random.Random) -> tuple[list[str], list[Option]]:
     options = options_of(getattr(import_module(module_of(name)), name.capitalize()))
     if name == "reproduce":
         return [name, draw.choice((*EXPERIMENTS, "nonsense"))], options
-    if name in ("evaluate", "view", "ask"):
+    if name in ("evaluate", "view", "export", "ask"):
         return [name, draw.choice(("run", "nowhere", "."))], options
     return [name], options
 
@@ -140,6 +140,7 @@ def called(argv: list[str], names: tuple[str, ...]) -> str:
         stack.enter_context(mock.patch.object(reproduce, "_calculation", return_value=0))
         stack.enter_context(mock.patch("tapehead.benchmark.ntm_speed", return_value=[]))
         stack.enter_context(mock.patch("tapehead.training.sweeping.Sweep.run"))
+        stack.enter_context(mock.patch("tapehead.cli.view._serve", return_value=0))
         code, _ = ended(argv, names)
         left = sorted(path.name for path in folder.rglob("*"))
     if code == 0:

@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "score a trained machine at the task's test sizes",
     "view": "draw the figures of a run",
     "zoo": "list the trained machines that come with tapehead",
+    "export": "write a trained machine's step for torch.export or ONNX",
     "ask": "tell a trained reader a story, and ask it",
     "reproduce": "run a published experiment again and set our numbers beside the paper's",
     "sweep": "search for settings that train on every seed",

@@ -22,6 +22,7 @@ from tapehead.cli.options import (
     options_of,
     parse,
 )
+from tapehead.cli.serving import check_port, server_at
 from tapehead.recipes import SETTINGS
 from tapehead.registry import MACHINES, TASKS, AddressError
 from tapehead.runs.config import TrainConfig
@@ -210,8 +211,7 @@ def _checked(command: Train, config: TrainConfig) -> None:
         raise UsageError("--live shows a single run: leave out --seeds and --num-seeds")
     if command.port and not command.live:
         raise UsageError("--port needs --live")
-    if not 0 <= command.port <= 65_535:
-        raise UsageError(f"--port must be a whole number from 0 to 65535, got {command.port}")
+    check_port(command.port)
     if command.resume and command.out is None:
         raise UsageError("--resume needs --out, the run directory to go on with")
     if command.workers is not None and command.workers < 1:
@@ -292,12 +292,8 @@ def _train(command: Train, config: TrainConfig) -> int:
 def _live_page(command: Train, config: TrainConfig, show: "Showing") -> "LivePage":
     """The page of the run, on a server that ends with this process."""
     from tapehead.cli.live import LivePage
-    from tapehead.viewing.page.serving import PageServer
 
-    try:
-        server = PageServer(command.port)
-    except OSError as error:
-        raise UsageError(f"--port {command.port} cannot be used: {error.strerror}") from None
+    server = server_at(command.port)
     if command.json:
         show(print_json, {"event": "live", "address": server.address})
     elif not command.quiet:

@@ -1,5 +1,6 @@
 """`tapehead view`: the figures of a run, and its page, as one HTML file."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,10 @@ from typing import Literal
 
 from tapehead.cli.command import print_json, read, run_at
 from tapehead.cli.options import UsageError, check_one_of, check_seed
+from tapehead.cli.serving import check_port, server_at
+
+EVERY = 1.0
+"""Seconds between two looks at the files of a run that is served."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +34,8 @@ class View:
     """Of the figures"""
     listing: bool = False
     """Draw nothing; print what the heads did on a memory, step by step, as a program."""
+    port: int | None = None
+    """Draw nothing; serve the page of a run on this port, new as it trains; 0: any that is free."""
     quiet: bool = False
     """Do not print the names of the files."""
     json: bool = False
@@ -39,11 +46,18 @@ def run(argv: Sequence[str]) -> int:
     command = read(View, argv, "tapehead view")
     check_seed(command.seed)
     check_one_of(quiet=command.quiet, json=command.json)
+    if command.port is not None:
+        check_port(command.port)
+        for option in ("listing", "out"):
+            if getattr(command, option):
+                raise UsageError(f"--port and --{option} exclude each other")
     found = [path if any(path.glob("*/config.json")) else run_at(path) for path in command.runs]
 
     from tapehead.viewing.several import runs_in, view_runs
 
     runs = list(dict.fromkeys(run for path in found for run in runs_in(path)))
+    if command.port is not None:
+        return _serve(command, runs)
     if command.listing:
         return _list(command, runs)
     try:
@@ -86,3 +100,30 @@ def _list(command: View, runs: Sequence[Path]) -> int:
     elif not command.quiet:
         print("\n\n".join(map(str, listings)))
     return 0
+
+
+def _serve(command: View, runs: Sequence[Path]) -> int:
+    """Serve the page of one run, until a signal ends it."""
+    from tapehead.viewing.watching import RunPage
+
+    if len(runs) != 1:
+        raise UsageError(f"--port shows a single run, got {len(runs)}")
+    try:
+        page = RunPage(runs[0], lengths=command.sizes or None, seed=command.seed)
+    except ValueError as error:
+        raise UsageError(str(error).replace("lengths", "--sizes", 1)) from None
+    server = server_at(command.port or 0)
+    try:
+        if command.json:
+            print_json({"event": "live", "address": server.address})
+        elif not command.quiet:
+            print(f"watch it at {server.address}; Ctrl-C ends it", flush=True)
+        shown = None
+        while True:
+            state = page.state()
+            if state != shown:
+                server.show(page.document)
+                shown = state
+            time.sleep(EVERY)
+    finally:
+        server.close()
