@@ -38,8 +38,8 @@ def test_a_saved_program_does_what_the_machine_does_without_tapehead(exported):
     folder, told = exported
     program = torch.export.load(folder / "program" / "step.pt2")
     called = [node.target for node in program.graph.nodes if node.op == "call_function"]
-    assert called
-    assert {getattr(target, "namespace", "none") for target in called} == {"aten"}
+    owners = {getattr(target, "namespace", target.__module__) for target in called}
+    assert owners == {"aten", "_operator"}  # PyTorch's own operations, and picking one of a tuple
     run, held = program.module(), np.load(folder / "program.npz")
     x = torch.from_numpy(held["x"])
     state, found = list(map(torch.from_numpy, start_of(folder / "program", 7).values())), []
