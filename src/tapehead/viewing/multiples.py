@@ -94,9 +94,10 @@ def multiples(
             panels.append(axes)
         _share_limits(panels)
         _upright(figure, ylabel, start + (rows[number] * (_TALL + _BETWEEN) - _BETWEEN) / 2)
-        _above(figure, block.heading, start - over)
-        if len(blocks) > 1:
-            letter(panels[0], "abcdefghijkl"[number], _LEFT - 1.0)
+        mark = "abcdefghijkl"[number] if len(blocks) > 1 else ""
+        _above(figure, block.heading, start - over, mark if block.heading else "")
+        if mark and not block.heading:
+            letter(panels[0], mark, _LEFT - 1.0)
     return figure
 
 
@@ -163,10 +164,13 @@ def _upright(figure: Figure, label: str, middle: Number) -> None:
     figure.text(2.4 / width, 1 - middle / height, label, rotation=90, ha="center", va="center")
 
 
-def _above(figure: Figure, heading: str, top: Number) -> None:
-    """What a block is about, over the titles of its panels."""
+def _above(figure: Figure, heading: str, top: Number, mark: str) -> None:
+    """The letter of a block and what it is about, over the titles of its panels."""
     width, height = figure.get_size_inches() * 25.4
-    figure.text(_LEFT / width, 1 - (top - 1.2) / height, heading, va="center", size=SIZE)
+    y = 1 - (top - 1.2) / height
+    figure.text(_LEFT / width, y, heading, va="center", size=SIZE)
+    if mark:
+        figure.text(1.0 / width, y, mark, va="center", size=SIZE + 1, weight="bold")
 
 
 def _broken(note: str, width: Number) -> list[str]:
