@@ -128,8 +128,9 @@ def export_step(machine: Machine, folder: Path | str, *, onnx: bool = False) -> 
             run = _to_onnx(program, file, inputs, outputs) if onnx else _to_file(program, file)
             difference = None if run is None else _difference(step, run, outputs)
             start = Path(unfinished) / START
-            parts = (part.cpu().numpy() for part in step.start(1))
-            np.savez(start, **dict(zip(step.names, parts, strict=True)))
+            parts = [part.cpu().numpy() for part in step.start(1)]
+            held: dict[str, Any] = dict(zip(step.names, parts, strict=True))
+            np.savez(start, **held)
             files = folder / file.name, folder / START
             for source, target in zip((file, start), files, strict=True):
                 os.replace(source, target)

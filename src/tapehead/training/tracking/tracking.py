@@ -104,7 +104,7 @@ class Tracking(Reporter):
             kept = earlier and (path / folder).exists()
             self._told = min(self._told, _position(earlier[-1])) if kept else NOTHING
         self._source = Source(path, start["config"], str(start.get("run")), info.resumed_at)
-        self._rows = earlier
+        self._rows = [*earlier]
         self._tell()
 
     def reported(self, row: Mapping[str, Any]) -> None:
