@@ -54,6 +54,26 @@ def test_evaluate_and_the_figures_take_them_too(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["evaluation"]["120"] != told["evaluation"]["120"]
 
 
+def test_pictures_pages_and_listings_show_those_rows(tmp_path, monkeypatch):
+    from tapehead.machines import NTM
+    from tapehead.viewing import view_run
+    from tapehead.viewing.listing.run import listing_of
+    from tapehead.viewing.watching import RunPage
+
+    train(tiny(**SMALL, test_memory_size=9), tmp_path)
+    seen, trace = [], NTM.trace
+
+    def traced(machine, *arguments, **options):
+        seen.append(machine.memory_size)
+        return trace(machine, *arguments, **options)
+
+    monkeypatch.setattr(NTM, "trace", traced)
+    view_run(tmp_path, lengths=[2])
+    listing_of(tmp_path)
+    RunPage(tmp_path, lengths=[2]).document()
+    assert seen == [9, 9, 9]
+
+
 def test_a_memory_that_cannot_grow_is_told():
     with pytest.raises(ValueError, match=r"test_memory_size must be left out for lstm, .* got 9"):
         train(tiny(machine="lstm", test_memory_size=9))

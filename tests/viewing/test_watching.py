@@ -121,3 +121,14 @@ def test_wrong_calls_are_refused(run, tmp_path, monkeypatch, capsys, words, want
     monkeypatch.chdir(tmp_path)
     assert main(["view", str(run), *words]) == 2
     assert wanted in capsys.readouterr().err
+
+
+def test_a_row_and_a_result_are_news(run):
+    page = RunPage(run)
+    before = page.state()
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write("{}\n")
+    with_row = page.state()
+    (run / "result.json").unlink()
+    assert len({before, with_row, page.state()}) == 3
+    assert page.state() == page.state()

@@ -69,7 +69,7 @@ class RunPage:
             return []
         wanted = "best" if ended else steps[-1]
         if self._shown is None or self._shown[0] != wanted:
-            _, machine, _ = load_run(self._path, step=wanted)
+            _, machine, _ = load_run(self._path, step=wanted, as_tested=True)
             made = [
                 recorded(machine, task, seed=self._seed, label=label)()
                 for label, task in self._settings.items()
