@@ -300,7 +300,8 @@ def _scores(run: Path, step: int | str) -> Any:
 def _view(run: Path, known: Truth, edited: Edited) -> str | None:
     from matplotlib.figure import Figure
 
-    kinds = [f"problems.{name}_figure" for name in ("bit", "length", "memory", "heads", "summary")]
+    names = ("bit", "length", "memory", "heads", "summary")
+    kinds = [f"problems.sequences.{name}_figure" for name in names]
     kinds += ["view.learning_curves", "view.generalisation"]
     with contextlib.ExitStack() as stack:
         for kind in kinds:  # how they look is for other tests

@@ -6,6 +6,7 @@ machine after training at the training sizes; one with a `test` is at that test 
 """
 
 import json
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -160,6 +161,8 @@ def cells_at(folder: Path | None = None) -> list[Cell]:
     return all_cells(folder or here)
 
 
+_COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
+
 Row = dict[str, str | int | float | bool | None]
 FIELDS = (
     "experiment", "machine", "task", "setting", "test", "metric", "unit", "seed", "value",
@@ -190,17 +193,25 @@ def _solved_by_seed(cell: Cell) -> list[bool | None]:
 def summary(folder: Path) -> str:
     """The text of `SUMMARY` for the results below a folder: a line for each cell."""
     lines = [
-        json.dumps({name: _short(cell[name]) for name in _SUMMARISED if name in cell})
+        json.dumps({name: _short(cell[name]) for name in _SUMMARISED if _tells(cell, name)})
         for cell in all_cells(folder)
     ]
     return "[\n{}\n]\n".format(",\n".join(lines))
 
 
+def _tells(cell: Cell, name: str) -> bool:
+    """Whether an entry says what the others do not."""
+    alike = name == "solved_by_seed" and cell["solved"] in (0, len(cell["seeds"]))
+    return name in cell and not alike
+
+
 def _short(value: Any) -> Any:
-    """A number as precise as any table shows it."""
+    """A number as precise as any table shows it, and of a commit what tells it from others."""
     if isinstance(value, list):
         return [_short(one) for one in value]
-    return float(f"{value:.9g}") if isinstance(value, float) else value
+    if isinstance(value, str):
+        return _COMMIT.sub(lambda found: found[0][:12], value)
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def middle(values: Sequence[float | int]) -> float | int:
