@@ -28,6 +28,7 @@ from tapehead.training import (
 from tapehead.training.flat import FlatParameters
 from tapehead.training.optimisers import RMSprop, learning_rate_schedule
 from tapehead.training.restarts import is_stuck, restart_is_due
+from tapehead.training.rows import Rows
 from tapehead.training.session import Progress, Session
 
 TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
@@ -46,18 +47,29 @@ def hopeless(**changes):
     return tiny(**options | changes)
 
 
-class Weights(Reporter):
-    """Keeps what is noted, and the weights as they are then."""
+def states_of(monkeypatch, look):
+    """What `look` sees of the session just before and just after each restart."""
+    begin_again, seen = Session.begin_again, []
 
+    def watched(session):
+        seen.append(look(session))
+        begin_again(session)
+        seen.append(look(session))
+
+    monkeypatch.setattr(Session, "begin_again", watched)
+    return seen
+
+
+def weights_of(session):
+    return {name: value.clone() for name, value in session.machine.state_dict().items()}
+
+
+class Notes(Reporter):
     def __init__(self):
-        self.noticed, self.notes = [], []
-
-    def watching(self, machine, task):
-        self.machine = machine
+        self.notes = []
 
     def noted(self, text):
         self.notes.append(text)
-        self.noticed.append({n: v.clone() for n, v in self.machine.state_dict().items()})
 
 
 def rows(path):
@@ -67,12 +79,13 @@ def rows(path):
     ]
 
 
-def test_it_goes_on_with_the_weights_of_the_next_seed(tmp_path):
-    config, watch = hopeless(), Weights()
+def test_it_goes_on_with_the_weights_of_the_next_seed(tmp_path, monkeypatch):
+    config, watch = hopeless(), Notes()
+    seen = states_of(monkeypatch, weights_of)
     result = train(config, tmp_path, reporter=watch)
     assert result.restarts == read_result(tmp_path)["restarts"] == 2
     task = build_task(config)
-    for number, weights in enumerate(watch.noticed, 1):
+    for number, weights in enumerate(seen[1::2], 1):
         seed = derived_seed(config.seed, Stream.RESTART, number) % LARGEST_WHOLE
         fresh = build_machine(replace(config, seed=seed), task).state_dict()
         assert all(torch.equal(weights[name], fresh[name]) for name in fresh)
@@ -127,9 +140,9 @@ def test_a_stop_before_at_or_after_a_restart_changes_nothing(tmp_path, step):
     assert read_result(tmp_path / "run")["restarts"] == 2
 
 
-def test_an_annealed_machine_is_soft_again(tmp_path):
+def test_an_annealed_machine_is_soft_again(tmp_path, monkeypatch):
     """Its objective begins anew, and so does the optimiser's own epsilon of the soft batches."""
-    levels, epsilons = [], []
+    levels = []
 
     class Watch(Reporter):
         def reported(self, row):
@@ -145,20 +158,37 @@ def test_an_annealed_machine_is_soft_again(tmp_path):
         curriculum_sequences=20,
         max_sequences=100,
     )
-    begin_again = Session.begin_again
 
-    def watched(session):
-        group = session.learner.optimiser.param_groups[0]
-        epsilons.append((session.objective.still_soft, group["epsilon"]))
-        begin_again(session)
-        epsilons.append((session.objective.still_soft, group["epsilon"]))
+    def softness(session):
+        return session.objective.still_soft, session.learner.optimiser.param_groups[0]["epsilon"]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Session, "begin_again", watched)
-        train(config, tmp_path, reporter=Watch())
+    epsilons = states_of(monkeypatch, softness)
+    train(config, tmp_path, reporter=Watch())
     assert epsilons == [(False, 1e-3), (True, 1e-8)]
     assert levels[0] < levels[4]
     assert levels[5] == levels[0]
+
+
+@pytest.mark.parametrize("checkpoint_every", [0.0, 60.0])
+def test_the_best_weights_are_kept_where_they_were_given_up(
+    tmp_path, monkeypatch, checkpoint_every
+):
+    """The best validation came with the report that ended in a restart."""
+    seen = states_of(monkeypatch, weights_of)
+    config = hopeless(max_sequences=100, validate_every=50, learning_rate=1e-6)
+    config = replace(config, checkpoint_every=checkpoint_every)
+    monkeypatch.setattr(Rows, "_rank", lambda rows, scores: (rows._session.progress.step,))
+    train(config, tmp_path)
+    best = load_run(tmp_path)[1].state_dict()
+    assert all(torch.equal(best[name], seen[0][name]) for name in best)
+
+
+def test_the_rows_of_validations_may_not_change(tmp_path):
+    small = {"memory_size": 4, "word_size": 3, "hidden_size": 5}
+    config = tiny(machine="ntm", machine_options=small, max_sequences=8, test_memory_size=5)
+    train(config, tmp_path)
+    with pytest.raises(TapeheadError, match="test_memory_size was 5 and is now 6; only"):
+        train(replace(config, test_memory_size=6), tmp_path, resume=True)
 
 
 def test_a_quiet_run_says_nothing_of_it_and_others_do(tmp_path, capsys):
@@ -179,14 +209,7 @@ def test_lessons_begin_anew(tmp_path):
 
 
 def test_what_is_drawn_goes_on_as_it_would_have(tmp_path, monkeypatch):
-    begin_again, states = Session.begin_again, []
-
-    def watched(session):
-        states.append(capture_globals(torch.device("cpu")))
-        begin_again(session)
-        states.append(capture_globals(torch.device("cpu")))
-
-    monkeypatch.setattr(Session, "begin_again", watched)
+    states = states_of(monkeypatch, lambda _: capture_globals(torch.device("cpu")))
     train(hopeless(), tmp_path)
     before, after, *_ = states
     assert len(states) == 4

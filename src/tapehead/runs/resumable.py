@@ -8,7 +8,7 @@ from tapehead.runs.config import TrainConfig
 
 MANNER = ("checkpoint_every", "keep_every", "device", "threads", "deterministic")
 """Options that say how a run is done, not what comes out of it."""
-MAY_CHANGE = ("max_sequences", "stop_when_solved", "test_sequences", "test_memory_size", *MANNER)
+MAY_CHANGE = ("max_sequences", "stop_when_solved", "test_sequences", *MANNER)
 """Options that a resumed run may change; any other would make it a run of neither setting."""
 
 

@@ -73,7 +73,7 @@ class Loop:
             under_mark = reported and self._rows.report()
             if under_mark or self._validation_is_due():
                 self._save_now |= self._rows.validate()
-            self._rows.restart_if_stuck()
+            self._rows.look_whether_stuck()
             self._save_now |= is_kept(progress.step, config)
             now = perf_counter()
             if now >= tell_at:
@@ -127,6 +127,8 @@ class Loop:
     def _step(self) -> None:
         session, config = self.session, self.config
         progress, tally = session.progress, session.tally
+        if progress.stuck:
+            session.begin_again()
         task = session.curriculum.task_for(progress.step, progress.sequences - progress.began)
         batch = task.batch(session.generator, session.sequences_per_process)
         rate = self._learning_rate(progress.sequences, progress.began)

@@ -66,17 +66,16 @@ class Rows:
         news = session.config.stop_when_solved or progress.solved_after is None
         return news and at_full_difficulty and self._solved(means)
 
-    def restart_if_stuck(self) -> None:
-        """Begin anew if that was due at the last report, and the run is still where it was."""
+    def look_whether_stuck(self) -> None:
+        """Let the run begin anew if that was due at the last report, and it got nowhere."""
         session, means = self._session, self._means
         self._means = None
         if means is None or not is_stuck(session.config, session.task, session.progress, means):
             return
-        session.begin_again()
-        self._saver.up_to_date = False
+        session.progress.stuck, self._saver.up_to_date = True, False
         metric = session.task.pass_mark.metric
         self._reporter.restarted(
-            f"restart {session.progress.restarts} at {session.progress.sequences:,} sequences: "
+            f"restart {session.progress.restarts + 1} at {session.progress.sequences:,} sequences: "
             f"{metric.shown(means[metric.name])} {metric.label}; from here on with other weights"
         )
 

@@ -41,6 +41,8 @@ class Progress:
     row_sequences, row_seconds: where the last row of metrics ended.
     level: of the curriculum.
     restarts: how often the run has begun anew, and `began` the sequences before the last time.
+    stuck: whether it begins anew with its next step; a checkpoint before that has the old weights,
+        which may be the best.
     metrics_bytes, metrics_check: length of metrics.jsonl, and the check of its last row.
     validation: step, scores and verdict of the last validation.
     best: step, sequences and scores of the best validation.
@@ -56,6 +58,7 @@ class Progress:
     level: Count = 0
     restarts: Count = 0
     began: Count = 0
+    stuck: bool = False
     metrics_bytes: Count = 0
     metrics_check: str = ""
     validation: dict[str, Any] | None = None
@@ -130,6 +133,7 @@ class Session:
         the first level. Sequences and rows go on as they would have."""
         progress, device = self.progress, self.fabric.device
         progress.restarts, progress.began = progress.restarts + 1, progress.sequences
+        progress.stuck = False
         states = capture_globals(device)
         seed = derived_seed(self.config.seed, Stream.RESTART, progress.restarts) % LARGEST_WHOLE
         machine = build_machine(replace(self.config, seed=seed), self.task)
