@@ -331,13 +331,13 @@ class DNC(Resizable):
 
     def _output(self, features: Tensor, ahead: Tensor | None) -> Tensor:
         """y = W_y [h^1; ...; h^L] + W_r [r^1; ...; r^R] (+ bias)."""
+        if ahead is None and not self.bypass_dropout:
+            return self.output(features)
         hidden, reads = features.tensor_split([self.num_layers * self.hidden_size], dim=-1)
         if ahead is not None:
             hidden = torch.cat([hidden, ahead], -1)
         if self.bypass_dropout:
             hidden = dropout(hidden, self.bypass_dropout, self.training)
-        elif ahead is None:
-            return self.output(features)
         return self.output(torch.cat([hidden, reads], -1))
 
     def _weights(self, spec: DNCSpec | None = None) -> DNCWeights:
