@@ -60,7 +60,7 @@ docs: $(READY_DOCS)
 # Once a kernel follows a changed equation again and `make test` shows it: see docs/architecture.md.
 record-equations: $(READY)
 	$(BIN)/python -m tapehead.ops.verified \
-		tapehead.ops.ntm tapehead.ops.dnc tapehead.ops.rmsprop \
+		tapehead.ops.ntm tapehead.ops.ntm.choosing tapehead.ops.dnc tapehead.ops.rmsprop \
 		tapehead.ops.entities tapehead.ops.gru
 
 # A random sample of results/, run again and compared; `make rerun-results ARGS="--budget 3600 --seed 1"`.

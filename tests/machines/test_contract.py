@@ -447,6 +447,7 @@ KERNELS = [name for name in CASES if made(name, **(
 
 def test_there_are_kernels():
     assert {"ntm", "ntm many", "dnc", "dnc softmax", "discrete-ntm soft"} <= set(KERNELS)
+    assert {"discrete-ntm", "discrete-ntm many"} <= set(KERNELS)
     assert {"dnc extended", "dnc normed", "dnc sparse", "dnc sparse in name"} <= set(KERNELS)
 
 

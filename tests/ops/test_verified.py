@@ -26,7 +26,7 @@ from tapehead.ops import (
 from tapehead.ops.verified import Verified
 from tapehead.training.optimisers import RMSprop
 
-HOMES = {"ntm": ntm, "dnc": dnc, "the optimiser": rmsprop}
+HOMES = {"ntm": ntm, "choices of rows": ntm.choosing, "dnc": dnc, "the optimiser": rmsprop}
 
 
 @pytest.mark.parametrize("name", HOMES)
@@ -49,6 +49,13 @@ def test_the_records_name_every_equation():
                 assert f"{module.__name__}.{name}" in dnc.VERIFIED.recorded
     assert "tapehead.ops.ntm.parts.NTMSpec.interface_sizes" in ntm.VERIFIED.recorded
     assert "tapehead.ops.addressing.SHARPENING_FLOOR" in ntm.VERIFIED.recorded
+    for name in (
+        "tapehead.ops.ntm.choosing.CHOICE_FLOOR",
+        "tapehead.ops.estimators.addresses.chosen",
+        "tapehead.ops.estimators.draws.Categorical.relax",
+        "tapehead.ops.ntm.choosing._Choices.end",
+    ):
+        assert name in ntm.choosing.VERIFIED.recorded
 
 
 def replaced_by_a_lambda(monkeypatch):

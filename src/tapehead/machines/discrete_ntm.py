@@ -1,5 +1,6 @@
 """The Neural Turing Machine with its head weightings sampled: one row for each head and step."""
 
+from types import ModuleType
 from typing import Annotated
 
 import torch
@@ -20,21 +21,17 @@ from tapehead.machines.ntm import CONTROLLERS, HEAD_INITS, MEMORY_INITS, NTM
 from tapehead.machines.options import configured
 from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent
 from tapehead.machines.sizes import ntm_numbers
+from tapehead.ops.addressing import CHOICE_FLOOR
 from tapehead.ops.backends import BACKENDS, Choice
-from tapehead.ops.estimators.addresses import Chooser
-from tapehead.ops.gate import steps
-from tapehead.ops.ntm import NTMSpec, NTMState
-from tapehead.ops.ntm.reference import ntm_step
-from tapehead.ops.ntm.reference import shown as as_kept
+from tapehead.ops.estimators.addresses import Chooser, Choosing
+from tapehead.ops.ntm import (
+    NTMSpec,
+    NTMState,
+    choosing,
+    choosing_backend_choice,
+    choosing_implementation,
+)
 from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
-from tapehead.ops.unrolling import unroll
-
-FLOOR = 1e-6
-"""Added to each weight before its logarithm. A head that stood on one row and shifts by one gives
-all other rows no weight at all; this is the chance, to within sharpening, that it leaves them, and
-it bounds the slope of the logarithm."""
-NEEDED = ("logits", "weights", "hidden")
-"""What `Run` takes from the inner tensors of every step, even where they are not kept."""
 
 
 class DiscreteNTM(DiscreteMachine, NTM):
@@ -66,8 +63,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
             `NTM`. Empty rows that differ can be told apart by content.
         controller_init: the controller's state at the start: "zeros" or "learned"; see `NTM`.
         head_init: where the heads point before training: "focused" or "random"; see `NTM`.
-        backend: of soft addresses: "auto", "reference" or "cpu"; see `NTM`. Choices have the
-            reference alone.
+        backend: "auto", "reference" or "cpu"; see `NTM`.
         addressing: "discrete", one row at a time, or "soft", all rows at once.
 
     >>> import torch
@@ -131,7 +127,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
 
     def backend_choice(self) -> Choice:
         if self.addressing == "discrete":
-            return Choice("reference", "cpu: it does not know choices")
+            return choosing_backend_choice(self.backend, self.initial_reads, self.spec)
         return super().backend_choice()
 
     def _check_weights(self) -> None:
@@ -153,7 +149,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
         in_order = in_order if self.spec.read_first else in_order[::-1]
         weights = torch.cat([plain.tensors[name] for name in in_order], 2)
         # The softmax of a weighting's logarithm is the weighting.
-        chosen = {"logits": (weights + FLOOR).log(), "weights": weights}
+        chosen = {"logits": (weights + CHOICE_FLOOR).log(), "weights": weights}
         return Trace(plain.y, plain.state, {**plain.tensors, **chosen})
 
     def run(
@@ -167,61 +163,25 @@ class DiscreteNTM(DiscreteMachine, NTM):
         keep: bool = False,
     ) -> Run:
         spec = self._spec()
-        weights = self._weights(spec)
-        projected = self.input(x) if isinstance(self.controller, str) else x
-
-        def step(time: int, state: NTMState) -> tuple[Tensor, NTMState, dict[str, Tensor]]:
-            shift = None if offset is None else offset[:, time]
-            choices = _Choices(choose, time, shift, spec)
-            features, after, inner = ntm_step(projected[:, time], weights, state, spec, choices)
-            return features, after, inner | choices.made()
-
-        def shown(state: NTMState, inner: dict[str, Tensor]) -> dict[str, Tensor]:
-            # Of a long sequence every memory would be a great deal.
-            return as_kept(state, inner) if keep else {name: inner[name] for name in NEEDED}
-
-        features, state, inner = unroll(step, steps(x), state, lengths, keep=shown)
+        given = (x, self._weights(spec), state, spec, choose, lengths, offset)
+        module = self._chosen_by(choose, x, spec)
+        found, inner = module.ntm_trace(*given) if keep else (module.ntm(*given), {})
         return Run(
-            y=self.output(features),
-            state=state,
-            logits=inner["logits"],
-            weights=inner["weights"],
-            context=inner["hidden"],
-            inner=inner if keep else {},
+            y=found.y,
+            state=found.state,
+            logits=found.logits,
+            weights=found.weights,
+            context=found.hidden,
+            inner=inner,
         )
 
-
-class _Choices:
-    """The end of addressing in one step: the distribution over rows goes to a chooser, and what
-    comes back is read, written and shifted from in its place.
-
-    With the chooser `soft` this is the plain machine, but for the floor of the logarithm.
-    """
-
-    def __init__(self, choose: Chooser, time: int, offset: Tensor | None, spec: NTMSpec):
-        self._choose, self._time, self._offset, self._spec = choose, time, offset, spec
-        self._asked: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def __call__(self, shifted: Tensor, sharpening: Tensor, chosen: slice) -> Tensor:
-        spec = self._spec
-        writes = chosen.start is not None
-        # Write heads act first, and so choose first, unless the machine reads first.
-        first = (
-            (spec.num_reads if spec.read_first else 0)
-            if writes
-            else (0 if spec.read_first else spec.num_writes)
+    def _chosen_by(self, choose: Chooser, x: Tensor, spec: NTMSpec) -> ModuleType:
+        """The backend of a run with chosen rows."""
+        if isinstance(choose, Choosing):
+            return choosing_implementation(self.backend, x, spec)
+        if self.backend in ("auto", "reference"):
+            return choosing
+        raise RuntimeError(
+            f"backend must be 'auto' or 'reference' with a way of choosing of the caller's own, "
+            f"got {self.backend!r}"
         )
-        logits = sharpening[..., None] * (shifted + FLOOR).log()
-        if self._offset is not None:
-            logits = logits + self._offset[:, first : first + logits.shape[1]]
-        weights = self._choose(logits, self._time, first)
-        self._asked[first] = (logits, weights)
-        return weights
-
-    def made(self) -> dict[str, Tensor]:
-        """Every address before and after its choice, in the order of choosing."""
-        in_order = [self._asked[first] for first in sorted(self._asked)]
-        return {
-            "logits": torch.cat([logits for logits, _ in in_order], 1),
-            "weights": torch.cat([weights for _, weights in in_order], 1),
-        }

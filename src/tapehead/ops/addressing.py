@@ -11,6 +11,11 @@ SHARPENING_FLOOR = 1e-16
 """Added to a weight before its logarithm is taken: a row of exactly zero weight keeps a finite
 gradient, and is raised by less than the rounding of any weighting that matters."""
 
+CHOICE_FLOOR = 1e-6
+"""The same where a weighting is what a row is drawn from. A head that stood on one row and shifts
+by one gives all other rows no weight at all; this is the chance, to within sharpening, that it
+leaves them, and it bounds the slope of the logarithm."""
+
 Weighting = Float[Tensor, "batch heads rows"]
 PerHead = Float[Tensor, "batch heads"]
 

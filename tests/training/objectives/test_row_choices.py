@@ -283,7 +283,7 @@ def test_an_annealed_machine_is_shown_as_it_is_trained():
     assert machine.addressing == "discrete"
     for _ in range(2):
         trained.loss(INPUT, costs)
-    with objective.as_trained(machine):
+    with objective.as_trained(machine), torch.no_grad():
         assert torch.equal(machine(INPUT)[0], machine.trace(INPUT).y)
 
 

@@ -18,6 +18,7 @@ single choice it is REBAR exactly (Tucker et al. 2017, arXiv 1703.07370, eq. 4).
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -33,41 +34,78 @@ Addresses = Float[Tensor, "batch time choices rows"]
 PerStep = Float[Tensor, "batch time"]
 
 
-def soft(logits: Tensor, time: int, first: int) -> Tensor:
-    """All rows at once, weighted by the softmax."""
-    return logits.softmax(-1)
+class Choosing(NamedTuple):
+    """A `Chooser` of a known kind, which a kernel can follow.
+
+    how: "soft", by the softmax of (logits + noise) / temperature; "hard", the row where logits +
+        noise are largest; "given", what `noise` holds.
+    noise: for every address of the run; None is none.
+    temperature: of all that is relaxed.
+    slope: what stands for the derivative of a hard choice: "none", that of the "soft" plain
+        softmax, or that of the "relaxed" choice with its noise and temperature.
+    """
+
+    how: str
+    noise: Addresses | None = None
+    temperature: float = 1.0
+    slope: str = "none"
+
+    def __call__(self, logits: Tensor, time: int, first: int) -> Tensor:
+        return chosen(self, logits, time, first)
 
 
-def hard(logits: Tensor, time: int, first: int) -> Tensor:
-    """The likeliest row."""
-    return one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
+def chosen(choosing: Choosing, logits: Tensor, time: int, first: int) -> Tensor:
+    """The weightings of logits (batch, k, rows): choices first .. first + k of a step."""
+    how, noise, temperature, slope = choosing
+    own = None if noise is None else noise[:, time, first : first + logits.shape[1]]
+    if how == "given":
+        assert own is not None
+        return own
+    if how == "soft":
+        return _relaxed(logits, own, temperature)
+    most = (logits.detach() if own is None else logits.detach() + own).argmax(-1)
+    choice = one_hot(most, logits.shape[-1]).to(logits.dtype)
+    if slope == "none":
+        return choice
+    through = _relaxed(logits, own, temperature) if slope == "relaxed" else logits.softmax(-1)
+    return choice + through - through.detach()
 
 
-def sampling(noise: Addresses) -> Chooser:
+def _relaxed(logits: Tensor, noise: Tensor | None, temperature: float) -> Tensor:
+    if noise is None and temperature == 1:
+        return logits.softmax(-1)
+    return CATEGORICAL.relax(logits if noise is None else logits + noise, temperature)
+
+
+soft = Choosing("soft")
+"""All rows at once, weighted by the softmax."""
+hard = Choosing("hard")
+"""The likeliest row."""
+
+
+def sampling(noise: Addresses) -> Choosing:
     """A row drawn from the softmax, by the Gumbel noise given for every choice."""
-    return lambda logits, time, first: hard(logits.detach() + _at(noise, logits, time, first), 0, 0)
+    return Choosing("hard", noise.detach())
 
 
-def relaxing(noise: Addresses, temperature: float) -> Chooser:
+def relaxing(noise: Addresses, temperature: float) -> Choosing:
     """The relaxation of `sampling` with the same noise."""
-    return lambda logits, time, first: CATEGORICAL.relax(
-        logits + _at(noise, logits, time, first), temperature
-    )
+    return Choosing("soft", noise, temperature)
 
 
-def forced(choices: Addresses) -> Chooser:
+def forced(choices: Addresses) -> Choosing:
     """Choices made beforehand."""
-    return lambda logits, time, first: _at(choices, logits, time, first)
+    return Choosing("given", choices)
 
 
-def straight_through(noise: Addresses) -> Chooser:
+def straight_through(noise: Addresses) -> Choosing:
     """`sampling` forward, the softmax backward. Biased."""
-    return _two_faced(sampling(noise), soft)
+    return Choosing("hard", noise.detach(), slope="soft")
 
 
-def straight_through_gumbel(noise: Addresses, temperature: float) -> Chooser:
+def straight_through_gumbel(noise: Addresses, temperature: float) -> Choosing:
     """`sampling` forward, `relaxing` backward. Biased."""
-    return _two_faced(sampling(noise), relaxing(noise, temperature))
+    return Choosing("hard", noise, temperature, slope="relaxed")
 
 
 def conditional_noise(
@@ -107,15 +145,3 @@ def scores(logits: Addresses, choices: Addresses, active: Bool[Tensor, "batch ti
 def to_go(costs: PerStep) -> PerStep:
     """The cost from each step on: a choice answers for no cost that was there before it."""
     return costs.flip(1).cumsum(1).flip(1)
-
-
-def _at(tensor: Addresses, logits: Tensor, time: int, first: int) -> Tensor:
-    return tensor[:, time, first : first + logits.shape[1]]
-
-
-def _two_faced(forward: Chooser, backward: Chooser) -> Chooser:
-    def choose(logits: Tensor, time: int, first: int) -> Tensor:
-        through = backward(logits, time, first)
-        return forward(logits, time, first) + through - through.detach()
-
-    return choose

@@ -3,11 +3,19 @@
 from pathlib import Path
 
 from tapehead.ops.backends import Operation
-from tapehead.ops.ntm import reference
+from tapehead.ops.ntm import choosing, reference
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 from tapehead.ops.verified import Verified
 
-__all__ = ["NTMSpec", "NTMState", "NTMWeights", "backend_choice", "implementation"]
+__all__ = [
+    "NTMSpec",
+    "NTMState",
+    "NTMWeights",
+    "backend_choice",
+    "choosing_backend_choice",
+    "choosing_implementation",
+    "implementation",
+]
 
 VERIFIED = Verified(
     Path(__file__).with_name("verified.json"),
@@ -21,3 +29,10 @@ _OPERATION = Operation("ntm", reference, "tapehead.ops.ntm.cpu", VERIFIED)
 
 backend_choice = _OPERATION.choice
 implementation = _OPERATION.implementation
+
+_CHOOSING = Operation(
+    "ntm that chooses", choosing, "tapehead.ops.ntm.cpu.choosing", choosing.VERIFIED
+)
+
+choosing_backend_choice = _CHOOSING.choice
+choosing_implementation = _CHOOSING.implementation

@@ -130,6 +130,7 @@ _PYTHON_ONLY = {
     "__init__.py",
     "cache.py",
     "calls.py",
+    "choosing.py",
     "native.py",
     "registered.py",
     "second_order.py",

@@ -1,9 +1,11 @@
 """From head parameters and similarities to weightings, NTM eq. 5 to 9, forward and backward."""
 
-from tapehead.ops.addressing import SHARPENING_FLOOR
+from tapehead.ops.addressing import CHOICE_FLOOR, SHARPENING_FLOOR
+from tapehead.ops.ntm.cpu.choices import choose, choose_backward
 from tapehead.ops.ntm.cpu.similarity import similarities, similarity_backward
+from tapehead.ops.ntm.cpu.softmax import LOWEST, normalise_exp, softmax_backward
 from tapehead.ops.numba_kit.linking import part
-from tapehead.ops.numba_kit.maths import exp, log_
+from tapehead.ops.numba_kit.maths import log_
 from tapehead.ops.numba_kit.simd import (
     broadcast,
     fill,
@@ -18,16 +20,15 @@ from tapehead.ops.numba_kit.simd import (
     sum_lanes,
 )
 
-LOWEST = -1e30
-"""Stands for minus infinity: exp of it is zero, and it is no infinity to subtract from itself."""
-
 
 @part
-def address(a, head, count, record, previous, previous_step, memory, inverse, halo):
-    """NTM eq. 5 to 9 for `count` heads from `head` on; `previous` is where their w_{t-1} lie."""
+def address(a, head, count, record, previous, previous_step, memory, inverse, halo, place):
+    """NTM eq. 5 to 9 for `count` heads from `head` on; `previous` is where their w_{t-1} lie, and
+    `place` which step this is (`choices`)."""
     width = lanes(memory)
     rows, rows_pad = a.rows, a.rows_pad
     lowest = fill(memory, LOWEST)
+    floor = log_floor(a, memory)
     similarities(a, head, count, record, memory, inverse)
     for h in range(head, head + count):
         scores = record + a.at_scores + h * rows_pad
@@ -52,11 +53,23 @@ def address(a, head, count, record, previous, previous_step, memory, inverse, ha
             for q in range(a.shifts):
                 total = fma(broadcast(shift + q), load(halo + n + a.shifts - 1 - q), total)
             store(shifted + n, total)
-            value = sharpening * log_(total + SHARPENING_FLOOR)
+            value = sharpening * log_(total + floor)
             value = first(value, rows - n, lowest)
             store(weights + n, value)
             top = larger(value, top)
-        normalise_exp(rows, weights, max_lanes(top))
+        if a.choosing:
+            choose(a, h, place, weights)
+        else:
+            normalise_exp(rows, weights, max_lanes(top))
+
+
+@part
+def log_floor(a, pointer):
+    """What is added to a weighting before its logarithm."""
+    floor = fill(pointer, SHARPENING_FLOOR)
+    if a.choosing:
+        floor = fill(pointer, CHOICE_FLOOR)
+    return floor
 
 
 @part
@@ -84,37 +97,23 @@ def wrap(a, halo):
 
 
 @part
-def normalise_exp(count, values, top):
-    """values = softmax(values), given their maximum; -1e30 becomes zero."""
-    width = lanes(values)
-    total = fill(values, 0)
-    for n in range(0, count, width):
-        value = exp(load(values + n) - top)
-        store(values + n, value)
-        total = total + value
-    total = sum_lanes(total)
-    inverse = 1 / total
-    for n in range(0, count, width):
-        store(values + n, load(values + n) * inverse)
-
-
-@part
 def address_backward(
     a, head, count, record, previous, previous_step, memory, inverse, d_weights, d_memory,
-    d_reads, d_record, misc,
+    d_reads, d_record, misc, place,
 ):  # fmt: skip
     """NTM eq. 9 to 5 for `count` heads from `head` on.
 
     `d_record` is arranged as a record; the gradients of head parameters go there. `d_weights`
     starts at the first of these heads; so does `previous`. For read heads `d_reads` are the
     gradients of what they read, `a.word` numbers each; write heads (head > 0) leave it alone.
+    `place` is which step this is (`choices`).
     """
     width = lanes(memory)
     rows, rows_pad, shifts = a.rows, a.rows_pad, a.shifts
     halo = misc
     d_halo = halo + rows_pad + 4 * a.shift_range + 2 * width
     d_content = d_halo + rows_pad + 4 * a.shift_range + 2 * width
-    zero = fill(memory, 0)
+    zero, floor = fill(memory, 0), log_floor(a, memory)
     for h in range(head, head + count):
         content = record + a.at_heads + h * 3 * rows_pad
         shifted = content + rows_pad
@@ -126,10 +125,13 @@ def address_backward(
         strength = broadcast(record + a.at_strengths + h)
 
         # Sharpening, eq. 9: w = softmax(gamma log(w~ + floor)).
-        softmax_backward(a, weights, change, change)
+        if a.choosing:
+            choose_backward(a, h, place, weights, change, d_content)
+        else:
+            softmax_backward(a, weights, change, change)
         d_sharpening = zero
         for n in range(0, rows_pad, width):
-            inside = first(load(shifted + n), rows - n, zero) + SHARPENING_FLOOR
+            inside = first(load(shifted + n), rows - n, zero) + floor
             d_exponent = load(change + n)
             d_sharpening = fma(d_exponent, log_(inside), d_sharpening)
             store(d_halo + a.shift_range + n, sharpening * d_exponent / inside)
@@ -172,15 +174,3 @@ def address_backward(
             a, h, record, memory, inverse, d_content, d_memory, d_reads, d_record,
             d_content + rows_pad,
         )  # fmt: skip
-
-
-@part
-def softmax_backward(a, values, d_values, target):
-    """target = y (dy - <dy, y>) for a softmax y over rows; may be in place."""
-    width = lanes(values)
-    total = fill(values, 0)
-    for n in range(0, a.rows_pad, width):
-        total = fma(load(values + n), load(d_values + n), total)
-    total = sum_lanes(total)
-    for n in range(0, a.rows_pad, width):
-        store(target + n, load(values + n) * (load(d_values + n) - total))

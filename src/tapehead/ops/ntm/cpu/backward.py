@@ -151,6 +151,7 @@ def backward_step(a, kind, tape, start, count, t, row, memory, work):
         heads_step(
             a, tape, count, t, s, memory + s * word_rows, memory + (count + s) * word_rows,
             d_top + s * a.top_inputs_pad + size + 1, target, work,
+            ((start + s) * a.time + t) * a.heads * a.rows,
         )  # fmt: skip
     # From here on `below` holds the gradient of the layer in hand's output.
     below = work + a.at_work_below
@@ -169,6 +170,9 @@ def backward_step(a, kind, tape, start, count, t, row, memory, work):
             carry = work + a.at_work_carry + s * a.carry
             if layer == a.layers - 1:
                 add_to(d_output, d_top + s * a.top_inputs_pad, size)
+                if a.d_choice_context:
+                    d_context = pointer_like(kind, a.d_choice_context)
+                    add_to(d_output, d_context + ((start + s) * a.time + t) * size, size)
             if a.lstm:
                 add_to(d_output, d_hidden_of(a, carry, layer), size)
                 record = record_of(a, tape, count, t, s) + layer * a.layer_record
@@ -202,7 +206,7 @@ def backward_step(a, kind, tape, start, count, t, row, memory, work):
 
 
 @part
-def heads_step(a, tape, count, t, s, before, after, d_read_here, target, work):
+def heads_step(a, tape, count, t, s, before, after, d_read_here, target, work, place):
     """All heads of one sequence: the interface vector's gradient into `target`."""
     rows_pad, reads, writes = a.rows_pad, a.num_reads, a.num_writes
     carry = work + a.at_work_carry + s * a.carry
@@ -223,12 +227,12 @@ def heads_step(a, tape, count, t, s, before, after, d_read_here, target, work):
     read_backward(a, record, after, d_reads, carry)
     address_backward(
         a, 0, reads, record, reader, apart, after, last_inverse, carry, d_memory, d_reads,
-        d_record, misc,
+        d_record, misc, place,
     )  # fmt: skip
     if not a.read_first:
         write_backward(a, record, before, d_memory, d_writes, d_record, misc)
     address_backward(
         a, reads, writes, record, writer, apart, before, first_inverse, d_writes, d_memory, d_reads,
-        d_record, misc,
+        d_record, misc, place,
     )  # fmt: skip
     parameters_backward(a, record, d_record, target)

@@ -1,9 +1,10 @@
 """The two kernels as functions of tensors, without autograd."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import addressof
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -30,6 +31,7 @@ from tapehead.ops.storage import TOO_LARGE, address, dense, dense_all, room_like
 _WEIGHTS = NTMWeights._fields
 _STATE = NTMState._fields
 
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 STEPS_AT_ONCE = 64
 """Where no tape is kept, its room serves so many steps and is then used again."""
@@ -56,17 +58,19 @@ def forward(
     every: int | None = None,
     block: int | None = None,
     clean: bool = False,
+    more: Mapping[str, int] = NOTHING,
 ) -> tuple[Tensor, list[Tensor], Run]:
     """Outputs, the parts of the last state, and what `backward` needs; see `ntm`.
 
     Args:
         block: sequences computed together.
         clean: leave no number of the tape undefined, not even in its gaps.
+        more: further fields of the kernel's arguments, by name.
     """
     x, weights, state, lengths = _admitted(x, weights, state, spec, lengths)
     plan = plan_for(x, weights, state, spec, every, block)
     room = _room(x, plan, clean)
-    y, last = _steps(x, weights, state, lengths, plan, room, PACK | RUN, clean)
+    y, last = _steps(x, weights, state, lengths, plan, room, PACK | RUN, clean, more)
     return y, last, Run(room.tape, lengths, plan)
 
 
@@ -135,6 +139,7 @@ def _steps(
     room: _Room,
     phases: int,
     clean: bool = False,
+    more: Mapping[str, int] = NOTHING,
 ) -> tuple[Tensor, list[Tensor]]:
     """Run the kernel once."""
     batch, time, _ = x.shape
@@ -142,6 +147,8 @@ def _steps(
     last = [room_like(tensor) for tensor in state]
     arguments = plan.arguments()
     arguments.clean = clean
+    for name, value in more.items():
+        setattr(arguments, name, value)
     arguments.x = address("x", x)
     arguments.lengths = 0 if lengths is None else lengths.data_ptr()
     for name, tensor in zip(_WEIGHTS, weights, strict=True):
@@ -164,6 +171,7 @@ def backward(
     *,
     x_wanted: bool,
     state_wanted: Sequence[bool],
+    more: Mapping[str, int] = NOTHING,
 ) -> tuple[Tensor | None, list[Tensor], list[Tensor | None]]:
     """Gradients of the input if `x_wanted`, of the weights, and of the wanted parts of the state.
 
@@ -189,6 +197,8 @@ def backward(
 
     arguments = plan.arguments()
     arguments.lengths = 0 if run.lengths is None else run.lengths.data_ptr()
+    for name, value in more.items():
+        setattr(arguments, name, value)
     for name, tensor, gradient in zip(_WEIGHTS, weights, d_weights, strict=True):
         setattr(arguments, name, tensor.data_ptr() or address(name, tensor))
         setattr(arguments, "d_" + name, gradient.data_ptr())

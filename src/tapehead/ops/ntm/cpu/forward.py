@@ -107,7 +107,12 @@ def forward_block(a, kind, block, slot):
             if t + 1 < a.time:
                 following = tape + ((t + 1) * count + s) * a.first_inputs_pad
             reads = row + s * a.top_inputs_pad + a.hidden_size + 1
-            head_steps(a, tape, count, t, s, record, own, misc, reads, following)
+            place = ((start + s) * a.time + t) * a.heads * a.rows
+            head_steps(a, tape, count, t, s, record, own, misc, reads, following, place)
+            if a.choosing:
+                context = pointer_like(kind, a.choice_context)
+                hidden = row + s * a.top_inputs_pad
+                copy(hidden, context + ((start + s) * a.time + t) * a.hidden_size, a.hidden_size)
             if t + 1 == length:
                 export_state(a, kind, start + s, count, s, tape, own)
 
@@ -176,18 +181,18 @@ def controller_layer(a, kind, packed, tape, start, count, t, layer, gates):
 
 
 @part
-def head_steps(a, tape, count, t, s, record, memory, halo, reads, following):
+def head_steps(a, tape, count, t, s, record, memory, halo, reads, following, place):
     """All heads of one sequence: address, write and read in the order that was asked for."""
     writer, apart = weights_before(a, tape, count, t, s, a.num_reads)
     reader, _ = weights_before(a, tape, count, t, s, 0)
     before = inverse_before(a, tape, count, t, s)
     after = record + a.at_inverse
-    address(a, a.num_reads, a.num_writes, record, writer, apart, memory, before, halo)
+    address(a, a.num_reads, a.num_writes, record, writer, apart, memory, before, halo, place)
     if a.read_first:
-        address(a, 0, a.num_reads, record, reader, apart, memory, before, halo)
+        address(a, 0, a.num_reads, record, reader, apart, memory, before, halo, place)
         read(a, record, memory, reads, following)
         write(a, record, memory, memory, after)
     else:
         write(a, record, memory, memory, after)
-        address(a, 0, a.num_reads, record, reader, apart, memory, after, halo)
+        address(a, 0, a.num_reads, record, reader, apart, memory, after, halo, place)
         read(a, record, memory, reads, following)

@@ -48,6 +48,8 @@ _POINTERS = """
     d_last_reads d_last_hidden d_last_cell d_x bound d_input_weight d_input_bias d_read_weight
     d_recurrent_weight d_layer_weight d_layer_bias d_interface_weight d_interface_bias
     d_output_weight d_output_bias d_memory d_read_weights d_write_weights d_reads d_hidden d_cell
+    choice_noise choice_offset choice_temperature choice_logits choice_weights choice_context
+    d_choice_noise d_choice_offset d_choice_logits d_choice_weights d_choice_context
 """.split()  # noqa: SIM905
 
 _STRIDES = """
@@ -69,7 +71,7 @@ _SIZES = """
     at_sums_upper sums_upper at_sums_interface at_sums_output
 """.split()  # noqa: SIM905
 
-_CONTROL = ["phase", "next_group", "next_slot", "clean"]
+_CONTROL = ["phase", "next_group", "next_slot", "clean", "choosing", "choice_slope"]
 
 
 class Arguments(ctypes.Structure):
