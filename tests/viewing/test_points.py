@@ -118,3 +118,27 @@ def test_scores_stand_at_their_sizes():
     seeds = [y for mark in sizes.lines[:2] for y in mark.get_ydata()]
     assert sorted(seeds) == [0.5, 0.6, 0.8, 0.9, 0.9, 1.0]
     assert np.stack(learned.lines[0].get_data(), 1).tolist() == [[2, 0.5], [4, 0.75]]
+
+
+def test_tasks_share_the_panel_of_sizes_and_have_curves_of_their_own():
+    def cells_of(task, tests):
+        common = {"machine": "pointer-network", "task": task, "metric": "length", "seeds": [0]}
+        curve = [{"sequences": 1000, "length": tests["5"]}, {"sequences": 2000, "length": 1.0}]
+        yield common | {"test": None, "values": [0], "curves": [curve]}
+        for size, value in tests.items():
+            yield common | {"test": size, "values": [value], "published": value + 1}
+
+    cells = [*cells_of("tours", {"5": 2.0, "10": 3.0}), *cells_of("five", {"5": 2.5})]
+    titles = {"tours": "5 to 20 cities", "five": "5 cities"}
+    figure = sizes_figure(cells, ylabel="length", titles=titles)
+    sizes, tours, five = [axes for axes in figure.axes if axes.get_xlabel()]
+    lines = [line for line in sizes.lines if line.get_linestyle() != "None"]
+    drawn = sorted(np.stack(line.get_data(), 1).tolist() for line in lines)
+    assert drawn == [[[5, 2.0], [10, 3.0]], [[5, 2.5]]], "a task's line joins its own tests alone"
+    hollow = np.stack(sizes.lines[-1].get_data(), 1).tolist()
+    assert sorted(hollow) == [[5, 3.0], [5, 3.5], [10, 4.0]]
+    assert [axes.get_title(loc="left") for axes in (tours, five)] == [
+        "Validation, 5 to 20 cities",
+        "Validation, 5 cities",
+    ]
+    assert list(five.lines[0].get_ydata()) == [2.5, 1.0]

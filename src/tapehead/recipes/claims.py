@@ -31,6 +31,11 @@ class Found(NamedTuple):
         """The median over seeds, to two digits."""
         return _short(middle(self.values(test)))
 
+    def papers(self, test: str | None) -> float | int:
+        """What the paper reports of a test, or if it says nothing of that, after training."""
+        known = self.cells[test].get("published")
+        return self.main["published"] if known is None else known
+
     def below(self, test: str | None, bound: float) -> str:
         """How many seeds stay below a bound."""
         values = self.values(test)
@@ -82,6 +87,12 @@ def _cost(found: Found) -> str:
         for name in ("sequences", "seconds")
     )
     return f"{_rounded(sequences)}, {_duration(seconds)}"
+
+
+def _cost_of_all(found: Found) -> str:
+    """Medians over all seeds, where what is asked is how good and not whether."""
+    cell = found.main
+    return f"{_rounded(middle(cell['sequences']))}, {_duration(middle(cell['seconds']))}"
 
 
 def _percent(value: float | int) -> str:
@@ -140,7 +151,7 @@ CLAIMS = (
         experiment="ntm/associative-recall",
         machine="NTM, LSTM controller",
         contestant="ntm-lstm",
-        beyond=lambda f: f"{f.middle('10')} bits at 10 items; the paper 1.8",
+        beyond=lambda f: f"{f.middle('10')} bits at 10 items; the paper {f.papers('10')}",
     ),
     Claim(
         task="associative recall",
@@ -154,14 +165,14 @@ CLAIMS = (
         experiment="ntm/ngrams",
         machine="NTM, LSTM controller",
         contestant="ntm-lstm",
-        beyond=lambda f: f"{f.middle('200')} bits above the optimum; the paper 0.5",
+        beyond=lambda f: f"{f.middle('200')} bits above the optimum; the paper {f.papers('200')}",
     ),
     Claim(
         task="priority sort",
         experiment="ntm/priority-sort",
         machine="NTM, LSTM controller",
         contestant="ntm-lstm",
-        beyond=lambda f: f"{f.middle('20')} bits; the paper 18",
+        beyond=lambda f: f"{f.middle('20')} bits; the paper {f.papers('20'):.0f}",
     ),
     Claim(
         task="graph traversal",
@@ -172,7 +183,8 @@ CLAIMS = (
         solved=lambda f: f"lesson {f.main['values'][0]:.0f} of {f.main['published']}",
         cost=lambda f: f"{f.main['sequences'][0]:,}, {_duration(f.main['seconds'][0])}",
         beyond=lambda f: (
-            f"{f.middle('traversal, underground')} % of walks on the Underground; the paper 98.8 %"
+            f"{f.middle('traversal, underground')} % of walks on the Underground; the paper "
+            f"{f.papers('traversal, underground')} %"
         ),
     ),
     Claim(
@@ -196,16 +208,21 @@ CLAIMS = (
         experiment="pointer/convex-hull",
         machine="pointer network",
         contestant="pointer-network",
-        beyond=lambda f: f"{_percent(middle(f.values('50')))} right at 50 points; the paper 69.6 %",
+        beyond=lambda f: (
+            f"{_percent(middle(f.values('50')))} right at 50 points; the paper "
+            f"{_percent(f.papers('50'))}"
+        ),
     ),
     Claim(
-        task="tours of 10 cities",
+        task="tours of 5 to 20 cities",
         experiment="pointer/tsp",
         machine="pointer network",
         contestant="pointer-network",
-        on="tsp-10",
+        on="tsp",
+        solved=_seeds,
+        cost=_cost_of_all,
         beyond=lambda f: (
-            f"{100 * middle(f.cells['10']['scores']['gap']):.3f} % above the shortest, with a beam"
+            f"length {middle(f.values('50')):.2f} with 50 cities; the paper {f.papers('50'):.2f}"
         ),
     ),
     Claim(

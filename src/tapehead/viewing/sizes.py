@@ -34,8 +34,8 @@ def sizes_figure(
     title: str = "",
     width: Number = DOUBLE,
 ) -> Figure:
-    """For each task the score of every seed at each size that was tested, a line through the
-    medians, and what is published; and the score of the validations.
+    """The score of every seed at each size that was tested, a line through the medians of a task,
+    and what is published; and for each task the score of the validations.
 
     Args:
         cells: of a result; those of tests have a size as their `test`, one of each machine and task
@@ -59,21 +59,22 @@ def sizes_figure(
     wide = (width - left - 3.0 - gap * (columns - 1)) / columns
     figure = new_figure(width, top + (tall + 10.0 if beside else 2 * tall + 26.0))
     legend.draw(figure)
+    sizes = place(figure, left, top, wide if beside else width - left - 3.0, tall)
+    _sizes(sizes, cells, styles, wide if beside else width - left - 3.0)
+    sizes.set_title(titles[tasks[0]] if beside else "At each size")
+    panels = [sizes]
     for number, task in enumerate(tasks):
-        x = left + number * (wide + gap)
-        own = [cell for cell in cells if cell["task"] == task]
-        sizes = place(figure, x, top, wide, tall)
-        _sizes(sizes, own, styles, wide)
-        sizes.set_title(titles[task])
-        under = (left + wide + gap, top) if beside else (x, top + tall + 14.0)
-        learned = place(figure, *under, wide, tall)
-        _curves(learned, own, styles)
-        for axes in (sizes, learned):
-            open_frame(axes)
-            if share:
-                axes.set_ylim(-0.02, 1.02)
-            if number == 0:
-                axes.set_ylabel(ylabel)
+        x = left + (number + beside) * (wide + gap)
+        learned = place(figure, x, top if beside else top + tall + 14.0, wide, tall)
+        _curves(learned, [cell for cell in cells if cell["task"] == task], styles)
+        learned.set_title("Validation" if beside else f"Validation, {titles[task]}")
+        panels.append(learned)
+    for number, axes in enumerate(panels):
+        open_frame(axes)
+        if share:
+            axes.set_ylim(-0.02, 1.02)
+        if number == 0 or (number == 1 and not beside):
+            axes.set_ylabel(ylabel)
     return figure
 
 
@@ -83,12 +84,13 @@ def _sizes(
     styles: Mapping[str, MachineStyle],
     width: Number,
 ) -> None:
-    tested = [cell for cell in cells if cell["test"] is not None]
+    tested = sorted(
+        (cell for cell in cells if cell["test"] is not None), key=lambda cell: int(cell["test"])
+    )
     sizes = sorted({int(cell["test"]) for cell in tested})
-    for name, style in styles.items():
-        own = sorted(
-            (cell for cell in tested if cell["machine"] == name), key=lambda cell: int(cell["test"])
-        )
+    for name, task in dict.fromkeys((cell["machine"], cell["task"]) for cell in tested):
+        style = styles[name]
+        own = [cell for cell in tested if (cell["machine"], cell["task"]) == (name, task)]
         for cell in own:
             values = cell["values"]
             axes.plot(
@@ -100,8 +102,11 @@ def _sizes(
             [statistics.median(cell["values"]) for cell in own],
             color=style.colour, ls=style.dashes,
         )  # fmt: skip
-    known = {int(c["test"]): c["published"] for c in tested if c.get("published") is not None}
-    axes.plot(list(known), list(known.values()), "o", mfc="none", mec=TEXT, mew=0.9, ms=5, zorder=5)
+    known = [cell for cell in tested if cell.get("published") is not None]
+    axes.plot(
+        [int(cell["test"]) for cell in known], [cell["published"] for cell in known], "o",
+        mfc="none", mec=TEXT, mew=0.9, ms=5, zorder=5,
+    )  # fmt: skip
     axes.set_xscale("log")
     _label(axes, sizes, width)
     axes.xaxis.set_minor_locator(NullLocator())
@@ -136,5 +141,4 @@ def _curves(
             )  # fmt: skip
     axes.set_xlim(left=0)
     axes.set_xlabel("problems seen (thousands)")
-    axes.set_title("Validation")
     axes.grid(axis="y", color=FAINT, lw=0.25, alpha=0.6)
