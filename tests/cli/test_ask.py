@@ -70,6 +70,31 @@ def test_a_piped_story_is_answered_in_words(call, trained, monkeypatch):
     assert "looked at: mary went to the kitchen" in first
 
 
+def test_a_machine_that_hears_word_by_word_is_asked_too(call, tmp_path):
+    """Its answer is what it says at the "-" behind the question, of a story with all questions
+    before it."""
+    config = TrainConfig(
+        task="babi-words", task_options={"task": "1", "generated": True}, machine="lstm",
+        machine_options={"hidden_size": 20}, max_sequences=16, batch_size=8, report_every=8,
+        validation_sequences=2, threads=1,
+    )  # fmt: skip
+    train(config, tmp_path / "run")
+    (tmp_path / "story.txt").write_text(STORY)
+    asked = call("ask", "run", "--story=story.txt", "--json")
+    assert (asked.code, asked.err) == (0, "")
+    answers = [json.loads(line) for line in asked.out.splitlines()]
+    assert [each["looked_at"] for each in answers] == [[], [], []]
+
+    _, machine, task = load_run(tmp_path / "run")
+    told = "mary went to the kitchen . john moved to the garden . where is mary ? -"
+    more = "mary travelled to the office . where is mary ? -"
+    for given, answer in ((told, answers[0]), (f"{told} {more}", answers[1])):
+        x = torch.eye(len(task.words))[[task.words.index(word) for word in given.split()]]
+        chances = machine(x[None])[0][0, -1].softmax(-1)
+        assert answer["probability"] == pytest.approx(chances.max().item(), abs=1e-5)
+        assert answer["answer"] == task.words[chances.argmax()]
+
+
 def test_at_a_terminal_a_mistake_costs_a_line_and_not_the_story(call, trained, monkeypatch):
     asked = "Where is Mary?"
     typed = iter([asked, "Mary went to the kitchen.", "The unicorn sings.", asked])

@@ -14,6 +14,7 @@ from tapehead.errors import TapeheadError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tapehead.tasks.babi import Question
     from tapehead.viewing.stories import Reading
 
 PROMPT = "> "
@@ -25,10 +26,11 @@ LEAST = 0.1
 class Ask:
     """Tell the trained machine of a run a story, sentence by sentence, and ask it: a line that ends
     with a question mark is a question, an empty line begins another story. It answers with how sure
-    it is, and with the sentences that it looked at most."""
+    it is, and a reader of sentences with those that it looked at most. A machine that hears the
+    story word by word gives the first word of its answer."""
 
     run: Path
-    """Run directory, as written by `tapehead train babi`, or a reader of the zoo."""
+    """Run directory of `tapehead train babi` or `babi-words`, or a reader of the zoo."""
     story: Path | None = None
     """File of sentences and questions, one on each line; left out: what is typed or piped in."""
     json: bool = False
@@ -39,11 +41,11 @@ def run(argv: "Sequence[str]") -> int:
     command = read(Ask, argv, "tapehead ask")
     path = run_at(command.run)
 
-    from tapehead.forms import Story
     from tapehead.runs import load_run
+    from tapehead.tasks.babi.stories import StoryTask
 
     _, machine, task = load_run(path)
-    if task.tells is not Story:
+    if not isinstance(task, StoryTask):
         raise UsageError(f"RUN must be of a task that tells stories, got one of {task.name}")
     typed = command.story is None and sys.stdin.isatty()
     asking = _Asking(machine, task)
@@ -65,7 +67,11 @@ class _Asking:
 
     def __init__(self, machine: Any, task: Any):
         self._machine, self._task = machine, task
+        self._begin()
+
+    def _begin(self) -> None:
         self._sentences: list[tuple[str, ...]] = []
+        self._questions: list[Question] = []
 
     def hear(self, line: str) -> "Reading | None":
         """Take in a line; how the machine comes to its answer if that was a question.
@@ -79,19 +85,21 @@ class _Asking:
 
         words = words_of(line)
         if not words:
-            self._sentences = []
+            self._begin()
             return None
         is_question = line.strip().endswith("?")
         if is_question and not self._sentences:
             raise ValueError("tell a sentence before you ask")
         told = self._sentences if is_question else [*self._sentences, words]
-        asked = words if is_question else told[0]
-        story = TextStory(tuple(told), (Question(asked, "", len(told)),))
-        self._task.form_of(story)  # knows every word, or says which it does not know
+        # Of a sentence alone, it is asked whether the task knows its words.
+        asked = Question(words if is_question else told[0], "", len(told))
+        story = TextStory(tuple(told), (*self._questions, asked))
+        self._task.form_of(story)
         if not is_question:
             self._sentences = told
             return None
-        return read_story(self._machine, self._task, story, 0)
+        self._questions.append(asked)
+        return read_story(self._machine, self._task, story, len(story.questions) - 1)
 
 
 def _lines(file: Path | None, typed: bool) -> Iterable[str]:

@@ -51,14 +51,6 @@ class BAbI(StoryTask):
     title = "bAbI"
     tells = Story
 
-    def form_of(self, story: TextStory) -> Story:
-        """A story as a machine of this task reads it; its answers need not be known.
-
-        Raises:
-            ValueError: a word that the task does not know, or a sentence that is too long.
-        """
-        return self.batch_of([story]).inputs
-
     @property
     def sizes(self) -> Mapping[str, Any]:
         vocabulary = self.library.vocabulary

@@ -4,7 +4,7 @@ import os
 import random
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Int64
@@ -95,6 +95,14 @@ class StoryTask(Task):
         Raises:
             ValueError: a word that the task does not know, or a sentence that is too long.
         """
+
+    def form_of(self, story: TextStory) -> Any:
+        """A story as a machine of this task reads it; its answers need not be known.
+
+        Raises:
+            ValueError: a word that the task does not know, or a sentence that is too long.
+        """
+        return self.batch_of([story]).inputs
 
     @property
     def pass_mark(self) -> PassMark:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
+from tapehead.forms import Story
 from tapehead.machines.machine import Machine, Trace
 from tapehead.runs import devices, randomness
 from tapehead.tasks.babi import TextStory
@@ -42,8 +44,38 @@ def story_figures(
 
 
 def read_story(machine: Machine, task: Any, story: TextStory, question: int) -> Reading:
-    """How a machine comes to its answer to one question of a story, by its number from 0."""
-    return reading_of(task, story, question, trace_story(machine, task, story))
+    """How a machine comes to its answer to one question of a story, by its number from 0.
+
+    Of a machine that hears the story word by word it is known what it says, the first word of its
+    answer, and not what it looked at.
+    """
+    if task.tells is Story:
+        return reading_of(task, story, question, trace_story(machine, task, story))
+    return _heard(machine, task, story, question)
+
+
+def _heard(machine: Machine, task: Any, story: TextStory, question: int) -> Reading:
+    device, dtype = devices.place(machine)
+    asked = story.questions[question]
+    told = story.sentences[: asked.known]
+    # An answer that nobody knows has one step, the last that the machine hears.
+    questions = (*story.questions[:question], asked._replace(answer=""))
+    heard = task.form_of(story._replace(sentences=told, questions=questions))
+    with torch.no_grad():
+        y, _ = machine(**heard.to(device, dtype)._asdict())
+    chances = task.answer.probabilities(y[0, -1].double())
+    best = int(chances.argmax())
+    return Reading(
+        sentences=[" ".join(words) for words in told],
+        supporting=asked.supporting,
+        looked=np.zeros((len(told), 0)),
+        columns=[],
+        of_question=None,
+        question=" ".join(asked.words) + "?",
+        said=task.answer.names[best],
+        chance=float(chances[best]),
+        asked=asked.answer or None,
+    )
 
 
 def readings_of(machine: Machine, task: Any, story: TextStory) -> list[Reading]:
