@@ -74,6 +74,7 @@ MACHINES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "dynamic-ntm": ("dynamic-ntm", SMALL | {"estimator": "reinforce"}),
     "dynamic-ntm, soft": ("dynamic-ntm", SMALL | {"addressing": "soft"}),
+    "sparse-ntm": ("sparse-ntm", SMALL | {"num_heads": 2}),
     "tardis": ("tardis", SMALL),
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Reader,
         Recurrent,
         SequenceToSequence,
+        SparseNTM,
         Trace,
     )
 
@@ -42,6 +43,7 @@ __all__ = [
     "Reader",
     "Recurrent",
     "SequenceToSequence",
+    "SparseNTM",
     "Trace",
 ]
 __version__ = "0.1.0"

@@ -150,6 +150,7 @@ MACHINES = Registry(
         "pointer-network": "tapehead.machines.pointer_network:PointerNetwork",
         "rl-ntm": "tapehead.machines.rl_ntm:RLNTM",
         "seq2seq": "tapehead.machines.sequence_to_sequence:SequenceToSequence",
+        "sparse-ntm": "tapehead.machines.sparse_ntm:SparseNTM",
         "tardis": "tapehead.machines.tardis:TARDIS",
     },
 )

@@ -43,6 +43,7 @@ MACHINES: dict[str, dict[str, Any]] = {
     "lstm": {"hidden_size": 8},
     "dynamic-ntm": SMALL | {"address_size": 4},
     "dynamic-ntm annealed": SMALL | {"address_size": 4, "addressing": "discrete"},
+    "sparse-ntm": SMALL | {"num_heads": 2},
     "tardis": SMALL | {"address_size": 4, "attention_size": 6},
     "discrete-ntm": SMALL,
 }

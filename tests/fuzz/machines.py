@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, DynamicNTM
+from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, DynamicNTM, SparseNTM
 from tapehead.machines import Recurrent
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine
 from tapehead.ops.allocation import ALLOCATIONS
@@ -82,7 +82,7 @@ def objective(draw: random.Random, machine: DiscreteMachine) -> RowChoices:
 def machine(draw: random.Random, backend: str = "auto") -> Recurrent:
     """Any machine, small; the backend is for those that have more than one."""
     sizes = {"input_size": size(draw), "output_size": size(draw)}
-    kind = draw.choice((NTM, NTM, DNC, DNC, LSTM, DiscreteNTM, DynamicNTM, TARDIS))
+    kind = draw.choice((NTM, NTM, DNC, DNC, LSTM, DiscreteNTM, DynamicNTM, SparseNTM, TARDIS))
     if kind is NTM:
         clip = draw.choice((0.0, 0.0, 0.01))
         every = draw.choice((None, None, 1, 2))
@@ -106,6 +106,12 @@ def machine(draw: random.Random, backend: str = "auto") -> Recurrent:
             address_size=size(draw), num_reads=draw.choice((1, 2)), num_writes=draw.choice((1, 2)),
             reading_steps=draw.choice((1, 2)), controller=draw.choice(("gru", "lstm")),
             no_operation=draw.random() < 0.5, least_recently_used=draw.random() < 0.5,
+        )  # fmt: skip
+    elif kind is SparseNTM:
+        made = SparseNTM(
+            **sizes, **memory_options(draw), num_heads=draw.choice((1, 2, 5)),
+            rows_per_head=draw.choice((1, 2, 4)), threshold=draw.choice((0.0, 0.005, 0.3)),
+            backend=backend,
         )  # fmt: skip
     else:
         made = TARDIS(

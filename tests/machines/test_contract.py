@@ -125,6 +125,8 @@ CASES = {
     "dynamic-ntm feedforward": Case("dynamic-ntm", ROWS | SOFT | {"controller": "feedforward"}),
     "dynamic-ntm own cell": Case("dynamic-ntm", ROWS | SOFT | {"controller": nn.GRUCell}),
     "dynamic-ntm discrete": Case("dynamic-ntm", ROWS | HARD, choosing=True),
+    "sparse-ntm": Case("sparse-ntm", SMALL | {"rows_per_head": 2}),
+    "sparse-ntm many": Case("sparse-ntm", SMALL | {"num_heads": 2, "threshold": 0.2}),
     "tardis": Case("tardis", TARDIS | HARD, choosing=True),
     "tardis soft": Case("tardis", TARDIS | SOFT),
     "tardis otherwise": Case("tardis", TARDIS | SOFT | OTHERWISE),

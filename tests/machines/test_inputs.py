@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, DynamicNTM
+from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, DynamicNTM, SparseNTM
 
 MEMORY = {"memory_size": 6, "word_size": 4, "hidden_size": 5}
 MAKERS = {
@@ -28,6 +28,8 @@ MAKERS = {
     "discrete-ntm": lambda: DiscreteNTM(3, 2, **MEMORY),
     "discrete-ntm-soft": lambda: DiscreteNTM(3, 2, **MEMORY, addressing="soft", backend="cpu"),
     "dynamic-ntm": lambda: DynamicNTM(3, 2, **MEMORY, address_size=3),
+    "sparse-ntm-reference": lambda: SparseNTM(3, 2, **MEMORY, backend="reference"),
+    "sparse-ntm-cpu": lambda: SparseNTM(3, 2, **MEMORY, num_heads=2, backend="cpu"),
     "tardis": lambda: TARDIS(3, 2, **MEMORY, address_size=3, attention_size=4),
 }
 every_machine = pytest.mark.parametrize("name", MAKERS)
@@ -146,7 +148,12 @@ def test_a_state_that_does_not_fit_is_named(name):
 
 
 def test_whole_numbers_in_a_state_lie_in_their_range():
-    for name, part, most in (("dnc-sparse", "link_columns", 5), ("tardis", "filled", 6)):
+    for name, part, most in (
+        ("dnc-sparse", "link_columns", 5),
+        ("sparse-ntm-reference", "read_rows", 5),
+        ("sparse-ntm-cpu", "read_rows", 5),
+        ("tardis", "filled", 6),
+    ):
         machine = made(name)
         state = machine.initial_state(3)
         for wrong in (-1, most + 1, 10**12):
@@ -415,8 +422,9 @@ def test_a_weight_that_would_be_broadcast_is_named(name):
 @every_machine
 def test_a_state_that_no_memory_holds_is_refused_before_it_is_made(name):
     for batch in (10**9, 10**12, 2**62):
-        # All that a feed-forward controller's state holds is shared by all sequences.
-        if name != "ntm-feedforward" or batch == 2**62:
+        # All that these states hold is shared by all sequences.
+        shared = ("ntm-feedforward", "sparse-ntm-reference", "sparse-ntm-cpu")
+        if name not in shared or batch == 2**62:
             wanted = "batch_size must be small enough for", f"got {batch}"
             refused(ValueError, lambda b=batch: made(name).initial_state(b), *wanted)
 

@@ -6,7 +6,18 @@ import inspect
 import pytest
 import torch
 
-from tapehead import DNC, LSTM, NTM, RLNTM, TARDIS, DiscreteNTM, DynamicNTM, Pointing, Reader
+from tapehead import (
+    DNC,
+    LSTM,
+    NTM,
+    RLNTM,
+    TARDIS,
+    DiscreteNTM,
+    DynamicNTM,
+    Pointing,
+    Reader,
+    SparseNTM,
+)
 from tapehead.machines import MACHINES, sizes
 from tapehead.machines.options import _options_of
 
@@ -53,6 +64,12 @@ SIZES = [
     (RLNTM, {"memory": True, "forward_only": True, "reach": 0}, sizes.rl_ntm_numbers),
     (RLNTM, {"memory": True, "controller": "lstm"}, sizes.rl_ntm_numbers),
     (DiscreteNTM, {"num_reads": 2}, sizes.ntm_numbers),
+    (SparseNTM, {}, sizes.sparse_ntm_numbers),
+    (
+        SparseNTM,
+        {"num_heads": 3, "memory_size": 3, "rows_per_head": 5},
+        sizes.sparse_ntm_numbers,
+    ),
     (TARDIS, {}, sizes.tardis_numbers),
     (TARDIS, {"scoring": "linear", "peepholes": True}, sizes.tardis_numbers),
 ]

@@ -16,7 +16,7 @@ from torch.autograd import forward_ad
 from torch.nn.utils import parametrizations, prune
 from torch.utils import checkpoint
 
-from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, DynamicNTM
+from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, DynamicNTM, SparseNTM
 
 SIZES = {"memory_size": 5, "word_size": 3, "hidden_size": 4}
 MACHINES = {
@@ -26,9 +26,10 @@ MACHINES = {
     "LSTM": partial(LSTM, 4, 3, hidden_size=4, num_layers=2),
     "DiscreteNTM": partial(DiscreteNTM, 4, 3, **SIZES),
     "DynamicNTM": partial(DynamicNTM, 4, 3, **SIZES),
+    "SparseNTM": partial(SparseNTM, 4, 3, **SIZES, num_heads=2),
     "TARDIS": partial(TARDIS, 4, 3, **SIZES, addressing="soft"),
 }
-KERNELS = ("NTM", "NTM, feed-forward", "DNC")
+KERNELS = ("NTM", "NTM, feed-forward", "DNC", "SparseNTM")
 WORKS, REFERENCE, REFUSED = "works", "reference", "refused"
 FUNC = dict.fromkeys(MACHINES, WORKS) | dict.fromkeys(KERNELS, REFERENCE)
 EVERYWHERE = dict.fromkeys(MACHINES, WORKS)
@@ -40,10 +41,10 @@ TABLE = {
     "torch.func.vmap over sequences": FUNC | {"LSTM": REFUSED},
     "torch.func.jvp and forward mode": FUNC | {"LSTM": REFUSED},
     "torch.func.functional_call": EVERYWHERE,
-    "torch.compile(fullgraph=True)": EVERYWHERE | {"LSTM": REFUSED},
-    "torch.export, dynamic batch": EVERYWHERE,
+    "torch.compile(fullgraph=True)": EVERYWHERE | {"LSTM": REFUSED, "SparseNTM": REFERENCE},
+    "torch.export, dynamic batch": EVERYWHERE | {"SparseNTM": REFERENCE},
     "torch.export, dynamic batch and time": EVERYWHERE
-    | dict.fromkeys(("LSTM", "DiscreteNTM", "DynamicNTM", "TARDIS"), REFUSED),
+    | dict.fromkeys(("LSTM", "DiscreteNTM", "DynamicNTM", "SparseNTM", "TARDIS"), REFUSED),
     "meta device, then load_state_dict(assign=True)": EVERYWHERE,
     "deepcopy and pickle of machine, state and trace": EVERYWHERE,
     "torch.utils.checkpoint": EVERYWHERE,
@@ -250,6 +251,9 @@ PARTS = [
     ("DiscreteNTM", "interface"),
     ("DiscreteNTM", "output"),
     ("DynamicNTM", "output"),
+    ("SparseNTM", "input"),
+    ("SparseNTM", "interface"),
+    ("SparseNTM", "output"),
     ("TARDIS", "output"),
 ]
 
@@ -337,7 +341,7 @@ def test_parametrisations_take_effect(name, part, norm, x):
         machine.train()(x)[0].square().sum().backward()
 
 
-@pytest.mark.parametrize("name", ["NTM", "DNC"])
+@pytest.mark.parametrize("name", ["NTM", "DNC", "SparseNTM"])
 def test_a_part_that_must_be_called_is_named_to_who_forces_a_kernel(name, x):
     machine = build(name)
     machine.interface.register_forward_hook(lambda *_: None)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils import parametrize, prune
 
-from tapehead import DNC, NTM, TARDIS, DiscreteNTM, DynamicNTM
+from tapehead import DNC, NTM, TARDIS, DiscreteNTM, DynamicNTM, SparseNTM
 from tapehead.machines.ntm import HEAD_INITS, MEMORY_INITS
 from tapehead.machines.resizable import FAR, logits_at, rows_at
 from tapehead.runs import TrainConfig
@@ -281,6 +281,20 @@ def test_machines_that_learn_about_each_row_say_that_theirs_are_fixed(kind):
     machine = trained(kind, memory_size=6)
     with pytest.raises(AttributeError, match=r"^memory_size of this .* is fixed at 6, got 7: make"):
         machine.memory_size = 7
+
+
+def test_a_sparse_ntm_keeps_all_of_its_weights():
+    """It learns nothing about single rows: rows that it never comes to change nothing."""
+    machine = trained(SparseNTM, memory_size=40, rows_per_head=3)
+    before, (y, state) = copy.deepcopy(machine.state_dict()), machine(inputs())
+    machine.memory_size = 10**5
+    assert equal(machine.state_dict(), before)
+    again, after = machine(inputs())
+    assert torch.equal(again, y)
+    assert torch.equal(after.memory[:, :40], state.memory)
+    assert not after.memory[:, 40:].any()
+    with pytest.raises(ValueError, match=r"^state.memory must have shape \(2, 100000, 4\)"):
+        machine(inputs(), state)
 
 
 def test_an_objective_made_for_other_rows_says_so():

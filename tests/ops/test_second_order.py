@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tapehead import DNC, NTM, TARDIS
+from tapehead import DNC, NTM, TARDIS, SparseNTM
 
 MACHINES = {
     "ntm": (NTM, {}),
@@ -11,6 +11,7 @@ MACHINES = {
     "dnc": (DNC, {}),
     "dnc softmax": (DNC, {"allocation": "softmax", "num_reads": 2}),
     "dnc sparse": (DNC, {"sparse_links": 2}),
+    "sparse ntm": (SparseNTM, {"num_heads": 2, "rows_per_head": 5}),
     "dnc switches": (DNC, {"layer_norm": True, "masked_lookup": True, "sharp_links": True}),
 }
 

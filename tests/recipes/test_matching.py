@@ -25,6 +25,7 @@ ON = {
     "pointer-network": ({"task": "tsp"}, "seq2seq"),
     "rl-ntm": ({"task": "copy-tape"}, "rl-ntm"),
     "seq2seq": ({"task": "sorting"}, "pointer-network"),
+    "sparse-ntm": ({"task": "associative-recall"}, "lstm"),
     "tardis": ({"task": "copy"}, "ntm"),
 }
 """For each machine a task, and another machine that reads it."""

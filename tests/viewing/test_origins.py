@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapehead import DNC, NTM, TARDIS, DynamicNTM
+from tapehead import DNC, NTM, TARDIS, DynamicNTM, SparseNTM
 from tapehead.machines.machine import Trace
 from tapehead.viewing import origins
 from tapehead.viewing.origins import origins_of, parts_of, writes_of
@@ -127,6 +127,7 @@ MACHINES = {
     "dynamic ntm": lambda: DynamicNTM(**SIZES, num_reads=2, num_writes=2),
     "dynamic ntm, discrete": lambda: DynamicNTM(**SIZES, addressing="discrete"),
     "dynamic ntm, all rows": lambda: DynamicNTM(**SIZES, no_operation=False, num_writes=2),
+    "sparse ntm": lambda: SparseNTM(**SIZES, num_heads=2, rows_per_head=3),
     "tardis": lambda: TARDIS(**SIZES),
     "tardis, soft": lambda: TARDIS(**SIZES, addressing="soft"),
 }

@@ -15,6 +15,7 @@ from tapehead.machines.reading import Reader
 from tapehead.machines.recurrent import Recurrent
 from tapehead.machines.rl_ntm import RLNTM
 from tapehead.machines.sequence_to_sequence import SequenceToSequence
+from tapehead.machines.sparse_ntm import SparseNTM, SparseNTMState
 from tapehead.machines.tardis import TARDIS, TARDISState
 from tapehead.registry import MACHINES
 
@@ -40,6 +41,8 @@ __all__ = [
     "Reader",
     "Recurrent",
     "SequenceToSequence",
+    "SparseNTM",
+    "SparseNTMState",
     "TARDISState",
     "Trace",
 ]

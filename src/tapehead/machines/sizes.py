@@ -116,6 +116,26 @@ def dynamic_ntm_numbers(
     return weights + rows * (word_size + heads) + read + 2 * hidden_size
 
 
+def sparse_ntm_numbers(
+    *,
+    input_size: int,
+    output_size: int,
+    memory_size: int,
+    word_size: int,
+    num_heads: int,
+    rows_per_head: int,
+    hidden_size: int,
+    **_: Any,
+) -> int:
+    gates, read = 4 * hidden_size, num_heads * word_size
+    weights = linear(input_size, gates) + gates * (read + hidden_size)
+    weights += linear(hidden_size, 2 * read + 3 * num_heads)
+    weights += linear(hidden_size + read, output_size)
+    kept = min(rows_per_head, memory_size)
+    memory = memory_size * (word_size + 1) + 1 + 2 * num_heads * kept
+    return weights + memory + read + 2 * hidden_size
+
+
 def tardis_numbers(
     *,
     input_size: int,

@@ -1,7 +1,8 @@
 """Which write did this read come from? What is left of every write, at every later step.
 
 A write at step s by head h leaves w_s(n) a_s(m) in cell (n, m). Every later write multiplies the
-cell by 1 - w(n) e(m), and a DNC that clears freed rows by its retention psi(n) too:
+cell by 1 - w(n) e(m), and what a step keeps of a row by itself, psi(n), too: the retention of a DNC
+that clears freed rows, 0 or 1 of a sparse NTM that empties rows:
 
     C_sh->t(n, m) = w_sh(n) a_sh(m) prod_{u=s+1..t} psi_u(n) prod_g (1 - w_ug(n) e_ug(m))
     C_0->t(n, m)  = M_0(n, m)       prod_{u=1..t}   psi_u(n) prod_g (1 - w_ug(n) e_ug(m))
@@ -112,8 +113,8 @@ def origins_of(trace: Any, start: Any, element: int = 0) -> Origins | None:
     """Where everything in a traced episode's memory and reads came from.
 
     A machine shows in its trace how it writes (`write_weights`, `add` or `candidate`, `erase`, and
-    `free_gates`). How these make a memory is not guessed from the machine's name: a rule counts
-    only if it gives the traced memory.
+    `free_gates` or `kept`). How these make a memory is not guessed from the machine's name: a rule
+    counts only if it gives the traced memory.
 
     Args:
         trace: `memory`, `write_weights`, `read_weights`, `reads` and those above, (batch, time,
@@ -214,6 +215,10 @@ def _readings(plain: Writes, trace: Any, element: int) -> Iterator[Writes]:
     without = plain._replace(weights=_without_last(plain.weights))
     yield without
     yield without._replace(in_turn=True)
+    if has_tensors(trace, "kept"):
+        # Nothing but whole rows is taken out, before the step writes.
+        nothing = np.zeros_like(plain.erase)
+        yield plain._replace(erase=nothing, kept=doubles(trace.kept, element))
     if has_tensors(trace, "free_gates"):
         # psi_t(n) = prod_r (1 - f_tr w_{t-1,r}(n)); at the first step nothing has been read.
         gates, read = doubles(trace.free_gates, element), doubles(trace.read_weights, element)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM
+from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, SparseNTM
 from tapehead.runs import load_run, read_metrics
 from tapehead.tasks import TASKS
 from tapehead.tasks.world import play
@@ -26,6 +26,7 @@ MACHINES = {
     "lstm": lambda: LSTM(3, 3, hidden_size=4),
     "ntm": lambda: NTM(3, 3, memory_size=5, word_size=3, hidden_size=4),
     "dnc": lambda: DNC(3, 3, memory_size=5, word_size=3, hidden_size=4),
+    "sparse-ntm": lambda: SparseNTM(3, 3, memory_size=5, word_size=3, hidden_size=4),
     "tardis": lambda: TARDIS(
         3, 3, memory_size=5, word_size=3, address_size=2, hidden_size=4, addressing="soft"
     ),
