@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import pad, softplus
 
 from tapehead.checks import (
     Size,
@@ -249,7 +249,7 @@ class DynamicNTM(DiscreteMachine):
     def _without_no_operation(self, weights: Tensor) -> Tensor:
         if not self.no_operation:
             return weights
-        return torch.cat([weights[..., :-1], torch.zeros_like(weights[..., -1:])], -1)
+        return pad(weights[..., :-1], (0, 1))
 
 
 class Head(NamedTuple):
