@@ -21,6 +21,7 @@ extensions = [
     "sphinx_copybutton",
     "docstrings",
     "results_pages",
+    "task_pages",
 ]
 exclude_patterns = ["_build", "_site", "examples"]
 

@@ -17,12 +17,12 @@ CODE = re.compile(r"(`[^`]*`)")
 def as_rst(lines: Sequence[str]) -> list[str]:
     """A docstring, line by line, in reStructuredText with napoleon's sections."""
     done: list[str] = []
-    for block in _blocks(lines):
+    for block in blocks(lines):
         if block[0].startswith(">>> "):
             done += block
         elif _is_table(block):
             done += _table(block)
-        elif FIELD.match(block[0]) and all(FIELD.match(line) or line[0] == " " for line in block):
+        elif is_field(block):
             done += ["Args:", *(f"    {line}" for line in map(_escaped, block))]
         else:
             done += map(_escaped, block)
@@ -30,7 +30,14 @@ def as_rst(lines: Sequence[str]) -> list[str]:
     return done
 
 
-def _blocks(lines: Iterable[str]) -> Iterable[list[str]]:
+def is_field(block: Sequence[str]) -> bool:
+    """Whether a block says what options, attributes or fields are."""
+    return bool(FIELD.match(block[0])) and all(
+        FIELD.match(line) or line[0] == " " for line in block
+    )
+
+
+def blocks(lines: Iterable[str]) -> Iterable[list[str]]:
     """Lines between empty ones."""
     block: list[str] = []
     for line in [*lines, ""]:

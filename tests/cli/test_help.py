@@ -129,6 +129,12 @@ def test_help_all_describes_every_option(call, machine):
             assert not beside[1].startswith("--"), option.flag
 
 
+def test_every_option_of_every_task_is_described():
+    for name, task in TASKS.items():
+        for option in options_of(task):
+            assert option.help, f"{name}: {option.flag} has no description"
+
+
 def test_no_option_means_two_things():
     def names(options):
         return [option.name for option in options]

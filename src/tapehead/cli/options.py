@@ -139,7 +139,17 @@ def _typed(hint: Any) -> Any:
 
 
 def _descriptions(cls: type) -> dict[str, str]:
-    """Descriptions by name: strings below the fields, and `name, other: text` in the docstring."""
+    """Descriptions by name: strings below the fields, and `name, other: text` in the docstring; of
+    what a class inherits, those of its base."""
+    texts: dict[str, str] = {}
+    for kind in reversed(cls.__mro__):
+        declares = kind is cls or "__init__" in vars(kind)
+        if declares and kind.__module__.split(".")[0] not in ("builtins", "torch"):
+            texts |= _own_descriptions(kind)
+    return texts
+
+
+def _own_descriptions(cls: type) -> dict[str, str]:
     texts: dict[str, str] = {}
     entry = r"^ *([a-z_]+(?:, [a-z_]+)*): (.*(?:\n +(?![a-z_, ]+: ).*)*)"
     for names, text in re.findall(entry, inspect.getdoc(cls) or "", re.MULTILINE):

@@ -26,17 +26,6 @@ class BAbI(StoryTask):
     split them; a sequence is a story with all its questions. Where a set has no validation file,
     the last tenth of the training stories is held out instead.
 
-    task: "1" to "20", or "all" of them together.
-    size: training questions of a task: "10k" or "1k".
-    split: the stories that batches are drawn from. A run trains on "train", chooses by "valid", and
-        is tested on "test".
-    data: folder or archive with the files; left out: that of the environment's TAPEHEAD_BABI, or a
-        copy in the user's cache, downloaded once.
-    generated: train on fresh stories without end, told by a simulation of tasks 1, 2 and 3.
-        Validation and test are those of the files if `data` or the environment says where they
-        are, else fresh too. Of "all" tasks, only the training stories of task 3, whose file is
-        often missing, are simulated, once and as many as the authors have.
-
     >>> import torch
     >>> from tapehead.tasks import BAbI
     >>> task = BAbI(task="1", generated=True)

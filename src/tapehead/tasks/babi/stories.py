@@ -29,6 +29,17 @@ class StoryTask(Task):
     A view says how stories become a batch: `_batch` of those that are given, by number, and
     `batch_of` of any.
 
+    task: "1" to "20", or "all" of them together.
+    size: training questions of a task: "10k" or "1k".
+    split: the stories that batches are drawn from. A run trains on "train", chooses by "valid", and
+        is tested on "test".
+    data: folder or archive with the files; left out: that of the environment's TAPEHEAD_BABI, or a
+        copy in the user's cache, downloaded once.
+    generated: train on fresh stories without end, told by a simulation of tasks 1, 2 and 3.
+        Validation and test are those of the files if `data` or the environment says where they
+        are, else fresh too. Of "all" tasks, only the training stories of task 3, whose file is
+        often missing, are simulated, once and as many as the authors have.
+
     >>> from tapehead.tasks import BAbI
     >>> task = BAbI(task="2", generated=True)
     >>> task.split, task.held_out.split, list(task.test_settings())

@@ -36,8 +36,6 @@ class BAbIWords(StoryTask, SequenceTask):
     is due. An answer of several words ("football,milk") is right if all of them are. Outputs are
     logits of all words and marks, as in the paper.
 
-    Options as of `BAbI`, sentence by sentence.
-
     >>> import torch
     >>> from tapehead.tasks import BAbIWords
     >>> task = BAbIWords(task="1", generated=True)
