@@ -1,14 +1,16 @@
+import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from tapehead.errors import TapeheadError
-from tapehead.runs import TrainConfig, read_config, read_metrics, read_result
+from tapehead.runs import TrainConfig, directory, read_config, read_metrics, read_result
 from tapehead.runs.checkpoint import DamagedCheckpoint
-from tapehead.runs.directory import RunDirectory
+from tapehead.runs.directory import RunDirectory, is_in_use
 from tapehead.runs.provenance import _commit, provenance
 
 CONFIG = TrainConfig(task_options={"max_length": 3}, max_sequences=240)
@@ -157,3 +159,45 @@ def test_a_number_names_its_origin():
     facts = provenance()
     assert {"python", "torch", "numpy", "tapehead"} <= set(facts["versions"])
     assert json.loads(json.dumps(facts)) == facts
+
+
+HOLD = """
+import sys
+from tapehead.runs.directory import RunDirectory, is_in_use
+held = RunDirectory(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_directory_is_in_use_until_the_process_that_holds_it_is_gone(tmp_path):
+    assert not is_in_use(tmp_path / "none")
+    words = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        assert is_in_use(tmp_path)
+        holder.kill()
+    assert not is_in_use(tmp_path)
+
+
+def test_a_lock_that_cannot_be_asked_is_believed_if_its_process_may_be_there(tmp_path, monkeypatch):
+    lock = tmp_path / ".lock"
+
+    def broken(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(directory.fcntl, "flock", broken)
+    for process, host, used in (
+        (os.getpid(), socket.gethostname(), True),
+        (2**22 + 7, socket.gethostname(), False),  # more than Linux gives
+        (2**22 + 7, "elsewhere", True),
+    ):
+        lock.write_text(f"process {process} on {host}\n")
+        assert is_in_use(tmp_path) is used
+
+
+def test_looking_whether_a_directory_is_in_use_does_not_keep_it(tmp_path):
+    for _ in range(2):
+        with RunDirectory(tmp_path):
+            assert is_in_use(tmp_path)
+        assert not is_in_use(tmp_path)

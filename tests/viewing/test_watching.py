@@ -10,6 +10,7 @@ import pytest
 
 from tapehead.cli import main, view
 from tapehead.runs import load_run, read_metrics
+from tapehead.runs.directory import RunDirectory
 from tapehead.training import TrainConfig, train
 from tapehead.viewing.page.packing import plain
 from tapehead.viewing.problems import recorded
@@ -55,7 +56,6 @@ def test_the_newest_checkpoint_is_what_is_shown_while_it_goes_on(run):
     page = RunPage(run, lengths=["10"])
     shutil.move(run / "checkpoint" / "4", run / "later")
     first, before = page.document(), page.state()
-    assert first["live"]
     assert panels(first) == [of_machine(run, 2)]
     assert page.state() == before
     shutil.move(run / "later", run / "checkpoint" / "4")
@@ -68,10 +68,22 @@ def test_before_there_is_a_checkpoint_there_is_the_curve(run):
     (run / "result.json").unlink()
     shutil.rmtree(run / "checkpoint")
     document = RunPage(run).document()
-    assert (document["live"], document["recordings"]) == (True, [])
+    assert document["recordings"] == []
     assert document["curve"]["train"]["sequences"] == [8, 16]
     (run / "metrics.jsonl").unlink()
     assert RunPage(run).document()["curve"]["train"]["sequences"] == []
+
+
+def test_a_run_without_a_result_is_live_as_long_as_a_process_trains_in_it(run):
+    (run / "result.json").unlink()
+    page = RunPage(run, lengths=["10"])
+    stopped = page.state()
+    assert not page.document()["live"]
+    with RunDirectory(run):
+        training = page.state()
+        assert page.document()["live"]
+    assert not page.document()["live"]
+    assert page.state() == stopped != training
 
 
 def asked(address, path="live.json"):

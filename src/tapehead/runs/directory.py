@@ -12,6 +12,7 @@ digit is found when they are read. The id ties them to the checkpoints of the sa
 """
 
 import os
+import re
 import secrets
 import socket
 from collections.abc import Mapping
@@ -217,4 +218,44 @@ class RunDirectory:
         self._lock.flush()
 
 
+def is_in_use(path: Path | str) -> bool:
+    """Whether a process trains in a run directory now.
+
+    A process that was killed holds its lock no more. Where locks cannot be had or are of no use,
+    the process that the lock names must be there; one on another machine is believed to be.
+    """
+    try:
+        with open(Path(path) / _LOCK) as file:
+            holder = _HOLDER.match(file.read())
+            here = holder is not None and holder["host"] == socket.gethostname()
+            # Looking takes the lock for a moment, in which no training could begin: so not of a
+            # process that has gone, where nobody would notice.
+            if here and not _is_alive(int(holder["process"])):
+                return False
+            if fcntl is None:
+                return True
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return True  # a file system without locks
+    except OSError:
+        pass
+    return False
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":  # where signal 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+_HOLDER = re.compile(r"process (?P<process>\d+) on (?P<host>\S+)\n")
 _OURS = {_LOCK, METRICS, "figures", "view.html", f".{CONFIG}.tmp"}

@@ -6,6 +6,7 @@ from typing import Any
 
 from tapehead.runs import load_run, load_task, read_config, read_metrics, read_result
 from tapehead.runs.checkpoint import checkpoint_steps
+from tapehead.runs.directory import is_in_use
 from tapehead.runs.records import METRICS, RESULT, read_start
 from tapehead.viewing.page.document import document
 from tapehead.viewing.page.panels import Recording
@@ -17,8 +18,9 @@ from tapehead.viewing.view import choose_settings, machine_name
 class RunPage:
     """What the page of a run shows, from what is in its directory now.
 
-    While the run goes on, its episodes are of the newest checkpoint; once it has ended, of the one
-    that `load_run` takes. Until there is a checkpoint there is only the curve.
+    Until the run has a result, its episodes are of the newest checkpoint; then, of the one that
+    `load_run` takes. Until there is a checkpoint there is only the curve. It is live as long as a
+    process trains in it: not if it was stopped or killed.
 
     Args:
         lengths: sizes to show; None takes the task's test settings.
@@ -41,7 +43,7 @@ class RunPage:
         """Something else whenever the page would be."""
         files = [self._path / METRICS, self._path / RESULT]
         sizes = [file.stat().st_size if file.exists() else None for file in files]
-        return (*sizes, *checkpoint_steps(self._path / "checkpoint"))
+        return (is_in_use(self._path), *sizes, *checkpoint_steps(self._path / "checkpoint"))
 
     def document(self) -> dict[str, Any]:
         """All that the page holds.
@@ -59,7 +61,7 @@ class RunPage:
             rows=read_metrics(self._path) if (self._path / METRICS).exists() else [],
             facts=read_start(self._path),
             result=result,
-            live=result is None,
+            live=result is None and is_in_use(self._path),
         )
 
     def _recordings(self, *, ended: bool) -> list[Recording]:
