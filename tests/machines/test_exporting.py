@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,6 +105,23 @@ def test_a_program_that_does_something_else_is_not_kept(tmp_path, monkeypatch, g
     monkeypatch.setattr(exporting, "_to_file", lambda program, file: lambda given: gives)
     with pytest.raises(TapeheadError, match=complaint):
         export_step(small(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_operation_that_onnx_has_not_is_named_in_one_line(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        reason = RuntimeError("No ONNX function found for <OpOverload('aten.x')>. Failure: none\n.")
+        raise torch.onnx.OnnxExporterError("Failed to convert.\nNext steps:\n...") from reason
+
+    program = SimpleNamespace(run_decompositions=lambda table: None)
+    monkeypatch.setattr(exporting, "_captured", lambda step: program)
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    with pytest.raises(TapeheadError) as error:
+        export_step(small(), tmp_path, onnx=True)
+    assert str(error.value) == (
+        "PyTorch cannot write this machine's step for ONNX: No ONNX function found for "
+        "<OpOverload('aten.x')>; without --onnx it can be exported"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -98,8 +98,9 @@ def export_step(machine: Machine, folder: Path | str, *, onnx: bool = False) -> 
         folder: gets `step.pt2` (`torch.export`) or `step.onnx`, and `initial-state.npz`.
 
     Raises:
-        TapeheadError: the machine has no single steps, a package for ONNX is missing, the folder
-            cannot be written, or the program does not do what the machine does.
+        TapeheadError: the machine has no single steps, a package for ONNX is missing, PyTorch
+            cannot write an operation of it for ONNX, the folder cannot be written, or the program
+            does not do what the machine does.
 
     >>> import tempfile
     >>> from tapehead import LSTM
@@ -161,13 +162,19 @@ def _to_onnx(
     program: torch.export.ExportedProgram, file: Path, inputs: Sequence[str], outputs: Sequence[str]
 ) -> Run | None:
     with _quietly():
-        written = torch.onnx.export(
-            program.run_decompositions({torch.ops.aten.sort.stable: _sorted}),
-            dynamo=True,
-            input_names=inputs,
-            output_names=outputs,
-            verbose=False,
-        )
+        try:
+            written = torch.onnx.export(
+                program.run_decompositions({torch.ops.aten.sort.stable: _sorted}),
+                dynamo=True,
+                input_names=inputs,
+                output_names=outputs,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise TapeheadError(
+                f"PyTorch cannot write this machine's step for ONNX: {_reason(error)}; without "
+                "--onnx it can be exported"
+            ) from error
         assert written is not None
         written.save(str(file), external_data=False)
     if find_spec("onnxruntime") is None:
@@ -183,6 +190,13 @@ def _to_onnx(
         return session.run(list(outputs), feeds)
 
     return run
+
+
+def _reason(error: BaseException) -> str:
+    """What began it, in a line: the others tell of each other."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).split("\n")[0].split(". ")[0] or type(error).__name__
 
 
 def _sorted(
