@@ -245,6 +245,21 @@ def test_a_gradient_of_a_gradient_is_the_references():
     torch.testing.assert_close(*found)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_weight_that_nothing_hangs_on_has_no_gradient(kind):
+    """As in the reference, and not one of zeros: an optimiser tells the two apart."""
+    made, x = machine(), torch.randn(2, 3, 4)
+    found = {}
+    for backend in ("cpu", "reference"):
+        made.backend = backend
+        choose = KINDS[kind](noise_for(made, x).softmax(-1))
+        y = made.run(x, made.initial_state(2), choose).y
+        slopes = torch.autograd.grad(y.sum(), list(made.parameters()), allow_unused=True)
+        names = [name for name, _ in made.named_parameters()]
+        found[backend] = {n for n, g in zip(names, slopes, strict=True) if g is not None}
+    assert found["cpu"] == found["reference"]
+
+
 def test_divergence_shows():
     made, x = machine(backend="cpu"), torch.randn(3, 6, 4)
     bad = x.clone()

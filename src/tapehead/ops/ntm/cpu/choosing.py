@@ -30,6 +30,7 @@ from tapehead.ops.storage import address, dense
 prepare = calls.prepare
 
 _WEIGHTS, _STATE = len(NTMWeights._fields), len(NTMState._fields)
+_WEIGHTINGS = [NTMState._fields.index(name) for name in ("read_weights", "write_weights")]
 _HOW = {"soft": SOFT, "hard": HARD, "given": GIVEN}
 _SLOPE = {"none": NO_SLOPE, "soft": SOFT_SLOPE, "relaxed": RELAXED_SLOPE}
 
@@ -164,6 +165,13 @@ class _Choosing(torch.autograd.Function):
             return None, None, None, *found
         d_y, *d_last = above[: 1 + _STATE]
         d_logits, d_weights, d_context = above[1 + _STATE :]
+        wanted = list(wanted)
+        sloping = ctx.ways.how == "soft" or ctx.ways.slope != "none"
+        for at in _WEIGHTINGS:
+            # No way leads from what was chosen to the weightings before: no gradient, as the
+            # reference has none, not one of zeros.
+            if not sloping and d_logits is None and d_last[at] is None:
+                wanted[3 + _WEIGHTS + at] = False
         noise, _, _, *tensors = inputs
         # Through a draw that is hard there is no way to its noise.
         reached = ctx.ways.how != "hard" or ctx.ways.slope == "relaxed"
