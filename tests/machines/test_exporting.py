@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -113,7 +113,7 @@ def test_an_operation_that_onnx_has_not_is_named_in_one_line(tmp_path, monkeypat
         reason = RuntimeError("No ONNX function found for <OpOverload('aten.x')>. Failure: none\n.")
         raise torch.onnx.OnnxExporterError("Failed to convert.\nNext steps:\n...") from reason
 
-    program = SimpleNamespace(run_decompositions=lambda table: None)
+    program = Mock(spec=torch.export.ExportedProgram)
     monkeypatch.setattr(exporting, "_captured", lambda step: program)
     monkeypatch.setattr(torch.onnx, "export", refuse)
     with pytest.raises(TapeheadError) as error:
