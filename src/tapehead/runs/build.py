@@ -45,6 +45,8 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
             f"test_memory_size must be left out for {config.machine}, whose memory is fixed, "
             f"got {config.test_memory_size}"
         )
+    if config.lesson_rows:
+        _check_lesson_rows(config.machine, kind, task)
     known = [name for name in list(inspect.signature(kind).parameters) if name not in task.sizes]
     for option in config.machine_options:
         if option not in known:
@@ -54,6 +56,20 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
     seed_globals(config.seed)
     with as_by_default():
         return kind(**task.sizes, **config.machine_options)
+
+
+def _check_lesson_rows(name: str, kind: type[Machine], task: Task) -> None:
+    if task.facts is None:
+        raise ValueError(
+            f"lesson_rows must be False on {task.name}, which does not say how many facts it "
+            "tells, got True"
+        )
+    # Weights that depended on the rows would have to be trained again in every lesson.
+    if not issubclass(kind, Resizable) or kind._resized is not Resizable._resized:
+        raise ValueError(
+            f"lesson_rows must be False for {name}, whose memory cannot grow without new weights, "
+            "got True"
+        )
 
 
 def check_memory(config: TrainConfig, task: Task, machine: Machine) -> None:

@@ -105,6 +105,8 @@ class TrainConfig:
     curriculum_sequences: Size | None = None
     """Sequences until the linear curriculum is at full difficulty; left out: half of all."""
 
+    lesson_rows: bool = False
+    """In each lesson, no more rows of memory than its episodes have facts; of the DNC on graphs."""
     lesson_mark: Positive | None = None
     """Errors (in a world: reward) a sequence that pass a lesson; left out: the task's pass mark."""
 

@@ -69,6 +69,12 @@ class Task(ABC):
         """What of a machine the task decides: arguments of the constructor of any that fits."""
 
     @property
+    def facts(self) -> int | None:
+        """What the longest sequence tells, in things that each want a row of memory; None: that
+        cannot be said."""
+        return None
+
+    @property
     @abstractmethod
     def answer(self) -> Answer:
         """What the outputs mean, what they cost, and what they are called."""

@@ -47,6 +47,11 @@ class CurriculumSchedule:
         self._task = task
         self.level = self._first
 
+    @property
+    def lesson(self) -> Task:
+        """The task at the level that training is at."""
+        return self._at(self.level)
+
     def restore(self, level: int) -> None:
         """Go back to a level that was saved.
 

@@ -106,7 +106,7 @@ class Loop:
                 session.machine,
                 session.task,
                 sequences=self.config.test_sequences,
-                memory_size=self.config.test_memory_size,
+                memory_size=session.tested_rows,
             )
         value = {
             "seed": self.config.seed,
@@ -130,6 +130,7 @@ class Loop:
         if progress.stuck:
             session.begin_again()
         task = session.curriculum.task_for(progress.step, progress.sequences - progress.began)
+        session.fit_rows()
         batch = task.batch(session.generator, session.sequences_per_process)
         rate = self._learning_rate(progress.sequences, progress.began)
         done = session.learner.step(task, batch, progress.step + 1, rate)
@@ -188,5 +189,6 @@ class Loop:
         )
 
     def _result(self, value: dict[str, Any]) -> Result:
+        self.session.fit_rows(all_rows=True)
         result = Result.from_dict(value, self._path)
         return replace(result, machine=self.session.machine)

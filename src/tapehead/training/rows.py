@@ -99,7 +99,7 @@ class Rows:
         session, progress = self._session, self._session.progress
         with self._stopwatch.stopped():
             scores = mean_scores(
-                with_rows(session.machine, session.config.test_memory_size),
+                with_rows(session.machine, session.tested_rows),
                 session.task.held_out,
                 session.config.validation_sequences,
                 VALIDATION_BATCH,

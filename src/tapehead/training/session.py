@@ -10,6 +10,7 @@ from torch import Tensor
 from tapehead.checks import LARGEST_WHOLE, Count, NotNegative, checks_of, shown
 from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
+from tapehead.machines.resizable import Resizable
 from tapehead.runs.build import build_machine
 from tapehead.runs.checkpoint import Checkpoint
 from tapehead.runs.config import TrainConfig
@@ -114,6 +115,8 @@ class Session:
         self.config, self.task, self.fabric = config, task, fabric
         self.machine, self.objective = machine, objective
         self.curriculum = CurriculumSchedule(config, task)
+        resized = isinstance(machine, Resizable) and config.lesson_rows
+        self._all_rows = machine.memory_size if resized else None
         self.progress = Progress(level=self.curriculum.level)
         self.tally = Tally()
         # Each process draws its own sequences, always on the CPU: see `batch_to`.
@@ -143,6 +146,18 @@ class Session:
             module.load_state_dict(fresh.state_dict())
         self.learner.begin_again()
         self.curriculum.begin_again()
+
+    def fit_rows(self, *, all_rows: bool = False) -> None:
+        """Give memory the rows that the lesson wants, or all, where that is asked for."""
+        if self._all_rows is not None:
+            assert isinstance(self.machine, Resizable)
+            facts = None if all_rows else self.curriculum.lesson.facts
+            self.machine.memory_size = min(self._all_rows, facts or self._all_rows)
+
+    @property
+    def tested_rows(self) -> int | None:
+        """Rows for validations and tests; None: those that the machine has."""
+        return self.config.test_memory_size or self._all_rows
 
     def snapshot(self) -> Checkpoint:
         """The whole session; every process must call this at the same step."""

@@ -76,6 +76,10 @@ class GraphTask(SequenceTask):
         return len(known.edges)
 
     @property
+    def facts(self) -> int:
+        return self.max_edges
+
+    @property
     def channel_names(self) -> list[str]:
         return [*channel_names(), "new phase", "answer"]
 

@@ -1,0 +1,86 @@
+"""Memory with no more rows than a lesson has facts."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from stand_ins import tiny
+
+from tapehead.machines import DNC
+from tapehead.runs import load_run
+from tapehead.runs.evaluation import mean_scores
+from tapehead.runs.randomness import Stream
+from tapehead.tasks import Traversal
+from tapehead.training import train
+from tapehead.training.rows import VALIDATION_BATCH, VALIDATION_SEED
+
+LESSONS = tiny(
+    task="traversal",
+    task_options={},
+    machine="dnc",
+    machine_options={"memory_size": 100, "word_size": 3, "hidden_size": 4},
+    # A step in each of the fourteen lessons.
+    batch_size=2,
+    max_sequences=28,
+    curriculum="linear",
+    curriculum_sequences=28,
+    lesson_rows=True,
+)
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    """The rows of the machine in each step of training, as they come."""
+    seen, forward = [], DNC._forward
+
+    def watched(machine, x, state, lengths):
+        if machine.training:
+            seen.append(machine.memory_size)
+        return forward(machine, x, state, lengths)
+
+    monkeypatch.setattr(DNC, "_forward", watched)
+    return seen
+
+
+def test_each_lesson_has_the_rows_that_its_graphs_have_edges(rows):
+    result = train(LESSONS)
+    # Most nodes times most edges out of each, Extended Data Table 3 of the paper.
+    facts = [40, 40, 40, 40, 60, 60, 80, 80, 120, 120, 120, 120, 240, 240]
+    assert [Traversal().at_lesson(number + 1).max_edges for number in range(14)] == facts
+    assert rows[-14:] == [min(count, 100) for count in facts]
+    assert result.machine.memory_size == 100
+
+
+def test_a_resumed_run_goes_on_with_the_rows_of_its_lesson(tmp_path, rows):
+    whole = train(LESSONS)
+    half = replace(LESSONS, max_sequences=14)
+    train(half, tmp_path)
+    rows.clear()
+    again = train(LESSONS, tmp_path, resume=True)
+    assert rows[-7:] == [80, *[100] * 6]
+    for name, value in whole.machine.state_dict().items():
+        assert torch.equal(again.machine.state_dict()[name], value), name
+
+
+def test_validations_are_taken_with_all_rows(tmp_path):
+    first = replace(LESSONS, curriculum="naive", curriculum_sequences=None)
+    result = train(first, tmp_path)
+    _, machine, task = load_run(tmp_path, step="latest")
+    assert machine.memory_size == 100
+    given = (task, 16, VALIDATION_BATCH, VALIDATION_SEED, Stream.VALIDATION)
+    assert result.scores == mean_scores(machine, *given)
+    machine.memory_size = 40
+    assert result.scores != mean_scores(machine, *given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "copy"}, "lesson_rows must be False on copy, which does not say how many facts"),
+        ({"machine": "ntm"}, "lesson_rows must be False for ntm, whose memory cannot grow without"),
+        ({"machine": "lstm", "machine_options": {}}, "lesson_rows must be False for lstm, whose"),
+    ],
+)
+def test_where_it_means_nothing_it_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        train(replace(LESSONS, **changes))
