@@ -79,3 +79,33 @@ def test_the_command_trains_and_packs(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(recipes, "ZOO", {"lstm/easy": Toy(replace(easy, seed=1))})
     assert recipes.main(["lstm/easy"]) == 1
     assert capsys.readouterr().err.startswith("lstm/easy: cannot resume: seed was 0 and is now 1")
+
+
+def test_solved_results_without_a_machine_are_listed_with_the_reason(monkeypatch, capsys):
+    def cell(machine, task, experiment="ntm/copy", solved=3, setting="fast"):
+        named = {"experiment": experiment, "machine": machine, "task": task}
+        return named | {"solved": solved, "setting": setting}
+
+    cells = [
+        cell("ntm-lstm", "copy"),
+        cell("ntm-feedforward", "copy"),
+        cell("lstm", "copy", solved=0),
+        cell("ntm-feedforward", "copy", setting="paper"),
+        cell("ntm-lstm", "ngrams", "ntm/ngrams"),
+        cell("rl-ntm-direct", "copy", "discrete/rl-ntm"),
+        cell("exact", "bernoulli", "estimators/bernoulli"),
+    ]
+    wanted = {
+        "ntm/copy: ntm-feedforward on copy": "not in the table ZOO",
+        "ntm/ngrams: ntm-lstm on ngrams": (
+            "ntm/ngrams is in the table ZOO and not trained yet, or did not solve its task"
+        ),
+        "discrete/rl-ntm: rl-ntm-direct on copy": (
+            "the experiment has this task or machine no more"
+        ),
+    }
+    assert recipes.lacking(cells, ["ntm/copy"]) == wanted
+    assert recipes.lacking(cells[:1], []) != {}
+    monkeypatch.setattr(recipes, "all_cells", lambda folder: cells[1:3])
+    assert recipes.main(["--lacking"]) == 0
+    assert capsys.readouterr().out == "ntm/copy: ntm-feedforward on copy: not in the table ZOO\n"

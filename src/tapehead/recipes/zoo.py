@@ -1,7 +1,8 @@
 """The zoo: trained machines that come with the package, and the runs behind them.
 
 `python -m tapehead.recipes.zoo`, in a checkout, trains what is not trained yet and packs it into
-the package; run again, it goes on. Names after it choose some of them.
+the package; run again, it goes on. Names after it choose some of them. With `--lacking` alone it
+trains nothing, and lists the solved cells of `results/` of which the package has no machine.
 """
 
 import sys
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tapehead import zoo
 from tapehead.errors import TapeheadError
 from tapehead.recipes import EXPERIMENTS
+from tapehead.recipes.experiment import Cell
+from tapehead.recipes.results import all_cells
 
 if TYPE_CHECKING:
     import tapehead.runs.config
@@ -109,8 +112,45 @@ ZOO: dict[str, Exhibit] = {
 """By name: the machine's, and its task's."""
 
 
+def lacking(cells: Sequence[Cell], packed: Sequence[str]) -> dict[str, str]:
+    """Solved cells of results of which there is no trained machine, and why.
+
+    Args:
+        cells: of results, each with its `experiment`.
+        packed: names of the machines that there are.
+
+    Returns:
+        "experiment: contestant on task" -> the reason.
+    """
+    shown = {
+        (each.experiment, each.contestant, each.task or EXPERIMENTS[each.experiment].tasks[0]): name
+        for name, each in ZOO.items()
+    }
+    reasons = {}
+    for cell in cells:
+        experiment = EXPERIMENTS.get(cell["experiment"])
+        if experiment is None or not cell.get("solved") or cell["setting"] != "fast":
+            continue
+        task, contestant = cell["task"], cell["machine"]
+        name = shown.get((experiment.name, contestant, task))
+        if name is None and task in experiment.tasks and contestant in experiment.contestants:
+            reason = "not in the table ZOO"
+        elif name is None:
+            reason = "the experiment has this task or machine no more"
+        elif name not in packed:
+            reason = f"{name} is in the table ZOO and not trained yet, or did not solve its task"
+        else:
+            continue
+        reasons[f"{experiment.name}: {contestant} on {task}"] = reason
+    return reasons
+
+
 def main(chosen: Sequence[str] = ()) -> int:
     """Train the machines of these names, or all, and pack each that solves its task."""
+    if [*chosen] == ["--lacking"]:
+        for cell, reason in lacking(all_cells(Path("results")), zoo.names()).items():
+            print(f"{cell}: {reason}")
+        return 0
     from tapehead.runs.packing import pack
     from tapehead.training import train
 
