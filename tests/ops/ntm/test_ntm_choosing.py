@@ -101,7 +101,7 @@ def test_every_similarity_may_end_in_a_choice(similarity):
 def test_float32_is_as_exact_as_the_reference(kind):
     """In the middle of many machines, held against float64; draws are the same in all."""
     ours, theirs = [], []
-    for seed in range(5):
+    for seed in range(3):
         case = Case(rows=12, num_reads=2, ragged=True, time=6, seed=seed)
         inputs = draw(case)
         truth = results(choosing.ntm, inputs, case, kind)
@@ -181,11 +181,12 @@ def test_every_number_of_a_result_is_written(ragged, monkeypatch):
     assert all(part.isfinite().all() for part in clean)
 
 
-def test_a_long_sequence_without_a_tape_is_the_one_with_it_and_its_trace():
+def test_a_long_sequence_without_a_tape_is_the_one_with_it_and_its_trace(monkeypatch):
+    monkeypatch.setattr(calls, "STEPS_AT_ONCE", 4)
     made = machine(backend="cpu").double()
     time = 2 * calls.STEPS_AT_ONCE + 5
     x = torch.randn(3, time, 4, dtype=torch.float64)
-    lengths = torch.tensor([time, 70, 3])
+    lengths = torch.tensor([time, 6, 3])
     noise = noise_for(made, x).double()
     choose = addresses.sampling(noise)
     with_tape = made.run(x, made.initial_state(3), choose, lengths=lengths)
