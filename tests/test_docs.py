@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import tapehead.cli.train as train_command
+from skips import needs
 from tapehead.cli import main
 from tapehead.machines.exporting import PROGRAM, START, Exported
 from tapehead.training import TrainConfig, train
@@ -33,7 +34,7 @@ NAMED = re.compile(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```", re.MULTILINE | re.D
 """A file that a page wants to be written."""
 PLACEHOLDERS = {"RUN": "runs/copy", "FOLDER": "tables"}
 
-pytestmark = pytest.mark.skipif(not FILES[0].exists(), reason="an installed copy has no docs")
+pytestmark = needs("docs")
 
 
 def snippets(text):

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from skips import needs
+
 FOLDER = Path(__file__).parents[1] / "docs" / "examples"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 
-pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="an installed copy has no docs")
+pytestmark = needs("docs")
 
 SHOWN = {
     "ask_a_story": r"where is john\? bathroom.*where is mary\? garden",

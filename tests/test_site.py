@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from skips import needs
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
-pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="an installed copy has no docs")
+pytestmark = needs("docs")
 
 
 def load(name):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from skips import needs
 from tapehead.checks import checks_of
 from tapehead.recipes import EXPERIMENTS
 from tapehead.registry import MACHINES, TASKS
@@ -15,7 +16,7 @@ from tapehead.registry import MACHINES, TASKS
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
-pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="an installed copy has no docs")
+pytestmark = needs("docs")
 
 
 @pytest.fixture(scope="module")

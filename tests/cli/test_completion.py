@@ -1,12 +1,12 @@
 """The TAB key: bash and fish themselves are asked what they would offer."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
 from calls import complaint, process
 
+from skips import needs
 from tapehead.cli import COMMANDS
 from tapehead.cli.completion import ZSH, script
 from tapehead.machines import MACHINES
@@ -129,7 +129,7 @@ def test_fish_has_the_same_table(call):
     assert fish == bash
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+@needs("fish")
 def test_fish_offers_the_same(tmp_path):
     """As fish itself completes a line; where bash has no words both offer files, here `here`."""
     (tmp_path / "script").mkdir()

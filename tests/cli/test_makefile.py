@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from skips import needs
+
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("make") is None or not (ROOT / "Makefile").exists(), reason="needs make"
-)
+pytestmark = needs("make")
 
 
 def make(folder, *arguments):

@@ -1,7 +1,6 @@
 """The page in a real browser, where there is one: it opens off line, and does what is clicked."""
 
 import re
-import shutil
 
 import pytest
 from page_samples import (
@@ -13,23 +12,21 @@ from page_samples import (
     tape_sample,
 )
 
+from skips import CHROMIUM, find, needs
 from tapehead.viewing.page.serving import PageServer
 from tapehead.viewing.page.writing import write_page
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 QUIET = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
+pytestmark = needs("chromium")
 
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    sync_api = find("playwright", "playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser

@@ -12,6 +12,7 @@ import time
 import pytest
 import torch
 
+from skips import find
 from tapehead.runs import load_run, read_metrics, read_result
 from tapehead.runs.records import read_start
 
@@ -121,7 +122,7 @@ def start_training(folder, *options):
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
-    pytest.importorskip("ray", reason="ray is not installed")
+    find("ray")
     short = tmp_path_factory.mktemp("r")  # sockets have names of at most a hundred letters
     with Nodes(short) as two:
         yield two
@@ -190,7 +191,7 @@ def test_a_signal_saves_what_runs_on_the_cluster(nodes, tmp_path):
 
 
 def test_a_cluster_that_is_not_there_is_an_error_of_one_line(tmp_path):
-    pytest.importorskip("ray", reason="ray is not installed")
+    find("ray")
     nowhere = f"127.0.0.1:{free_port()}"
     ray = ["--engine=ray", f"--ray-address={nowhere}"]
     process = start_training(tmp_path / "runs", "--seeds", "0", "1", *ray)
