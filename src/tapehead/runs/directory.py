@@ -227,10 +227,13 @@ def is_in_use(path: Path | str) -> bool:
     try:
         with open(Path(path) / _LOCK) as file:
             holder = _HOLDER.match(file.read())
-            here = holder is not None and holder["host"] == socket.gethostname()
             # Looking takes the lock for a moment, in which no training could begin: so not of a
             # process that has gone, where nobody would notice.
-            if here and not _is_alive(int(holder["process"])):
+            if (
+                holder is not None
+                and holder["host"] == socket.gethostname()
+                and not _is_alive(int(holder["process"]))
+            ):
                 return False
             if fcntl is None:
                 return True

@@ -96,7 +96,7 @@ def backward(
     d_last: SparseNTMState,
     *,
     memory_wanted: bool,
-) -> tuple[Tensor, list[Tensor], SparseNTMState]:
+) -> tuple[Tensor, list[Tensor], list[Tensor | None]]:
     """Gradients of what is projected, of the weights and of the state, None for whole numbers and
     for a memory that is not wanted; a given one of None stands for zeros."""
     plan = _plan(features, state, keep=True)
@@ -135,9 +135,8 @@ def backward(
         d_memory = features.new_zeros(batch, rows, word) if given is None else given.clone()
         d_memory = d_memory.contiguous()
         d_memory.view(-1, word)[touched] = slopes[:, :word]
-    d_state = SparseNTMState(
-        d_memory, None, None, None, *(found[f"d_{name}"] for name in _SMALL[1:])
-    )
+    # Whole numbers have no gradient.
+    d_state = [d_memory, None, None, None, *(found[f"d_{name}"] for name in _SMALL[1:])]
     return found["d_projected"], _of_weights(found, state, features, plan), d_state
 
 
