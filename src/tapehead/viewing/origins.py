@@ -149,30 +149,28 @@ def origins_of(trace: Any, start: Any, element: int = 0) -> Origins | None:
     lasting = parts_of(writes._replace(add=np.ones_like(writes.add)))
 
     def account(step: int, initial: np.ndarray, left: np.ndarray, kept: np.ndarray) -> None:
-        """Of the reads of a step, from the memory as it then was."""
-        w = weights[step]
+        """Of the reads of a step, from the memory as it then was: of the writes until then."""
+        w, made = weights[step], len(left)
         parts = np.concatenate([(w @ initial)[:, None], np.einsum("hn,snw->hsw", w, left)], 1)
         whole = parts.sum(1)
-        reads[step] = _projections(parts, whole[:, None])
-        weighed = np.einsum("hn,sn->hs", w, fresh)
-        still = np.einsum("hn,sn->hs", w, kept.mean(2))
-        np.divide(still, weighed, out=survival[step], where=weighed > 1e-12)
+        reads[step, :, : 1 + made] = _projections(parts, whole[:, None])
+        weighed = w @ fresh[:made].T
+        still = w @ kept.mean(2).T
+        np.divide(still, weighed, out=survival[step, :, :made], where=weighed > 1e-12)
 
-    zeros = np.zeros_like
-    state = (writes.start, None, None)
+    if before:
+        nothing = np.zeros((0, rows, word))
+        account(0, writes.start, nothing, nothing)
     for step, ((initial, left), (_, kept)) in enumerate(
         zip(parts_of(writes), lasting, strict=True)
     ):
-        if before:
-            first, old, old_kept = state
-            nothing = zeros(left) if old is None else old
-            account(step, first, nothing, zeros(left) if old_kept is None else old_kept)
-        else:
-            account(step, initial, left, kept)
+        made = (step + 1) * heads
+        left, kept = left[:made], kept[:made]
+        # Where reads see the memory before the write of their step, it is the next step's.
+        if step + before < steps:
+            account(step + before, initial, left, kept)
         initials[step] = initial
-        np.maximum(peak, np.linalg.norm(left, axis=2), out=peak)
-        if before:
-            state = (initial.copy(), left.copy(), kept.copy())
+        np.maximum(peak[:made], np.linalg.norm(left, axis=2), out=peak[:made])
     chosen = _chosen(peak / largest, steps, word)
     content = np.stack([left[chosen[:, 0], chosen[:, 1]] for _, left in parts_of(writes)])
     return Origins(

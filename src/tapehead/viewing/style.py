@@ -83,8 +83,11 @@ def styled(build: Callable[P, Figure]) -> Callable[P, Figure]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.style.context(["default", _RC]):
             figure = build(*args, **kwargs)
-            # Ticks are made when first drawn, with the settings of that moment.
-            figure.draw_without_rendering()
+            # Ticks are made when first asked for, with the settings of that moment.
+            for axes in figure.axes:
+                axes.apply_aspect()
+                for axis in (axes.xaxis, axes.yaxis):
+                    axis.get_ticklabels(which="both")
         return figure
 
     return wrapper
