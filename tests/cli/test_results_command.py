@@ -156,7 +156,7 @@ def test_experiments_are_chosen_by_name_or_beginning(call):
         printed = call("results", "--json", "--experiments", *names).json[0]["results"]
         return {cell["experiment"] for cell in printed}
 
-    assert found("ntm/copy", "discrete/rows/") == {"ntm/copy", "discrete/rows"}
+    assert found("ntm/copy", "discrete/copy/") == {"ntm/copy", "discrete/copy"}
     assert {"dnc/copy", "dnc/graphs"} < found("dnc")
     assert all(name.startswith("dnc/") for name in found("dnc"))
     wrong = call("results", "--experiments", "ntm/cop")
