@@ -17,7 +17,7 @@ from values import Mute, Odd  # noqa: E402
 
 
 @pytest.mark.parametrize(
-    ("campaign", "count"), [("constructors", 400), ("inputs", 200), ("runs", 40), ("options", 60)]
+    ("campaign", "count"), [("constructors", 400), ("inputs", 120), ("runs", 20), ("options", 60)]
 )
 def test_a_short_campaign_finds_nothing(campaign, count):
     command = [sys.executable, FOLDER / "__main__.py", campaign, "--count", str(count)]
@@ -31,7 +31,7 @@ def test_a_short_campaign_finds_nothing(campaign, count):
 
 
 def test_kernels_equal_the_reference():
-    command = [sys.executable, FOLDER / "__main__.py", "differential", "--count", "40"]
+    command = [sys.executable, FOLDER / "__main__.py", "differential", "--count", "25"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split()[-5:] == ["0", "0", "0", "0", "0"]

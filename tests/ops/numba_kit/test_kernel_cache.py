@@ -216,6 +216,15 @@ def test_processes_that_compile_at_once_both_work(tmp_path):
     assert list((tmp_path / "tapehead").glob("*.tmp")) == []
 
 
+def test_a_folder_that_cannot_be_made_is_no_error(tmp_path):
+    """A real one, in a process of its own; of what it says there is a test above."""
+    wall = tmp_path / "file"
+    wall.write_text("in the way")
+    told = process(wall / "folder", TMPDIR=str(tmp_path))
+    assert told.stdout == "works\n"
+    assert wall.read_text() == "in the way"
+
+
 def test_a_bit_turned_over_anywhere_ends_no_process(tmp_path):
     """Forked processes, each of which loads the file as it stands then."""
     process(tmp_path)
