@@ -18,7 +18,7 @@ _instruments = _hook.should_instrument
 _hook.should_instrument = lambda name: _instruments(name) and KERNELS.isdisjoint(name.split("."))
 
 hypothesis.settings.register_profile(
-    "tapehead", deadline=None, max_examples=30, derandomize=True, database=None
+    "tapehead", deadline=None, max_examples=15, derandomize=True, database=None
 )
 hypothesis.settings.load_profile("tapehead")
 

@@ -43,7 +43,7 @@ def assert_equal_to_reference(case, bound=1e-10, **options):
         assert relative_error(found[name], value) < bound, name
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(case=cases)
 @example(case=Case(batch=1, time=1, rows=1, word=1, hidden=1))
 @example(case=Case(batch=19, time=9, rows=33, word=20, num_reads=2, num_writes=3, layers=3))
