@@ -308,6 +308,19 @@ def test_numbers_that_are_none_lead_to_no_crash():
 # What a large memory costs.
 
 
+def test_rows_that_are_not_there_lead_to_no_crash():
+    """A machine refuses them; the operation stays within its memory."""
+    projected, weights, state, spec = given("odd", begun=True)
+    rows = state.memory.shape[1]
+    beyond = state.read_rows.clone()
+    beyond[0, 0, 0], beyond[1, 0, 0] = 2**40, -(2**40)
+    within = beyond.clamp(0, rows - 1)
+    found = cpu.sparse_ntm(projected, weights, state._replace(read_rows=beyond), spec)
+    truth = cpu.sparse_ntm(projected, weights, state._replace(read_rows=within), spec)
+    torch.testing.assert_close(found[0], truth[0], rtol=0, atol=0)
+    torch.testing.assert_close(tuple(found[1]), tuple(truth[1]), rtol=0, atol=0)
+
+
 def test_a_fresh_memory_is_one_number_and_a_tape_does_not_know_its_rows():
     sizes = {"word_size": 8, "hidden_size": 6, "num_heads": 2}
     machine = SparseNTM(3, 2, memory_size=10**6, **sizes)

@@ -73,6 +73,12 @@ def test_validations_are_taken_with_all_rows(tmp_path):
     assert result.scores != mean_scores(machine, *given)
 
 
+def test_a_sparse_ntm_has_them_too():
+    options = {"memory_size": 100, "word_size": 3, "hidden_size": 4}
+    result = train(replace(LESSONS, machine="sparse-ntm", machine_options=options))
+    assert result.machine.memory_size == 100
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

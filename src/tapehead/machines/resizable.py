@@ -37,6 +37,11 @@ class Resizable(Recurrent):
                 self.reshape(**self._resized(rows))
         self._memory_size = rows
 
+    @classmethod
+    def has_weights_of_rows(cls) -> bool:
+        """Whether some weights depend on the rows, so that new rows have to be learned."""
+        return cls._resized is not Resizable._resized
+
     def _resized(self, rows: int) -> Mapping[str, Tensor]:
         """By name, the weights whose shapes depend on the rows, as they are with so many."""
         return {}

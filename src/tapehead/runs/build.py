@@ -65,7 +65,7 @@ def _check_lesson_rows(name: str, kind: type[Machine], task: Task) -> None:
             "tells, got True"
         )
     # Weights that depended on the rows would have to be trained again in every lesson.
-    if not issubclass(kind, Resizable) or kind._resized is not Resizable._resized:
+    if not issubclass(kind, Resizable) or kind.has_weights_of_rows():
         raise ValueError(
             f"lesson_rows must be False for {name}, whose memory cannot grow without new weights, "
             "got True"

@@ -106,7 +106,7 @@ class TrainConfig:
     """Sequences until the linear curriculum is at full difficulty; left out: half of all."""
 
     lesson_rows: bool = False
-    """In each lesson, no more rows of memory than its episodes have facts; of the DNC on graphs."""
+    """In each lesson, as many rows as its graphs have edges; of the DNC and the sparse NTM."""
     lesson_mark: Positive | None = None
     """Errors (in a world: reward) a sequence that pass a lesson; left out: the task's pass mark."""
 

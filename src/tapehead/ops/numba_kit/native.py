@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -173,6 +174,23 @@ def compile_kernel(name: str, build: Callable[[], Callable], sources: list[Path]
                 _compiled[cache.key] = Kernel(_native(function, cache))
             _log.debug("%s: ready after %.1f s", name, time.perf_counter() - start)
         return _compiled[cache.key]
+
+
+def kernel_of(
+    package: str, direction: str, dtype: torch.dtype, name: str, sources: list[Path]
+) -> Kernel:
+    """One of the kernels of an operation: those that the modules `forward` and `backward` of its
+    package build, by `forward_kernel`, `forward_kernel_double` and so on.
+
+    Args:
+        direction: "forward" or "backward".
+        name: as of `compile_kernel`; `{direction}` and `{kind}` in it are filled in.
+    """
+    double = dtype == torch.float64
+    module = import_module(f"{package}.{direction}")
+    build = getattr(module, f"{direction}_kernel" + ("_double" if double else ""))
+    kind = "float64" if double else "float32"
+    return compile_kernel(name.format(direction=direction, kind=kind), build, sources)
 
 
 def _native(function: Callable, cache: KernelCache) -> int:

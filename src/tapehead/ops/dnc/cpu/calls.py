@@ -19,7 +19,7 @@ from tapehead.ops.dnc.reference import oneplus
 from tapehead.ops.gate import autocasting, check_alike, check_kernel_input
 from tapehead.ops.lending import borrow
 from tapehead.ops.lengths import own_lengths
-from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
+from tapehead.ops.numba_kit.native import Kernel, kernel_files, kernel_of
 from tapehead.ops.storage import TOO_LARGE, address, dense, dense_all, room_like, too_large
 
 STEPS_AT_ONCE = 64
@@ -298,14 +298,8 @@ def prepare(direction: str, dtype: torch.dtype) -> None:
 @cache
 def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
     """The compiled kernel: "forward" or "backward", of one type of number."""
-    if direction == "forward":
-        from tapehead.ops.dnc.cpu import forward as module
-    else:
-        from tapehead.ops.dnc.cpu import backward as module
-    double = dtype == torch.float64
-    build = getattr(module, f"{direction}_kernel" + ("_double" if double else ""))
-    name = f"the DNC's CPU kernel ({direction}, {'float64' if double else 'float32'})"
-    return compile_kernel(name, build, _sources())
+    name = "the DNC's CPU kernel ({direction}, {kind})"
+    return kernel_of(__package__, direction, dtype, name, _sources())
 
 
 @cache

@@ -25,7 +25,7 @@ from tapehead.ops.ntm.cpu.layout import (
     layout,
 )
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
-from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
+from tapehead.ops.numba_kit.native import Kernel, kernel_files, kernel_of
 from tapehead.ops.storage import TOO_LARGE, address, dense, dense_all, room_like, too_large
 
 _WEIGHTS = NTMWeights._fields
@@ -296,14 +296,8 @@ def prepare(direction: str, dtype: torch.dtype) -> None:
 @cache
 def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
     """The compiled kernel: "forward" or "backward", of one type of number."""
-    if direction == "forward":
-        from tapehead.ops.ntm.cpu import forward as module
-    else:
-        from tapehead.ops.ntm.cpu import backward as module
-    double = dtype == torch.float64
-    build = getattr(module, f"{direction}_kernel" + ("_double" if double else ""))
-    name = f"the NTM's CPU kernels ({'float64' if double else 'float32'})"
-    return compile_kernel(name, build, _sources())
+    name = "the NTM's CPU kernels ({kind})"
+    return kernel_of(__package__, direction, dtype, name, _sources())
 
 
 @cache

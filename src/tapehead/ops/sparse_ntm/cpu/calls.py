@@ -13,7 +13,7 @@ from torch import Tensor
 from tapehead.ops import numba_kit
 from tapehead.ops.gate import check_kernel_input
 from tapehead.ops.lengths import own_lengths
-from tapehead.ops.numba_kit.native import Kernel, compile_kernel, kernel_files
+from tapehead.ops.numba_kit.native import Kernel, kernel_files, kernel_of
 from tapehead.ops.sparse_ntm.admission import admit
 from tapehead.ops.sparse_ntm.cpu.layout import BACKWARD, FORWARD, PACK, Arguments, layout
 from tapehead.ops.sparse_ntm.parts import SparseNTMSpec, SparseNTMState, SparseNTMWeights
@@ -218,14 +218,8 @@ def prepare(direction: str, dtype: torch.dtype) -> None:
 @cache
 def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
     """The compiled kernel: "forward" or "backward", of one type of number."""
-    if direction == "forward":
-        from tapehead.ops.sparse_ntm.cpu import forward as module
-    else:
-        from tapehead.ops.sparse_ntm.cpu import backward as module
-    double = dtype == torch.float64
-    build = getattr(module, f"{direction}_kernel" + ("_double" if double else ""))
-    name = f"the sparse NTM's CPU kernels ({'float64' if double else 'float32'})"
-    return compile_kernel(name, build, _sources())
+    name = "the sparse NTM's CPU kernels ({kind})"
+    return kernel_of(__package__, direction, dtype, name, _sources())
 
 
 @cache

@@ -171,7 +171,9 @@ def start_sequence(a, kind, b, inputs):
             part_of = load_first(weights + h * kept + k, max(0, kept - k))
             store(now + a.at_weights + h * a.kept_pad + k, part_of)
         for k in range(kept):
+            # The gate has looked at shapes alone: a row that is not there would be written to.
             row = number(a.read_rows_at, (b * heads + h) * kept + k)
+            row = max(0, min(a.rows - 1, row))
             put(rows, h * (kept + 1) + k, row)
         put(rows, h * (kept + 1) + kept, 0)
 
