@@ -65,6 +65,8 @@ def test_a_resumed_run_goes_on_with_the_rows_of_its_lesson(tmp_path, rows):
 def test_validations_are_taken_with_all_rows(tmp_path):
     first = replace(LESSONS, curriculum="naive", curriculum_sequences=None)
     result = train(first, tmp_path)
+    # It is handed back with them too, although it never left the first lesson.
+    assert result.machine.memory_size == 100
     _, machine, task = load_run(tmp_path, step="latest")
     assert machine.memory_size == 100
     given = (task, 16, VALIDATION_BATCH, VALIDATION_SEED, Stream.VALIDATION)

@@ -14,7 +14,7 @@ from samples import MACHINES, copy_episode
 from tapehead.recipes.dnc import VARIANTS
 from tapehead.viewing import bit_figure, learning_curves, save
 from tapehead.viewing.header import text_mm
-from tapehead.viewing.style import machine_styles, new_figure, place, to_array
+from tapehead.viewing.style import machine_styles, new_figure, place, styled, to_array
 
 
 @pytest.fixture
@@ -87,6 +87,21 @@ def test_a_figure_once_built_keeps_its_look():
 
     mine = {"xtick.labelsize": 20, "xtick.major.size": 9, "text.color": "red"}
     np.testing.assert_array_equal(pixels(mine), pixels({}))
+
+
+def test_ticks_are_made_in_the_style_of_the_figure():
+    @styled
+    def built():
+        figure = new_figure(60, 40)
+        place(figure, 10, 5, 40, 25).plot([0, 1], [0, 1])
+        return figure
+
+    figure = built()
+    with matplotlib.rc_context({"xtick.major.size": 20.0, "ytick.major.size": 20.0}):
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    ticks = [*axes.xaxis.get_major_ticks(), *axes.yaxis.get_major_ticks()]
+    assert {tick.tick1line.get_markersize() for tick in ticks} == {2.0}
 
 
 def test_pyplot_is_never_loaded():

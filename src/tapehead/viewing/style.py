@@ -82,13 +82,7 @@ def styled(build: Callable[P, Figure]) -> Callable[P, Figure]:
     @functools.wraps(build)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.style.context(["default", _RC]):
-            figure = build(*args, **kwargs)
-            # Ticks are made when first asked for, with the settings of that moment.
-            for axes in figure.axes:
-                axes.apply_aspect()
-                for axis in (axes.xaxis, axes.yaxis):
-                    axis.get_ticklabels(which="both")
-        return figure
+            return build(*args, **kwargs)
 
     return wrapper
 
