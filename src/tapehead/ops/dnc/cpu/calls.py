@@ -299,7 +299,7 @@ def prepare(direction: str, dtype: torch.dtype) -> None:
 def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
     """The compiled kernel: "forward" or "backward", of one type of number."""
     name = "the DNC's CPU kernel ({direction}, {kind})"
-    return kernel_of(__package__, direction, dtype, name, _sources())
+    return kernel_of("tapehead.ops.dnc.cpu", direction, dtype, name, _sources())
 
 
 @cache

@@ -297,7 +297,7 @@ def prepare(direction: str, dtype: torch.dtype) -> None:
 def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
     """The compiled kernel: "forward" or "backward", of one type of number."""
     name = "the NTM's CPU kernels ({kind})"
-    return kernel_of(__package__, direction, dtype, name, _sources())
+    return kernel_of("tapehead.ops.ntm.cpu", direction, dtype, name, _sources())
 
 
 @cache
