@@ -120,3 +120,9 @@ def test_every_option_has_a_docstring_for_help():
     source = inspect.getsource(TrainConfig)
     for option in dataclasses.fields(TrainConfig):
         assert re.search(rf'\n    {option.name}: [^\n]*\n    """', source), option.name
+
+
+def test_a_cooldown_begins_where_a_run_would_stop():
+    assert TrainConfig(cooldown=100).cooldown == 100
+    with pytest.raises(ValueError, match=r"cooldown must be 0 without stop_when_solved, .*100"):
+        TrainConfig(cooldown=100, stop_when_solved=False)

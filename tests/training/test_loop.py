@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import random
 import signal
@@ -251,6 +252,34 @@ def test_training_stops_when_a_validation_meets_the_pass_mark(tmp_path):
     result = train(longer)
     assert result.solved
     assert result.sequences == longer.max_sequences
+
+
+def test_a_solved_run_cools_down(tmp_path):
+    """It goes on with a falling rate, without a validation at each report, and stops by itself."""
+    plain = train(learnable())
+    config = learnable(cooldown=800, report_every=160)
+    result = train(config, tmp_path / "run")
+    assert result.solved_after["sequences"] == plain.sequences
+    assert result.sequences == plain.sequences + 800
+    rates = [
+        row["learning_rate"]
+        for row in rows(tmp_path / "run", "train")
+        if row["sequences"] >= plain.sequences
+    ]
+    falling = [3e-2 * (1 + math.cos(math.pi * k / 5)) / 2 for k in range(6)]
+    # The report that solved it was written before anyone knew.
+    assert rates == pytest.approx(falling)
+    validated = [row["sequences"] for row in rows(tmp_path / "run", "validation")]
+    assert validated[-2:] == [plain.sequences, result.sequences]
+
+    stop = StopAt((plain.sequences + 480) // 16)
+    with pytest.raises(Stopped):
+        train(replace(config, checkpoint_every=0.0), tmp_path / "again", reporter=stop)
+    train(config, tmp_path / "again", resume=True)
+    assert rows(tmp_path / "again") == rows(tmp_path / "run")
+
+    capped = train(replace(config, max_sequences=plain.sequences + 320))
+    assert capped.sequences == plain.sequences + 320
 
 
 def test_the_curriculum_reaches_the_batches(tmp_path):

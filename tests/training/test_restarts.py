@@ -217,7 +217,11 @@ def test_what_is_drawn_goes_on_as_it_would_have(tmp_path, monkeypatch):
 
 
 def test_the_learning_rate_begins_anew(tmp_path):
-    rate = learning_rate_schedule(hopeless(schedule="linear", learning_rate=1.0, warmup=20))
+    schedule = learning_rate_schedule(hopeless(schedule="linear", learning_rate=1.0, warmup=20))
+
+    def rate(sequences, began):
+        return schedule(sequences, began, None)
+
     assert rate(0, 0) == rate(50, 50) == 0.5
     assert rate(90, 0) == pytest.approx(0.5)
     # From 70 to 160: a third of the way at 100.

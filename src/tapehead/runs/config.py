@@ -98,6 +98,8 @@ class TrainConfig:
     """Stop after this many sequences."""
     stop_when_solved: bool = True
     """Stop as soon as a validation meets the task's pass mark."""
+    cooldown: Count = 0
+    """Sequences to train on for once solved, while the rate falls as a cosine to its last."""
     curriculum: Curriculum = "none"
     """How the difficulty grows: not, evenly, or as levels are solved, each kind in its own way."""
     curriculum_start: Size = 1
@@ -150,6 +152,10 @@ class TrainConfig:
         if self.restart_mark is not None and self.restart_after is None:
             raise ValueError(
                 f"restart_mark must be left out without restart_after, got {self.restart_mark!r}"
+            )
+        if self.cooldown and not self.stop_when_solved:
+            raise ValueError(
+                f"cooldown must be 0 without stop_when_solved, which ends it, got {self.cooldown}"
             )
         known = self.device in ("auto", "cpu", "cuda") or (
             self.device.startswith("cuda:") and self.device[5:].isdecimal()

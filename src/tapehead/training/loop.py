@@ -45,8 +45,12 @@ class Loop:
     @property
     def done(self) -> bool:
         progress = self.session.progress
-        solved = self.config.stop_when_solved and progress.solved_after is not None
-        return solved or progress.sequences >= self.config.max_sequences
+        solved_at = progress.solved_at
+        if self.config.stop_when_solved and solved_at is not None:
+            return progress.sequences >= min(
+                solved_at + self.config.cooldown, self.config.max_sequences
+            )
+        return progress.sequences >= self.config.max_sequences
 
     def run(self) -> None:
         """Train until solved, or as long as the config allows."""
@@ -132,7 +136,7 @@ class Loop:
         task = session.curriculum.task_for(progress.step, progress.sequences - progress.began)
         session.fit_rows()
         batch = task.batch(session.generator, session.sequences_per_process)
-        rate = self._learning_rate(progress.sequences, progress.began)
+        rate = progress.rate_of(self._learning_rate)
         done = session.learner.step(task, batch, progress.step + 1, rate)
         if tally.steps % config.score_every == 0:
             tally.add_scores(task.scores(done.outputs, done.batch))

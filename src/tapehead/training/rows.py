@@ -53,7 +53,7 @@ class Rows:
                     "sequences": progress.sequences,
                     "seconds": round(progress.seconds, 3),
                     **means,
-                    "learning_rate": self._learning_rate(progress.sequences, progress.began),
+                    "learning_rate": progress.rate_of(self._learning_rate),
                     "difficulty": session.curriculum.level,
                     # Never rounded to 0: the time left is divided by it.
                     "sequences_per_second": float(f"{sequences / seconds:.4g}"),
@@ -63,8 +63,7 @@ class Rows:
             at_full_difficulty = session.curriculum.finished
             session.curriculum.reported(means, self._fresh_scores)
         # When success first came is a result even where it does not end the run.
-        news = session.config.stop_when_solved or progress.solved_after is None
-        return news and at_full_difficulty and self._solved(means)
+        return progress.solved_after is None and at_full_difficulty and self._solved(means)
 
     def look_whether_stuck(self) -> None:
         """Let the run begin anew if that was due at the last report, and it got nowhere."""

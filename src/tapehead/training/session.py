@@ -27,6 +27,7 @@ from tapehead.tasks import Task
 from tapehead.training.curriculum import CurriculumSchedule
 from tapehead.training.learner import Learner
 from tapehead.training.objectives import Objective, make_objective
+from tapehead.training.optimisers.schedules import Schedule
 from tapehead.training.tally import Tally
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ class Progress:
     validation: dict[str, Any] | None = None
     best: dict[str, Any] | None = None
     solved_after: dict[str, int | float] | None = None
+
+    @property
+    def solved_at(self) -> int | None:
+        """The sequences after which the task was first solved, or None."""
+        return None if self.solved_after is None else int(self.solved_after["sequences"])
+
+    def rate_of(self, schedule: Schedule) -> float:
+        """The learning rate of the next step."""
+        return schedule(self.sequences, self.began, self.solved_at)
 
 
 _HOLDS: dict[str, dict[str, tuple[type, ...]]] = {

@@ -8,7 +8,7 @@ from tapehead.training.optimisers.schedules import learning_rate_schedule
 
 def rates(points, **settings):
     config = TrainConfig(learning_rate=0.4, max_sequences=1_000, batch_size=10, **settings)
-    return [learning_rate_schedule(config)(point, 0) for point in points]
+    return [learning_rate_schedule(config)(point, 0, None) for point in points]
 
 
 def test_constant():
@@ -35,3 +35,16 @@ def test_warm_up_climbs_from_one_batch_to_the_whole_rate(schedule):
 def test_the_course_after_a_warm_up_ends_where_it_should():
     got = rates([600, 1_000], schedule="linear", warmup=200)
     assert got == pytest.approx([0.2, 0.0])
+
+
+@pytest.mark.parametrize(("schedule", "reached"), [("constant", 0.4), ("linear", 0.25)])
+def test_once_solved_the_rate_falls_from_where_it_was(schedule, reached):
+    config = TrainConfig(
+        learning_rate=0.4, max_sequences=1_000, schedule=schedule, final_learning_rate=0.1,
+        cooldown=200,
+    )  # fmt: skip
+    rate = learning_rate_schedule(config)
+    got = [rate(point, 0, 500) for point in (500, 550, 600, 700, 800)]
+    shares = [1.0, (1 + math.cos(math.pi / 4)) / 2, 0.5, 0.0, 0.0]
+    assert got == pytest.approx([0.1 + (reached - 0.1) * share for share in shares])
+    assert rate(500, 0, None) == pytest.approx(reached)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from tapehead.runs.config import TrainConfig
 
-Schedule = Callable[[int, int], float]
-"""From the sequences already seen, and how many of them came before the last restart, to the
-learning rate of the next step."""
+Schedule = Callable[[int, int, int | None], float]
+"""From the sequences already seen, how many of them came before the last restart, and how many
+before the task was solved (None: it is not), to the learning rate of the next step."""
 
 
 def learning_rate_schedule(config: TrainConfig) -> Schedule:
@@ -15,12 +15,13 @@ def learning_rate_schedule(config: TrainConfig) -> Schedule:
 
     It climbs linearly to `learning_rate` over `warmup` sequences and then follows `schedule`
     down to `final_learning_rate`, which the linear and cosine schedules reach at `max_sequences`.
-    A run that begins anew does all this again in the sequences that are left.
+    A run that begins anew does all this again in the sequences that are left. Once the task is
+    solved, the rate of that moment falls to `final_learning_rate` over `cooldown` sequences.
     """
     high, low, warmup = config.learning_rate, config.final_learning_rate, config.warmup
     shape = _SHAPES[config.schedule]
 
-    def learning_rate(sequences: int, began: int) -> float:
+    def unsolved(sequences: int, began: int) -> float:
         seen = sequences - began
         if seen < warmup:
             # The first step must move too, so the climb starts one batch up.
@@ -29,8 +30,13 @@ def learning_rate_schedule(config: TrainConfig) -> Schedule:
         done = min((seen - warmup) / length, 1.0)
         return low + (high - low) * shape(done)
 
-    if config.schedule == "constant" and warmup == 0:
-        return lambda sequences, began: high
+    def learning_rate(sequences: int, began: int, solved: int | None) -> float:
+        if solved is None or not config.cooldown:
+            return unsolved(sequences, began)
+        reached = unsolved(solved, began)
+        done = min((sequences - solved) / config.cooldown, 1.0)
+        return low + (reached - low) * _SHAPES["cosine"](done)
+
     return learning_rate
 
 
