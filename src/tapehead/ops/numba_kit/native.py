@@ -133,6 +133,7 @@ _PYTHON_ONLY = {
     "calls.py",
     "choosing.py",
     "native.py",
+    "pointers.py",
     "registered.py",
     "second_order.py",
     "tracing.py",

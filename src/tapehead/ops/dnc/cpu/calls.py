@@ -11,7 +11,16 @@ import torch
 from torch import Tensor
 
 from tapehead.ops.dnc.admission import admit
-from tapehead.ops.dnc.cpu.layout import PACK, RUN, STATE, WEIGHTS, Arguments, Layout, layout
+from tapehead.ops.dnc.cpu.layout import (
+    PACK,
+    POINTERS,
+    RUN,
+    STATE,
+    WEIGHTS,
+    Arguments,
+    Layout,
+    layout,
+)
 from tapehead.ops.dnc.cpu.sizes import ALLOCATION_CODES
 from tapehead.ops.dnc.cpu.weights import weight_gradients
 from tapehead.ops.dnc.parts import DNCSpec
@@ -20,7 +29,10 @@ from tapehead.ops.gate import autocasting, check_alike, check_kernel_input
 from tapehead.ops.lending import borrow
 from tapehead.ops.lengths import own_lengths
 from tapehead.ops.numba_kit.native import Kernel, kernel_files, kernel_of
-from tapehead.ops.storage import TOO_LARGE, address, dense, dense_all, room_like, too_large
+from tapehead.ops.storage import TOO_LARGE, dense, dense_all, room_like, too_large
+
+_FORWARD = (*WEIGHTS, *STATE, *(f"last_{name}" for name in STATE))
+_BACKWARD = (*WEIGHTS, *(f"d_last_{name}" for name in STATE), *(f"d_{name}" for name in STATE))
 
 STEPS_AT_ONCE = 64
 """Where no tape is kept, its room serves so many steps and is then used again."""
@@ -173,17 +185,22 @@ def _steps(
     projected, offset = dense(given.projected), dense(given.offset)
     features = projected.new_empty(sizes["batch"], sizes["time"], sizes["features_size"])
     last = [torch.empty_like(tensor) for tensor in given.state]
-    _point(arguments, "", WEIGHTS, given.weights)
-    _point(arguments, "", STATE, given.state)
-    _point(arguments, "last_", STATE, last)
-    floor, columns = _mask_floor(plan.spec, projected), given.columns
+    tensors = {
+        "projected": projected,
+        "offset": offset,
+        "lengths": given.lengths,
+        "strength": given.strength,
+        "features": features,
+        "tape": room.tape,
+        "order": room.order,
+        "mask_floor": _mask_floor(plan.spec, projected),
+        **dict(zip(_FORWARD, (*given.weights, *given.state, *last), strict=True)),
+    }
+    columns = given.columns
     if plan.spec.sparse_links:
         columns = torch.empty_like(columns)
-        _point(arguments, "", ["link_columns", "last_link_columns"], [given.columns, columns])
-    _point(arguments, "", ["mask_floor"], [floor])
-    names = ["projected", "offset", "lengths", "strength", "features", "tape", "order"]
-    tensors = [projected, offset, given.lengths, given.strength, features, room.tape, room.order]
-    _point(arguments, "", names, tensors)
+        tensors |= {"link_columns": given.columns, "last_link_columns": columns}
+    POINTERS.write(arguments, tensors)
     _run(_kernel("forward", projected.dtype), arguments, plan, room.scratch, phases)
     return features, last, columns
 
@@ -215,19 +232,26 @@ def backward(
     norm = weights[4:]
     d_norm = [features.new_empty(batch, len(part)) if len(part) else None for part in norm]
     scratch = features.new_empty(sizes["packed_size"] + threads * sizes["work_size"])
-    _point(arguments, "", WEIGHTS, weights)
-    _point(arguments, "d_last_", STATE, d_last)
-    _point(arguments, "d_", STATE, d_state)
     softmax = sizes["allocation"] == ALLOCATION_CODES["softmax"]
     raised = dense(oneplus(strength) if softmax else strength)
-    names = ["strength", "lengths", "tape", "order", "features"]
-    _point(arguments, "", names, [raised, run.lengths, run.tape, run.order, features])
     bound = features.new_full((1,), plan.spec.gradient_clip) if plan.spec.gradient_clip else None
-    floor = _mask_floor(plan.spec, features)
-    _point(arguments, "", ["bound", "mask_floor"], [bound, floor])
-    names = ["features", "projected", "offset", "strength", "norm_gain", "norm_bias"]
-    tensors = [d_features, d_projected, d_offset, d_strength, *d_norm]
-    _point(arguments, "d_", names, tensors)
+    tensors = {
+        "strength": raised,
+        "lengths": run.lengths,
+        "tape": run.tape,
+        "order": run.order,
+        "features": features,
+        "bound": bound,
+        "mask_floor": _mask_floor(plan.spec, features),
+        "d_features": d_features,
+        "d_projected": d_projected,
+        "d_offset": d_offset,
+        "d_strength": d_strength,
+        "d_norm_gain": d_norm[0],
+        "d_norm_bias": d_norm[1],
+        **dict(zip(_BACKWARD, (*weights, *d_last, *d_state), strict=True)),
+    }
+    POINTERS.write(arguments, tensors)
     _run(_kernel("backward", features.dtype), arguments, plan, scratch, PACK | RUN)
     # A backward pass inside `torch.autocast` must not be rounded on the way.
     with torch.autocast("cpu", enabled=False) if autocasting(features) else nullcontext():
@@ -259,17 +283,6 @@ def plan_for(
 
 def _mask_floor(spec: DNCSpec, like: Tensor) -> Tensor | None:
     return like.new_full((1,), spec.mask_floor) if spec.masked else None
-
-
-def _point(
-    arguments: Arguments, prefix: str, names: Sequence[str], tensors: Sequence[Tensor | None]
-) -> None:
-    for name, tensor in zip(names, tensors, strict=True):
-        if tensor is None:
-            setattr(arguments, prefix + name, 0)
-        else:
-            # `address` says so if that is no good.
-            setattr(arguments, prefix + name, tensor.data_ptr() or address(prefix + name, tensor))
 
 
 def _threads(plan: Layout) -> int:

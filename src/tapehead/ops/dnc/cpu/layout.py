@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 from tapehead.ops.dnc.cpu.sizes import Places, machine_sizes, tape_size
 from tapehead.ops.dnc.parts import DNCSpec, DNCWeights
+from tapehead.ops.numba_kit.pointers import Pointers
 from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
 LONGEST_BLOCK = 4
@@ -77,6 +78,8 @@ class Arguments(ctypes.Structure):
 
     _fields_ = [(name, ctypes.c_int64) for name in (*_CONTROL, *_POINTERS, *_SIZES)]
 
+
+POINTERS = Pointers(Arguments, _POINTERS)
 
 PACK, RUN = 1, 2
 """Phases of a kernel, to be added up: arrange the weights, run the sequences."""

@@ -15,9 +15,16 @@ from tapehead.ops.gate import check_kernel_input
 from tapehead.ops.lengths import own_lengths
 from tapehead.ops.numba_kit.native import Kernel, kernel_files, kernel_of
 from tapehead.ops.sparse_ntm.admission import admit
-from tapehead.ops.sparse_ntm.cpu.layout import BACKWARD, FORWARD, PACK, Arguments, layout
+from tapehead.ops.sparse_ntm.cpu.layout import (
+    BACKWARD,
+    FORWARD,
+    PACK,
+    POINTERS,
+    Arguments,
+    layout,
+)
 from tapehead.ops.sparse_ntm.parts import SparseNTMSpec, SparseNTMState, SparseNTMWeights
-from tapehead.ops.storage import TOO_LARGE, address, dense, dense_all, room_like, too_large
+from tapehead.ops.storage import TOO_LARGE, dense, dense_all, room_like, too_large
 
 _WEIGHTS = SparseNTMWeights._fields
 _SMALL = ("read_rows", "read_weights", "reads", "hidden", "cell")
@@ -78,11 +85,10 @@ def forward(
     after = {f"last_{name}": part for name, part in last._asdict().items()}
     arguments = Arguments.from_buffer_copy(plan)
     if source is not None:
-        arguments.memory_at = address("state.memory", source)
         arguments.memory_stride = source.stride(0)
-    tape = {"tape": run.tape, "rows_tape": run.rows, "lengths": lengths}
+    tape = {"tape": run.tape, "rows_tape": run.rows, "lengths": lengths, "memory": source}
     tensors = given | after | scratch | tape | {"projected": projected, "features": features}
-    _point(arguments, tensors)
+    POINTERS.write(arguments, tensors)
     _run(_kernel("forward", projected.dtype), arguments, threads, FORWARD)
     return features, last, run
 
@@ -126,7 +132,7 @@ def backward(
         "work": features.new_zeros(threads * plan.work_size),
         **dict(zip(_WEIGHTS, weights, strict=True)), **found, **above,
     }  # fmt: skip
-    _point(arguments, tensors)
+    POINTERS.write(arguments, tensors)
     _run(_kernel("backward", features.dtype), arguments, threads, BACKWARD)
 
     d_memory = None
@@ -191,12 +197,6 @@ def _copied(accessed: Tensor) -> Tensor:
     if _one_zero(accessed):
         return _zeros(accessed, *accessed.shape)
     return accessed.clone(memory_format=torch.contiguous_format)
-
-
-def _point(arguments: Arguments, tensors: dict[str, Tensor | None]) -> None:
-    for name, tensor in tensors.items():
-        if tensor is not None:
-            setattr(arguments, f"{name}_at", address(name, tensor))
 
 
 def _threads(plan: Arguments) -> int:

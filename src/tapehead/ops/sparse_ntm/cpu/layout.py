@@ -21,6 +21,7 @@ from functools import lru_cache
 
 from tapehead.ops.ntm.cpu.layout import block_size
 from tapehead.ops.ntm.cpu.sizes import Places
+from tapehead.ops.numba_kit.pointers import Pointers
 from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
 PACK, FORWARD, BACKWARD = range(3)
@@ -54,6 +55,8 @@ class Arguments(ctypes.Structure):
         (name, ctypes.c_int64) for name in (*_CONTROL, *(f"{p}_at" for p in _POINTERS), *_SIZES)
     ]
 
+
+POINTERS = Pointers(Arguments, _POINTERS, "_at")
 
 LIVE, STAMP, PLACE, OLDEST = range(4)
 """What a sequence counts: how many rows from the first on may hold something; the least step of an
