@@ -16,6 +16,7 @@ from tapehead.machines.options import configured
 from tapehead.machines.sizes import rl_ntm_numbers
 from tapehead.ops import gate
 from tapehead.ops.estimators import CATEGORICAL
+from tapehead.ops.tapes import in_view, moved, ring_lengths
 
 CONTROLLERS = ("direct", "lstm")
 INPUT_ENDS = ("stop", "wrap")
@@ -42,12 +43,6 @@ class Rollout(NamedTuple):
     due: Int64[Tensor, "batch time"]
     input_heads: Int64[Tensor, "batch time"]
     memory_heads: Int64[Tensor, "batch time"]
-
-
-def _lengths(tape: Int64[Tensor, "batch places"]) -> Int64[Tensor, " batch"]:
-    """Places up to the last that is not blank: a ring is as long in any batch."""
-    places = torch.arange(1, tape.shape[1] + 1, device=tape.device)
-    return (places * (tape != 0)).amax(1).clamp(min=1)
 
 
 class RLNTM(Machine):
@@ -177,14 +172,14 @@ class RLNTM(Machine):
         self._check_tapes(symbols, limits, answers)
         tape = symbols
         batch, places = tape.shape
-        around = _lengths(tape) if self.input_ends == "wrap" else None
+        around = ring_lengths(tape) if self.input_ends == "wrap" else None
         rows = torch.arange(batch, device=tape.device)
         steps = int(limits.max())
         weight = next(self.parameters())
         new = weight.new_zeros
         kinds = max(self.symbols, *self.choice_sizes)
         one_hot = torch.eye(kinds, dtype=weight.dtype, device=weight.device)
-        in_view = one_hot[self._in_view(tape, around), : self.symbols].flatten(2)
+        views = one_hot[in_view(tape, self.reach, around), : self.symbols].flatten(2)
         head = torch.zeros(batch, dtype=torch.int64, device=tape.device)
         middle = steps + self.reach
         memory_head, done = torch.full_like(head, middle), torch.zeros_like(head)
@@ -201,7 +196,7 @@ class RLNTM(Machine):
             active = (steps_left > 0) & (symbols_left > 0)
             if not active.any():
                 break
-            seen = in_view[rows, head + 1]
+            seen = views[rows, head + 1]
             cells = None if memory is None else memory[rows[:, None], memory_head[:, None] + near]
             if cells is not None:
                 seen = torch.cat([seen, cells.flatten(1)], -1)
@@ -223,9 +218,7 @@ class RLNTM(Machine):
             history.append((*step, memory_head - middle))
             done = done + wrote
             move = picked[:, 0] + self.input_moves[0]
-            moved = head + move
-            moved = moved.clamp(-1, places) if around is None else moved % around
-            head = torch.where(active, moved, head)
+            head = torch.where(active, moved(head, move, places, around), head)
             if memory is not None:
                 memory_head = memory_head + torch.where(active, picked[:, 1] - 1, 0)
             last = torch.cat(
@@ -303,18 +296,6 @@ class RLNTM(Machine):
             shown = torch.cat([shown, cells], -2)
         gates = PASSED_ON * self.pass_on(hidden).sigmoid()
         return (gates[..., None] * shown).sum(-2)
-
-    def _in_view(
-        self, tape: Int64[Tensor, "batch places"], around: Int64[Tensor, " batch"] | None
-    ) -> Int64[Tensor, "batch places_and_two window"]:
-        """The symbols in view from each place, and from the one before and after the tape: there a
-        head that left it stands, and sees blanks outside. On a ring of `around` places it sees
-        those at the other end."""
-        margin = self.reach + 1
-        if around is not None:
-            places = torch.arange(-margin, tape.shape[1] + margin, device=tape.device)
-            return tape.gather(1, places % around[:, None]).unfold(1, self.window, 1)
-        return nn.functional.pad(tape, (margin, margin)).unfold(1, self.window, 1)
 
     def _pick(self, logits: Float[Tensor, "batch choices"]) -> Int64[Tensor, "batch 3"]:
         """The moves of the input head and of the memory head, and whether to write."""
