@@ -29,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 		|| { echo "tapehead needs Python 3.11 or newer; none was found" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing tapehead and its pinned parts into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
@@ -37,9 +37,10 @@ $(READY): pyproject.toml constraints.txt
 train: $(READY)
 	$(BIN)/tapehead train copy --out runs/copy --resume $(ARGS)
 
-# One thread for each worker: the tests are many small operations.
+# One thread for each worker: the tests are many small operations. They start many processes, which
+# would translate all of our code anew where bytecode is not to be kept.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --maxprocesses 8 $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --maxprocesses 8 $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check
