@@ -15,9 +15,10 @@ from tapehead.checks import (
     choice_or_function,
 )
 from tapehead.machines.cells import MAKER, MakeController
+from tapehead.machines.controlled import CONTROLLERS
 from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
 from tapehead.machines.machine import Trace
-from tapehead.machines.ntm import CONTROLLERS, HEAD_INITS, MEMORY_INITS, NTM
+from tapehead.machines.ntm import HEAD_INITS, MEMORY_INITS, NTM
 from tapehead.machines.options import configured
 from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent
 from tapehead.machines.sizes import ntm_numbers

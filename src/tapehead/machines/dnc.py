@@ -18,13 +18,13 @@ from tapehead.checks import (
     choice,
     choice_or_function,
 )
-from tapehead.machines.cells import MAKER, MakeController, OwnController
-from tapehead.machines.layers import check_layers
+from tapehead.machines.cells import MAKER, MakeController
+from tapehead.machines.controlled import CONTROLLERS, Controlled
+from tapehead.machines.layers import read_backwards
 from tapehead.machines.machine import Trace, check_range, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.plain import is_plain
 from tapehead.machines.recurrent import check_batch_size
-from tapehead.machines.resizable import Resizable
 from tapehead.machines.sizes import dnc_numbers
 from tapehead.ops.allocation import ALLOCATIONS
 from tapehead.ops.backends import BACKENDS, Choice
@@ -32,12 +32,11 @@ from tapehead.ops.calling import Called
 from tapehead.ops.dnc import DNCSpec, DNCState, DNCWeights, backend_choice, implementation
 from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 
-CONTROLLERS = ("lstm", "feedforward")
 INITIAL_ALLOCATION_STRENGTH = 10.0
 """beta of the softmax allocation before training: a free row outweighs a full one by e^10."""
 
 
-class DNC(Resizable):
+class DNC(Controlled):
     """A controller with a memory that keeps track of what is in use and in which order it was
     written.
 
@@ -100,11 +99,6 @@ class DNC(Resizable):
     torch.Size([4, 64])
     """
 
-    controller: str | OwnController
-    input: nn.Linear
-    read_weight: Tensor
-    recurrent_weight: Tensor
-    layer_weight: Tensor
     norm_gain: Tensor
     norm_bias: Tensor
     allocation_strength: Tensor
@@ -151,17 +145,8 @@ class DNC(Resizable):
         self.forget_bias = forget_bias
         self.backend = backend
         read_numbers = num_reads * word_size
-        self.controller = (
-            controller
-            if isinstance(controller, str)
-            else OwnController(
-                controller,
-                input_size + read_numbers,
-                hidden_size,
-                num_layers,
-                all_see_input=True,
-                gradient_clip=gradient_clip,
-            )
+        self._make_controller(
+            controller, read_numbers, all_see_input=True, gradient_clip=gradient_clip
         )
         self.spec = DNCSpec(
             num_reads=num_reads,
@@ -180,17 +165,6 @@ class DNC(Resizable):
 
         hidden, interface = num_layers * hidden_size, self.spec.interface_size
         ahead = hidden_size if bidirectional else 0
-        if isinstance(self.controller, OwnController):
-            states = self.controller.states
-        else:
-            recurrent = num_layers if controller == "lstm" else 0
-            gates = 4 * hidden_size if controller == "lstm" else hidden_size
-            self.input = nn.Linear(input_size, num_layers * gates)
-            self.read_weight = nn.Parameter(torch.empty(num_layers * gates, read_numbers))
-            self._register("recurrent_weight", recurrent, gates, hidden_size)
-            self._register("layer_weight", num_layers - 1, gates, hidden_size)
-            states = 2 if controller == "lstm" else 0
-        self._state_layers = tuple(num_layers if states > which else 0 for which in (0, 1))
         self.interface = nn.Linear(hidden, interface, bias=biases)
         self._register("norm_gain", interface if layer_norm else 0)
         self._register("norm_bias", interface if layer_norm else 0)
@@ -205,24 +179,15 @@ class DNC(Resizable):
 
     def reset_parameters(self) -> None:
         """Draw all weights afresh, but for those of a controller that was brought along."""
-        hidden, reads = self.hidden_size, self.spec.num_reads * self.spec.word_size
-        below, all_hidden = self.input_size + reads, self.interface.in_features
+        hidden, all_hidden = self.hidden_size, self.interface.in_features
         with torch.no_grad():
-            if isinstance(self.controller, str):
-                glorot_(self.input.weight, below, hidden)
-                glorot_(self.read_weight, below, hidden)
-                glorot_(self.recurrent_weight, hidden, hidden)
-                glorot_(self.layer_weight, hidden, hidden)
-                self.input.bias.zero_()
+            self._draw_controller(self.forget_bias)
             glorot_(self.interface.weight, all_hidden, self.interface.out_features)
             glorot_(self.output.weight, self.output.in_features, self.output_size)
             for bias in (self.interface.bias, self.output.bias, self.norm_bias):
                 if bias is not None:
                     bias.zero_()
             self.norm_gain.fill_(1.0)
-            if self.spec.controller == "lstm":
-                # An open forget gate (Gers, Schmidhuber & Cummins 2000).
-                self.input.bias.view(self.num_layers, 4, hidden)[:, 1] = self.forget_bias
             if self.spec.allocation == "softmax":
                 # oneplus of a number this large is the number plus one.
                 self.allocation_strength.fill_(INITIAL_ALLOCATION_STRENGTH - 1)
@@ -304,7 +269,7 @@ class DNC(Resizable):
         offset = bias.expand(*x.shape[:2], -1)
         ahead = None
         if self.ahead is not None and self.ahead_interface is not None:
-            ahead = self._look_ahead(self.ahead, x, lengths)
+            ahead = read_backwards("ahead", self.ahead, x, lengths)
             offset = offset + self.ahead_interface(ahead)
         module = implementation(self.backend, projected, spec)
         return module, (projected, offset, self._weights(spec), state, spec, lengths), ahead
@@ -319,16 +284,6 @@ class DNC(Resizable):
     def backend_choice(self) -> Choice:
         return backend_choice(self.backend, self._weight(), self._spec())
 
-    def _look_ahead(self, lstm: nn.LSTM, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """For every step, what the second LSTM made of that step and all after it."""
-        check_layers("ahead", lstm)
-        time = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
-        ends = torch.full_like(time[:, :1], x.shape[1]) if lengths is None else lengths[:, None]
-        # Each sequence turned round within its own length; what lies past it stays behind it.
-        turned = torch.where(time < ends, ends - 1 - time, time)[..., None]
-        hidden, _ = lstm(x.gather(1, turned.expand_as(x)))
-        return hidden.gather(1, turned.expand_as(hidden))
-
     def _output(self, features: Tensor, ahead: Tensor | None) -> Tensor:
         """y = W_y [h^1; ...; h^L] + W_r [r^1; ...; r^R] (+ bias)."""
         if ahead is None and not self.bypass_dropout:
@@ -342,12 +297,6 @@ class DNC(Resizable):
 
     def _weights(self, spec: DNCSpec | None = None) -> DNCWeights:
         spec = spec or self.spec
-        if isinstance(self.controller, str):
-            controller = (self.read_weight, self.recurrent_weight, self.layer_weight)
-        else:
-            none = self._weight().new_empty
-            reads, hidden = self.spec.num_reads * self.spec.word_size, self.hidden_size
-            controller = (none(0, reads), none(0, 0, hidden), none(0, 0, hidden))
         if spec.called:
             # Of what is called only the shape.
             shape = (spec.interface_size, self.num_layers * self.hidden_size)
@@ -355,7 +304,7 @@ class DNC(Resizable):
         else:
             interface = self.interface.weight
         return DNCWeights(
-            *controller,
+            *self._controller_weights(),
             interface,
             self.norm_gain,
             self.norm_bias,

@@ -11,8 +11,9 @@ from tapehead.forms import Story
 from tapehead.machines.options import configured
 from tapehead.machines.reading import Reader, Tensors
 from tapehead.ops.backends import BACKENDS, Choice
-from tapehead.ops.episodes import interactions, turned_round
+from tapehead.ops.episodes import interactions
 from tapehead.ops.gru import backend_choice, implementation
+from tapehead.ops.lengths import turned_round
 from tapehead.ops.ragged import Ragged
 from tapehead.ops.sentences import Lengths, position_weights, softmax_over
 

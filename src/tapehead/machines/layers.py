@@ -1,6 +1,10 @@
 """PyTorch's own recurrent layers, as parts of our machines."""
 
-from torch import nn
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from tapehead.ops.lengths import turned_round
 
 
 def check_layers(name: str, layers: nn.Module) -> None:
@@ -23,3 +27,22 @@ def check_layers(name: str, layers: nn.Module) -> None:
         if weight is None or weight.shape != wanted:
             got = None if weight is None else tuple(weight.shape)
             raise ValueError(f"{name}.{part} must have shape {wanted}, got {got}")
+
+
+def read_backwards(
+    name: str,
+    lstm: nn.LSTM,
+    x: Float[Tensor, "batch time input"],
+    lengths: Int64[Tensor, " batch"] | None,
+) -> Float[Tensor, "batch time hidden"]:
+    """For every step, what an LSTM that comes from a sequence's end made of it and all after it.
+
+    Raises:
+        ValueError: the weights of the LSTM, which has this name, have other shapes than its sizes.
+    """
+    check_layers(name, lstm)
+    time = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
+    ends = torch.full_like(time[:, :1], x.shape[1]) if lengths is None else lengths[:, None]
+    turned = turned_round(time, ends)[..., None]
+    hidden, _ = lstm(x.gather(1, turned.expand_as(x)))
+    return hidden.gather(1, turned.expand_as(hidden))

@@ -7,19 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from tapehead.checks import Count, Layers, NotNegative, Size, choice, choice_or_function
-from tapehead.machines.cells import MAKER, MakeController, OwnController
+from tapehead.machines.cells import MAKER, MakeController
+from tapehead.machines.controlled import CONTROLLERS, Controlled
 from tapehead.machines.machine import Trace, glorot_
 from tapehead.machines.options import configured
 from tapehead.machines.plain import is_plain, weight_of
 from tapehead.machines.recurrent import CONTROLLER_INITS, check_batch_size
-from tapehead.machines.resizable import EMPTY, Resizable, logits_at, rows_at
+from tapehead.machines.resizable import EMPTY, logits_at, rows_at
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.calling import Called, Map
 from tapehead.ops.ntm import NTMSpec, NTMState, NTMWeights, backend_choice, implementation
 from tapehead.ops.similarity import MEASURE, SIMILARITIES, Similarity
 
-CONTROLLERS = ("lstm", "feedforward")
 MEMORY_INITS = ("constant", "learned", "random", "uniform")
 HEAD_INITS = ("focused", "random")
 
@@ -30,7 +30,7 @@ rows, and a slope that lets training undo it."""
 _NONE_CALLED = Called()
 
 
-class NTM(Resizable):
+class NTM(Controlled):
     """A controller that reads and writes a matrix of memory by attention.
 
     Trace names, all (batch, time, ...), heads ordered reads first, then writes:
@@ -95,12 +95,6 @@ class NTM(Resizable):
     torch.Size([1, 5, 1, 16])
     """
 
-    controller: str | OwnController
-    input: nn.Linear
-    read_weight: Tensor
-    recurrent_weight: Tensor
-    layer_weight: Tensor
-    layer_bias: Tensor
     initial_memory: Tensor
     initial_hidden: Tensor
     initial_cell: Tensor
@@ -142,11 +136,7 @@ class NTM(Resizable):
         self.memory_checkpoint_every = memory_checkpoint_every
         self.controller_init = controller_init
         read_numbers = num_reads * word_size
-        self.controller = (
-            controller
-            if isinstance(controller, str)
-            else OwnController(controller, input_size + read_numbers, hidden_size, num_layers)
-        )
+        self._make_controller(controller, read_numbers)
         self.spec = NTMSpec(
             num_reads=num_reads,
             num_writes=num_writes,
@@ -159,17 +149,6 @@ class NTM(Resizable):
         )
 
         interface = sum(self.spec.interface_sizes)
-        if isinstance(self.controller, OwnController):
-            states = self.controller.states
-        else:
-            recurrent = num_layers if controller == "lstm" else 0
-            gates = 4 * hidden_size if controller == "lstm" else hidden_size
-            self.input = nn.Linear(input_size, gates)
-            self.read_weight = nn.Parameter(torch.empty(gates, read_numbers))
-            self._register("recurrent_weight", recurrent, gates, hidden_size)
-            self._register("layer_weight", num_layers - 1, gates, hidden_size)
-            self._register("layer_bias", num_layers - 1, gates)
-            states = 2 if controller == "lstm" else 0
         self.interface = nn.Linear(hidden_size, interface)
         self.output = nn.Linear(hidden_size + read_numbers, output_size)
 
@@ -181,7 +160,6 @@ class NTM(Resizable):
         self.initial_reads = nn.Parameter(torch.empty(num_reads, word_size))
         self.initial_read_logits = nn.Parameter(torch.empty(num_reads, memory_size))
         self.initial_write_logits = nn.Parameter(torch.empty(num_writes, memory_size))
-        self._state_layers = tuple(num_layers if states > which else 0 for which in (0, 1))
         if controller_init == "learned":
             with_hidden, with_cell = self._state_layers
             self._register("initial_hidden", with_hidden, hidden_size)
@@ -191,15 +169,8 @@ class NTM(Resizable):
     def reset_parameters(self) -> None:
         """Draw all weights afresh, but for those of a controller that was brought along."""
         hidden, reads = self.hidden_size, self.initial_reads.numel()
-        below = self.input_size + reads
         with torch.no_grad():
-            if isinstance(self.controller, str):
-                glorot_(self.input.weight, below, hidden)
-                glorot_(self.read_weight, below, hidden)
-                glorot_(self.recurrent_weight, hidden, hidden)
-                glorot_(self.layer_weight, hidden, hidden)
-                self.input.bias.zero_()
-                self.layer_bias.zero_()
+            self._draw_controller()
             glorot_(self.interface.weight, hidden, self.interface.out_features)
             glorot_(self.output.weight, hidden + reads, self.output_size)
             self.interface.bias.zero_()
@@ -207,10 +178,6 @@ class NTM(Resizable):
             if self.controller_init == "learned":
                 self.initial_hidden.zero_()
                 self.initial_cell.zero_()
-            if self.spec.controller == "lstm":
-                # An open forget gate (Gers, Schmidhuber & Cummins 2000).
-                self.input.bias[hidden : 2 * hidden] = 1.0
-                self.layer_bias[:, hidden : 2 * hidden] = 1.0
             if self.memory_init == "random":
                 nn.init.trunc_normal_(self.initial_memory, std=0.5, a=-1.0, b=1.0)
             elif self.memory_init == "uniform":
@@ -294,21 +261,14 @@ class NTM(Resizable):
     def _weights(self, spec: NTMSpec | None = None) -> NTMWeights:
         called = (spec or self.spec).called or _NONE_CALLED
         if isinstance(self.controller, str):
-            controller = (
-                *self._map("input", called.input),
-                weight_of(self, "read_weight"),
-                weight_of(self, "recurrent_weight"),
-                weight_of(self, "layer_weight"),
-                weight_of(self, "layer_bias"),
-            )
+            first, bias = self._map("input", called.input), weight_of(self, "layer_bias")
         else:
-            none, hidden = self.initial_reads.new_empty, self.hidden_size
-            reads = self.initial_reads.numel()
-            first = (none(0, self.input_size), none(0))
-            rest = (none(0, reads), none(0, 0, hidden), none(0, 0, hidden), none(0, 0))
-            controller = (*first, *rest)
+            none = self.initial_reads.new_empty
+            first, bias = (none(0, self.input_size), none(0)), none(0, 0)
         return NTMWeights(
-            *controller,
+            *first,
+            *self._controller_weights(),
+            bias,
             *self._map("interface", called.interface),
             *self._map("output", called.output),
         )

@@ -1,10 +1,12 @@
-"""Lengths of the sequences of a batch: checked, made the library's own, and cut off by."""
+"""Lengths of the sequences of a batch: checked, made the library's own, cut off by, and turned
+round within."""
 
 import operator
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
@@ -62,6 +64,14 @@ def within_lengths(x: Tensor, lengths: Tensor | None) -> Tensor:
     steps = torch.arange(x.shape[1], device=x.device)
     past = steps >= lengths[:, None]
     return x.masked_fill(past.view(*past.shape, *[1] * (x.dim() - 2)), 0.0)
+
+
+def turned_round(
+    step: Int64[Tensor, "*#steps"], count: Int64[Tensor, "*#steps"]
+) -> Int64[Tensor, "*#steps"]:
+    """The step at which a sequence told from its last item to its first has what it has at `step`;
+    what lies past its end stays behind it."""
+    return torch.where(step < count, count - 1 - step, step)
 
 
 def own_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:

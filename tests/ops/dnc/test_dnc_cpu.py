@@ -9,7 +9,7 @@ import torch
 from dnc_cases import build, compare, everything, start
 
 from tapehead import DNC
-from tapehead.machines.dnc import CONTROLLERS
+from tapehead.machines.controlled import CONTROLLERS
 from tapehead.ops.allocation import ALLOCATIONS
 from tapehead.ops.backends import Choice
 from tapehead.ops.dnc import DNCSpec, cpu, implementation, reference
