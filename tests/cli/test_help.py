@@ -72,16 +72,29 @@ def test_help_wraps_at_the_width_of_the_terminal(call, monkeypatch, name, width)
     assert_shown(options_of(COMMAND_CLASSES[name]), outcome.out)
 
 
-@pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("task", TASKS)
-def test_train_shows_the_options_of_the_machine_and_task_at_hand(call, machine, task):
+def recipe_of(task, machine):
+    """Settings of their recipe, or None."""
+    try:
+        return recipe(f"{task}-1" if TASKS[task].variant else task, machine)
+    except ValueError:
+        return None
+
+
+# All that have a recipe, and of the others enough to see each task and each machine.
+PAIRS = [
+    (task, machine)
+    for task in TASKS
+    for machine in MACHINES
+    if task == "copy" or machine == "lstm" or recipe_of(task, machine) is not None
+]
+
+
+@pytest.mark.parametrize(("task", "machine"), PAIRS)
+def test_train_shows_the_options_of_the_machine_and_task_at_hand(call, task, machine):
     outcome = call("train", task, "--machine", machine, "--help")
     assert outcome.code == 0
     assert max(map(len, outcome.out.splitlines())) <= 100
-    try:
-        config = recipe(f"{task}-1" if TASKS[task].variant else task, machine)
-    except ValueError:  # no recipe: the defaults of the constructors
-        config = TrainConfig(task=task, machine=machine, test_sequences=512)
+    config = recipe_of(task, machine) or TrainConfig(task=task, machine=machine, test_sequences=512)
     hidden = ("task", "machine", "task_options", "machine_options", "objective_options")
     training = [
         option
