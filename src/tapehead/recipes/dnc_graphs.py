@@ -51,7 +51,7 @@ CURRICULA = {
         ),
         {"final lesson": 99.0, "underground": 98.8},
         3,
-        1_000_000,
+        600_000,
     ),
     "shortest-path": Curriculum(
         (
@@ -67,7 +67,7 @@ CURRICULA = {
         ),
         {"final lesson": 64.0, "underground": 55.3},
         5,
-        60_000,
+        400_000,
     ),
     "inference": Curriculum(
         (
@@ -76,7 +76,7 @@ CURRICULA = {
         ),
         {"final lesson": 95.5, "family tree": 81.8},
         4,
-        60_000,
+        400_000,
     ),
 }
 
@@ -87,6 +87,8 @@ FAST_TRAINING: dict[str, Any] = {
     "optimiser": "adam",
     # Small batches and steps of bounded length begin the first lessons in half the sequences.
     "learning_rate": 5e-4,
+    # At this rate the late lessons stay just below their mark.
+    "schedule": "linear",
     "clip_value": None,
     "clip_norm": 1.0,
     "batch_size": 4,
@@ -264,6 +266,8 @@ EXPERIMENT = Experiment(
     metric="accuracy",
     unit="% of sequences without an error",
     seeds=1,
+    # Not among those that the settings were searched with.
+    first_seed=3_000,
     until_solved=True,
     judge=judge,
     judged_with=("data", "test_sequences"),
