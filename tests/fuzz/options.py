@@ -21,6 +21,7 @@ from tapehead.cli import COMMANDS, module_of, reproduce
 from tapehead.cli import train as train_command
 from tapehead.cli.options import Option, options_of
 from tapehead.cli.sweep import Sweep
+from tapehead.cli.training_options import options_for
 from tapehead.machines import MACHINES
 from tapehead.recipes import EXPERIMENTS
 from tapehead.runs.config import TrainConfig
@@ -98,7 +99,7 @@ def _command(name: str, draw: random.Random) -> tuple[list[str], list[Option]]:
 def _training_options(command: str, task: str, machine: str) -> list[Option]:
     base = TrainConfig(task=task, machine=machine)
     kind = Sweep if command == "sweep" else train_command.Train
-    return train_command.options_for(base, True, kind).all
+    return options_for(base, True, kind).all
 
 
 def _spoil(argv: list[str], options: Sequence[Option], draw: random.Random) -> list[str]:

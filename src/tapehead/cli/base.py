@@ -1,12 +1,11 @@
 """The settings that a `tapehead train` starts from, before its options change any."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tapehead.checks import shown
 from tapehead.cli.command import wants_help
-from tapehead.cli.options import Option, UsageError, check_choice
+from tapehead.cli.options import UsageError, check_choice
 from tapehead.errors import TapeheadError
 from tapehead.recipes import SETTINGS, usual_settings
 from tapehead.registry import MACHINES, TASKS
@@ -86,15 +85,3 @@ def given(argv: Sequence[str], flag: str) -> str | None:
         elif token.startswith(f"{flag}="):
             value = token.removeprefix(f"{flag}=")
     return value
-
-
-def changed(
-    before: dict[str, Any], options: Sequence[Option], values: Mapping[str, Any]
-) -> dict[str, Any]:
-    """A table of options as a recipe has it, with what the command line changed."""
-    changed = {
-        option.name: values[option.name]
-        for option in options
-        if values[option.name] != option.default
-    }
-    return {name: value for name, value in (before | changed).items() if value is not None}

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from tapehead import zoo
 from tapehead.cli.help import screen
-from tapehead.cli.options import Option, UsageError, did_you_mean, options_of, parse
+from tapehead.cli.options import Option, UsageError, did_you_mean, options_of
+from tapehead.cli.parsing import parse
 
 Command = TypeVar("Command")
 

@@ -55,7 +55,8 @@ def _table() -> dict[str, list[str]]:
     from tapehead.cli.base import usual_machine
     from tapehead.cli.reproduce import CHOICES
     from tapehead.cli.sweep import Sweep
-    from tapehead.cli.train import Train, options_for
+    from tapehead.cli.train import Train
+    from tapehead.cli.training_options import options_for
     from tapehead.registry import MACHINES, TASKS
     from tapehead.runs.config import TrainConfig
 
@@ -76,10 +77,10 @@ def _table() -> dict[str, list[str]]:
         table |= _rows(name, options)
         table[name] += ["--help", *(["--help-all"] if name in ("train", "sweep") else [])]
     for name in _plain(MACHINES):
-        own = options_for(TrainConfig(machine=name), True)
+        own = options_for(TrainConfig(machine=name), True, Train)
         table |= _rows(f"machine {name}", [*own.machine, *own.objective])
     for name in _plain(TASKS):
-        own = options_for(TrainConfig(task=name), True)
+        own = options_for(TrainConfig(task=name), True, Train)
         table |= _rows(
             f"task {name}", [*own.task, *(own.objective if TASKS[name].trained_by else [])]
         )

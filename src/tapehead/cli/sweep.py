@@ -20,9 +20,10 @@ from tapehead.cli.options import (
     chosen_seeds,
     did_you_mean,
     options_of,
-    parse,
 )
-from tapehead.cli.train import check_config, config_of, folder_name, help_of, options_for
+from tapehead.cli.parsing import parse
+from tapehead.cli.train import folder_name
+from tapehead.cli.training_options import check_config, config_of, help_of, options_for
 from tapehead.registry import AddressError
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.files import clear_errors

@@ -2,29 +2,21 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from tapehead.cli import tracking
-from tapehead.cli.base import changed, given, settings_before
+from tapehead.cli.base import given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
 from tapehead.cli.engine import Name, check_engine, engine_of
-from tapehead.cli.help import screen
 from tapehead.cli.matching import matched
-from tapehead.cli.options import (
-    Option,
-    UsageError,
-    check_one_of,
-    chosen_seeds,
-    constructor_options,
-    options_of,
-    parse,
-)
+from tapehead.cli.options import UsageError, check_one_of, chosen_seeds
+from tapehead.cli.parsing import parse
 from tapehead.cli.serving import check_port, server_at
-from tapehead.recipes import SETTINGS
-from tapehead.registry import MACHINES, TASKS, AddressError
+from tapehead.cli.training_options import check_config, config_of, help_of, options_for
+from tapehead.registry import AddressError
 from tapehead.runs.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -74,24 +66,10 @@ class Train:
     """Report as lines of JSON."""
 
 
-class Options(NamedTuple):
-    """What the command takes, by what the options belong to."""
-
-    common: list[Option]
-    training: list[Option]
-    machine: list[Option]
-    objective: list[Option]
-    task: list[Option]
-
-    @property
-    def all(self) -> list[Option]:
-        return [option for group in self for option in group]
-
-
 def run(argv: Sequence[str]) -> int:
     try:
         base, task_given = settings_before(argv)
-        options = options_for(base, task_given)
+        options = options_for(base, task_given, Train)
     except AddressError as error:
         raise UsageError(str(error)) from None
     if wants_help(argv) or "--help-all" in argv:
@@ -110,92 +88,6 @@ def run(argv: Sequence[str]) -> int:
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from None
     return _train(command, config)
-
-
-def config_of(base: TrainConfig, options: Options, values: Mapping[str, Any]) -> TrainConfig:
-    """Settings with the values of these options."""
-    return dataclasses.replace(
-        base,
-        **{option.name: values[option.name] for option in options.training},
-        seed=values.get("seed", base.seed),
-        machine_options=changed(base.machine_options, options.machine, values),
-        objective_options=changed(base.objective_options, options.objective, values),
-        task_options=changed(base.task_options, options.task, values),
-    )
-
-
-def options_for(base: TrainConfig, task_given: bool, command: type = Train) -> Options:
-    """Options with the defaults of some settings.
-
-    Args:
-        task_given: whether the task is among the words; otherwise a resumed run knows it.
-        command: whose fields come first.
-    """
-    from tapehead.training.objectives import OBJECTIVES
-
-    kind, task = MACHINES[base.machine], TASKS[base.task]
-    choices = {
-        "task": TASKS,
-        "machine": MACHINES,
-        "setting": SETTINGS,
-    }
-    names = {"match_parameters": tuple(MACHINES)}
-    common = [
-        dataclasses.replace(
-            option,
-            choices=choices.get(option.name, option.choices),
-            names=names.get(option.name, option.names),
-        )
-        for option in options_of(command, machine=base.machine)
-        if task_given or option.name != "task"
-    ]
-    # A task may have an option --task, of bAbI's twenty for one.
-    common = [
-        dataclasses.replace(option, name="TASK") if option.positional else option
-        for option in common
-    ]
-    training = [
-        option
-        for option in options_of(TrainConfig, **base.to_dict())
-        if option.name not in ("task", "machine") and not option.name.endswith("_options")
-    ]
-    # The seed belongs to what one looks for first.
-    seed = next(option for option in training if option.name == "seed")
-    training.remove(seed)
-    if "seed" not in (option.name for option in common):
-        common.insert(3, seed)
-    return Options(
-        common=common,
-        training=training,
-        machine=constructor_options(kind, **base.machine_options),
-        objective=constructor_options(
-            OBJECTIVES[task.trained_by or kind.trained_by], **base.objective_options
-        ),
-        task=options_of(task, **base.task_options),
-    )
-
-
-def help_of(command: type, prog: str, base: TrainConfig, options: Options, everything: bool) -> str:
-    """The help screen of a command with these options."""
-    footer = (
-        "Defaults are those of this task, machine and setting: name others before --help. "
-        "A default of yes or no is a switch: --figures, --no-figures."
-    )
-    if not everything:
-        footer += " --help-all explains all."
-    return screen(
-        f"{prog} TASK [options]",
-        " ".join((command.__doc__ or "").split()),
-        options.common,
-        [
-            ("Training", options.training),
-            (f"Machine: {base.machine}", options.machine),
-            ("Objective: how it is trained", options.objective),
-            (f"Task: {base.task}", options.task),
-        ],
-        footer,
-        everything=everything,
-    )
 
 
 def _checked(command: Train, config: TrainConfig) -> None:
@@ -217,21 +109,6 @@ def _checked(command: Train, config: TrainConfig) -> None:
     if command.workers is not None and command.workers < 1:
         raise UsageError(f"--workers must be a whole number of at least 1, got {command.workers}")
     check_config(config)
-
-
-def check_config(config: TrainConfig) -> None:
-    """Raise a TypeError or ValueError if nothing can be trained with these settings."""
-    from tapehead.runs.build import build_machine, build_task, check_memory
-    from tapehead.runs.devices import usable_device
-    from tapehead.training.curriculum import CurriculumSchedule
-    from tapehead.training.objectives import make_objective
-
-    usable_device(config.device)
-    task = build_task(config)
-    CurriculumSchedule(config, task)
-    machine = build_machine(config, task)
-    make_objective(machine, task, **config.objective_options)
-    check_memory(config, task, machine)
 
 
 def _train(command: Train, config: TrainConfig) -> int:

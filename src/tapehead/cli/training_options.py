@@ -1,0 +1,139 @@
+"""The options of a training, which `tapehead train` and `tapehead sweep` take, and the settings
+that come of them."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tapehead.cli.help import screen
+from tapehead.cli.options import Option, constructor_options, options_of
+from tapehead.recipes import SETTINGS
+from tapehead.registry import MACHINES, TASKS
+from tapehead.runs.config import TrainConfig
+
+
+class Options(NamedTuple):
+    """What the command takes, by what the options belong to."""
+
+    common: list[Option]
+    training: list[Option]
+    machine: list[Option]
+    objective: list[Option]
+    task: list[Option]
+
+    @property
+    def all(self) -> list[Option]:
+        return [option for group in self for option in group]
+
+
+def options_for(base: TrainConfig, task_given: bool, command: type) -> Options:
+    """Options with the defaults of some settings.
+
+    Args:
+        task_given: whether the task is among the words; otherwise a resumed run knows it.
+        command: whose fields come first.
+    """
+    from tapehead.training.objectives import OBJECTIVES
+
+    kind, task = MACHINES[base.machine], TASKS[base.task]
+    choices = {
+        "task": TASKS,
+        "machine": MACHINES,
+        "setting": SETTINGS,
+    }
+    names = {"match_parameters": tuple(MACHINES)}
+    common = [
+        dataclasses.replace(
+            option,
+            choices=choices.get(option.name, option.choices),
+            names=names.get(option.name, option.names),
+        )
+        for option in options_of(command, machine=base.machine)
+        if task_given or option.name != "task"
+    ]
+    # A task may have an option --task, of bAbI's twenty for one.
+    common = [
+        dataclasses.replace(option, name="TASK") if option.positional else option
+        for option in common
+    ]
+    training = [
+        option
+        for option in options_of(TrainConfig, **base.to_dict())
+        if option.name not in ("task", "machine") and not option.name.endswith("_options")
+    ]
+    # The seed belongs to what one looks for first.
+    seed = next(option for option in training if option.name == "seed")
+    training.remove(seed)
+    if "seed" not in (option.name for option in common):
+        common.insert(3, seed)
+    return Options(
+        common=common,
+        training=training,
+        machine=constructor_options(kind, **base.machine_options),
+        objective=constructor_options(
+            OBJECTIVES[task.trained_by or kind.trained_by], **base.objective_options
+        ),
+        task=options_of(task, **base.task_options),
+    )
+
+
+def help_of(command: type, prog: str, base: TrainConfig, options: Options, everything: bool) -> str:
+    """The help screen of a command with these options."""
+    footer = (
+        "Defaults are those of this task, machine and setting: name others before --help. "
+        "A default of yes or no is a switch: --figures, --no-figures."
+    )
+    if not everything:
+        footer += " --help-all explains all."
+    return screen(
+        f"{prog} TASK [options]",
+        " ".join((command.__doc__ or "").split()),
+        options.common,
+        [
+            ("Training", options.training),
+            (f"Machine: {base.machine}", options.machine),
+            ("Objective: how it is trained", options.objective),
+            (f"Task: {base.task}", options.task),
+        ],
+        footer,
+        everything=everything,
+    )
+
+
+def config_of(base: TrainConfig, options: Options, values: Mapping[str, Any]) -> TrainConfig:
+    """Settings with the values of these options."""
+    return dataclasses.replace(
+        base,
+        **{option.name: values[option.name] for option in options.training},
+        seed=values.get("seed", base.seed),
+        machine_options=_changed(base.machine_options, options.machine, values),
+        objective_options=_changed(base.objective_options, options.objective, values),
+        task_options=_changed(base.task_options, options.task, values),
+    )
+
+
+def _changed(
+    before: dict[str, Any], options: Sequence[Option], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A table of options as a recipe has it, with what the command line changed."""
+    changed = {
+        option.name: values[option.name]
+        for option in options
+        if values[option.name] != option.default
+    }
+    return {name: value for name, value in (before | changed).items() if value is not None}
+
+
+def check_config(config: TrainConfig) -> None:
+    """Raise a TypeError or ValueError if nothing can be trained with these settings."""
+    from tapehead.runs.build import build_machine, build_task, check_memory
+    from tapehead.runs.devices import usable_device
+    from tapehead.training.curriculum import CurriculumSchedule
+    from tapehead.training.objectives import make_objective
+
+    usable_device(config.device)
+    task = build_task(config)
+    CurriculumSchedule(config, task)
+    machine = build_machine(config, task)
+    make_objective(machine, task, **config.objective_options)
+    check_memory(config, task, machine)
