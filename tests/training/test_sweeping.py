@@ -14,6 +14,7 @@ from tapehead.training import TrainConfig
 from tapehead.training.fleet import Here
 from tapehead.training.sweeping import Choice, Range, Sweep, Trial, parse_vary
 from tapehead.training.sweeping import sweep as module
+from tapehead.training.sweeping.trial import merit
 from tapehead.viewing.sweeps import sweep_figure
 
 SPACE = {
@@ -204,7 +205,7 @@ def test_seeds_that_are_solved_count_before_sequences():
     slow = Trial(number=0, values={}, seeds=3, solved=3, sequences=900.0)
     quick = Trial(number=1, values={}, seeds=3, solved=3, sequences=300.0)
     some = Trial(number=2, values={}, seeds=3, solved=2, sequences=100.0)
-    assert sorted([some, slow, quick], key=module.merit) == [quick, slow, some]
+    assert sorted([some, slow, quick], key=merit) == [quick, slow, some]
 
 
 def test_a_trial_without_a_result_is_never_best():

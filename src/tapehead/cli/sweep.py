@@ -194,7 +194,7 @@ def _show(argv: Sequence[str]) -> int:
 
 def _tell(trials: "Sequence[Trial]", out: Path, *, as_json: bool) -> None:
     """The trials, the best first."""
-    from tapehead.training.sweeping.sweep import merit
+    from tapehead.training.sweeping.trial import merit
 
     ordered = sorted(trials, key=lambda trial: (not trial.is_whole, *merit(trial)))
     if as_json:

@@ -26,18 +26,17 @@ import safetensors.torch
 from torch import Tensor
 
 from tapehead.errors import TapeheadError
-from tapehead.runs.files import clear_errors, read_file, sync_folder, write_through
-from tapehead.runs.sealed import BrokenSeal, read_sealed, seal
+from tapehead.runs.checkpoint_header import (
+    FORMAT,
+    KIND,
+    PROGRESS,
+    DamagedCheckpoint,
+    read_header,
+)
+from tapehead.runs.files import clear_errors, read_file, remove, sync_folder, write_through
+from tapehead.runs.sealed import seal
 
-FORMAT = 2
-FIRST_SEALED = 2
-"""Formats before this one have no seal, and are tied to no run."""
-KIND = "tapehead checkpoint"
-_PROGRESS = "progress.json"
-
-
-class DamagedCheckpoint(TapeheadError):
-    """A checkpoint whose files are missing, cut short or altered."""
+_STEP = re.compile("0|[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +68,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: Collection[in
     final = folder / str(checkpoint.step)
     try:
         folder.mkdir(exist_ok=True)
-        _remove(temporary)
+        remove(temporary)
         temporary.mkdir()
         files = {}
         for part, tensors in checkpoint.parts.items():
@@ -86,9 +85,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: Collection[in
             "settings": checkpoint.settings,
             "progress": checkpoint.progress,
         }
-        write_through(temporary / _PROGRESS, seal(json.dumps(header, indent=1, allow_nan=False)))
+        write_through(temporary / PROGRESS, seal(json.dumps(header, indent=1, allow_nan=False)))
         sync_folder(temporary)
-        _remove(final)  # of before the last row, or left by a run that was resumed from before it
+        remove(final)  # of before the last row, or left by a run that was resumed from before it
         os.rename(temporary, final)
         sync_folder(folder)
     except OSError as error:
@@ -100,7 +99,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: Collection[in
     with clear_errors(f"remove old checkpoints from {folder}"):
         for step in earlier[:-1]:
             if step not in keep:
-                _remove(folder / str(step))
+                remove(folder / str(step))
 
 
 def load_checkpoint(folder: Path, step: int, run: str | None = None) -> Checkpoint:
@@ -114,7 +113,7 @@ def load_checkpoint(folder: Path, step: int, run: str | None = None) -> Checkpoi
         TapeheadError: it is not a checkpoint, or one of another run, or a newer tapehead wrote it.
     """
     path = folder / str(step)
-    header = _read_header(path)
+    header = read_header(path)
     if header["step"] != step:
         raise DamagedCheckpoint(f"the checkpoint {path} is damaged: it is of step {header['step']}")
     if run is not None and header.get("run") != run:
@@ -215,7 +214,7 @@ def latest_start(folder: Path) -> Start | None:
     """Of the last checkpoint whose progress.json is whole, if there is one."""
     for step in reversed(checkpoint_steps(folder)):
         try:
-            header = _read_header(folder / str(step))
+            header = read_header(folder / str(step))
         except TapeheadError:
             continue
         if "settings" in header:
@@ -242,67 +241,8 @@ def forget_after(folder: Path, step: int) -> None:
     with clear_errors(f"write to {folder}"):
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.suffix == ".tmp" or (_STEP.fullmatch(path.name) and int(path.name) > step):
-                _remove(path)
-
-
-_STEP = re.compile("0|[1-9][0-9]{0,17}")
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    """What progress.json holds; its files are yet to be checked."""
-    try:
-        header, sealed = read_sealed(path / _PROGRESS, "checkpoint")
-    except BrokenSeal as error:
-        raise DamagedCheckpoint(
-            f"the checkpoint {path} is damaged: the contents of {_PROGRESS} have changed"
-        ) from error
-    except TapeheadError as error:
-        raise DamagedCheckpoint(f"the checkpoint {path} is damaged: {error}") from error
-    number = header.get("format")
-    if header.get("kind") != KIND or not isinstance(number, int):
-        raise TapeheadError(f"{path} is not a checkpoint of tapehead")
-    if number > FORMAT:
-        raise TapeheadError(
-            f"{path} was written by a newer tapehead (checkpoint format {number}; "
-            f"this one reads up to {FORMAT}): update tapehead"
-        )
-    if not sealed and not 0 < number < FIRST_SEALED:
-        raise DamagedCheckpoint(
-            f"the checkpoint {path} is damaged: the contents of {_PROGRESS} have changed"
-        )
-    if not _is_well_formed(header):
-        raise TapeheadError(f"{path} is not a checkpoint of tapehead")
-    return header
-
-
-def _is_well_formed(header: Mapping[str, Any]) -> bool:
-    return (
-        isinstance(header.get("step"), int)
-        and isinstance(header.get("progress"), dict)
-        and isinstance(header.get("settings", {}), dict)
-        and isinstance(header.get("files"), dict)
-        and all(
-            # A plain name: no header may point out of its folder.
-            Path(file).name == file
-            and isinstance(fingerprint, dict)
-            and isinstance(fingerprint.get("bytes"), int)
-            for file, fingerprint in header["files"].items()
-        )
-    )
+                remove(path)
 
 
 def _fingerprint(data: bytes) -> dict[str, Any]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder in one move first, so that a kill leaves no half of it under its name."""
-    if not os.path.lexists(path):
-        return
-    if path.is_symlink() or not path.is_dir():
-        path.unlink()
-        return
-    doomed = path.with_name(f".{path.name.strip('.')}.doomed.tmp")
-    shutil.rmtree(doomed, ignore_errors=True)
-    os.rename(path, doomed)
-    shutil.rmtree(doomed)

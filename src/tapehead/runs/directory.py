@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
-from tapehead.runs.checkpoint import FORMAT, DamagedCheckpoint
+from tapehead.runs.checkpoint_header import FORMAT, DamagedCheckpoint
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.files import (
     clear_errors,

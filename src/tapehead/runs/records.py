@@ -6,7 +6,8 @@ from typing import Any
 
 from tapehead.checks import shown
 from tapehead.errors import TapeheadError
-from tapehead.runs.checkpoint import FIRST_SEALED, FORMAT, checkpoint_steps, latest_start
+from tapehead.runs.checkpoint import checkpoint_steps, latest_start
+from tapehead.runs.checkpoint_header import FIRST_SEALED, FORMAT
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.files import is_there, read_bytes
 from tapehead.runs.result import checked_result

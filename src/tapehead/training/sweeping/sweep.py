@@ -1,8 +1,7 @@
 """A search as a folder: a journal of its trials, and the runs of each."""
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from tapehead.training.display.reporter import Reporter
 from tapehead.training.fleet.engines import Engine
 from tapehead.training.fleet.jobs import Job, run_jobs
 from tapehead.training.sweeping.space import Vary
+from tapehead.training.sweeping.trial import Trial, is_hopeless, merit, trial_of
 
 if TYPE_CHECKING:
     import optuna
@@ -23,42 +23,6 @@ if TYPE_CHECKING:
 SETTINGS, JOURNAL, TRIAL = "sweep.json", "journal.log", "trial.json"
 PATIENCE = 3.0
 """Once a trial has solved all seeds, the runs of later ones end after so many times its slowest."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One choice of settings, and what came of it.
-
-    number: from 0, in the order in which they were tried.
-    values: of the options that vary, by name.
-    seeds: how many were trained. The trials after one that solved more leave out those of their
-        seeds that could no longer make up for it.
-    solved: how many of them were solved.
-    sequences: until it was solved, the median over the seeds; all that there might be of one that
-        was not.
-    slowest: the most sequences that a seed was trained on.
-    seconds: of training, the median.
-    failed: how many seeds ended with an error.
-    reason: why there is no result; empty if there is one.
-
-    >>> from tapehead.training.sweeping import Trial
-    >>> Trial(number=0, values={}, seeds=3, solved=3, sequences=2e4, seconds=1.0).is_whole
-    True
-    """
-
-    number: int
-    values: Mapping[str, Any]
-    seeds: int = 0
-    solved: int = 0
-    sequences: float = 0.0
-    slowest: int = 0
-    seconds: float = 0.0
-    failed: int = 0
-    reason: str = ""
-
-    @property
-    def is_whole(self) -> bool:
-        return not self.reason
 
 
 class Sweep:
@@ -209,7 +173,7 @@ class Sweep:
             config = replace(config, max_sequences=min(most, int(PATIENCE * best.slowest)))
         ended: dict[int, Result | None] = {}
         waiting = list(self.seeds)
-        while waiting and not _is_hopeless(best, ended):
+        while waiting and not is_hopeless(best, ended):
             now, waiting = waiting[:at_once], waiting[at_once:]
             jobs = [
                 Job(config=replace(config, seed=seed), path=self._path(number, seed), resume=True)
@@ -217,7 +181,7 @@ class Sweep:
             ]
             results, _ = run_jobs(jobs, engine, reporter)
             ended |= {seed: results.get(place) for place, seed in enumerate(now)}
-        trial = _trial_of(number, values, list(ended.values()), most)
+        trial = trial_of(number, values, list(ended.values()), most)
         self._write(trial)
         self._study.tell(number, trial.seeds - trial.solved + trial.sequences / most)
 
@@ -229,37 +193,6 @@ class Sweep:
         with clear_errors(f"write to {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
             write_sealed(folder / TRIAL, asdict(trial))
-
-
-def _is_hopeless(best: Trial | None, ended: Mapping[int, Result | None]) -> bool:
-    """Whether more seeds stayed unsolved than of the best trial."""
-    unsolved = sum(result is None or not result.solved for result in ended.values())
-    return best is not None and unsolved > best.seeds - best.solved
-
-
-def _trial_of(
-    number: int, values: Mapping[str, Any], ended: Sequence[Result | None], most: int
-) -> Trial:
-    """Of runs, None for one that failed; each that was not solved counts with `most` sequences."""
-    solved = [result.solved_after for result in ended if result is not None and result.solved_after]
-    given = [result.sequences for result in ended if result is not None]
-    took = [after["sequences"] for after in solved] + [most] * (len(ended) - len(solved))
-    seconds = [result.seconds for result in ended if result is not None]
-    return Trial(
-        number=number,
-        values=dict(values),
-        seeds=len(ended),
-        solved=len(solved),
-        sequences=float(statistics.median(took)),
-        slowest=max(given, default=most),
-        seconds=float(statistics.median(seconds or [0.0])),
-        failed=sum(result is None for result in ended),
-    )
-
-
-def merit(trial: Trial) -> tuple[int, float]:
-    """By which trials are ordered, the best first."""
-    return trial.seeds - trial.solved, trial.sequences
 
 
 def read_sweep(folder: Path | str) -> tuple[dict[str, Any], list[Trial]]:
