@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tapehead.recipes import EXPERIMENTS, babi, recipe
+from tapehead.recipes import EXPERIMENTS, babi, babi_words, recipe
 from tapehead.recipes.jobs import plan, run_plan
 from tapehead.recipes.reproduce import reproduce, result_cells
 from tapehead.runs import load_run
@@ -151,3 +151,54 @@ def test_stories_of_all_tasks_have_simulated_ones_where_a_file_is_often_missing(
     kept = [story for story in alone.stories if story in task.stories]
     assert len(kept) == len(alone.stories) - len(make_task("babi", task="3").stories)
     assert task.test_settings()["test"].stories == alone.test_settings()["test"].stories
+
+
+@pytest.mark.usefixtures("fewer_stories")
+def test_words_have_a_cell_for_each_task_and_one_for_their_mean(tmp_path, monkeypatch):
+    monkeypatch.setitem(babi_words.MACHINES, "lstm", {"hidden_size": 16, "num_layers": 1})
+    monkeypatch.setitem(babi_words.TRAINING, "learning_rate", 0.05)
+    found = reproduce(
+        EXPERIMENTS["babi/words"], seeds=[0, 1], machines=["lstm"], max_sequences=160,
+        runs=tmp_path / "runs", out=tmp_path / "out", engine=lambda jobs: Here(),
+    )  # fmt: skip
+    *cells, mean = found.cells
+    assert [cell["task"] for cell in cells] == list(babi.TASKS)
+    assert cells[2]["trained_on"] == "simulated stories"
+    assert [cell["published"] for cell in cells[:3]] == [0.245, 0.532, 0.483]
+    assert (mean["task"], mean["published"], mean["published_mean"]) == (
+        "babi-words-all", 0.25205, 0.273,
+    )  # fmt: skip
+    for seed in range(2):
+        assert mean["values"][seed] == pytest.approx(sum(c["values"][seed] for c in cells) / 20)
+        curve = mean["curves"][seed]
+        assert min(row["wrong"] for row in curve) == mean["validation"][seed]
+        assert curve[-1]["sequences"] == 160
+    assert mean["best"] in mean["values"]
+    config, machine, task = load_run(tmp_path / "runs" / "lstm" / "seed-0")
+    assert task.bucketed
+    assert (config.machine, config.batch_size) == ("lstm", 32)
+    machine.eval()
+    for number in (8, 19):  # question by question: some answers have two words, or all
+        wrong = asked = 0
+        for story in make_task("babi", task=str(number), split="test").stories:
+            batch = task.batch_of([story])
+            said = task.read(machine(batch.inputs.x)[0][0][batch.mask[0]])
+            for question in story.questions:
+                count = len(question.answer.split(","))
+                wrong += ",".join(said[:count]) != question.answer
+                said, asked = said[count:], asked + 1
+        assert cells[number - 1]["values"][0] == pytest.approx(wrong / asked)
+    assert len({cell["values"][0] for cell in cells}) > 2  # they have learned something
+    assert (tmp_path / "out" / "figure.png").stat().st_size > 10_000
+
+
+def test_words_are_read_by_the_machines_of_the_paper_and_by_ours():
+    theirs = {name: babi_words.recipe("", name, "paper") for name in babi_words.CONTESTANTS}
+    assert [config.machine for config in theirs.values()] == ["lstm", "ntm", "dnc"]
+    assert {config.batch_size for config in theirs.values()} == {1}
+    assert theirs["ntm-lstm"].machine_options["memory_size"] == 256
+    ours = recipe("babi-words-all", "ntm", "fast")
+    assert (ours.machine, ours.batch_size, ours.task_options["bucketed"]) == ("ntm", 32, True)
+    assert 3e-5 <= ours.learning_rate <= 1e-4
+    kept = {"layer_norm", "masked_lookup", "erase_freed", "bypass_dropout"}
+    assert kept <= set(recipe("babi-words-all", "dnc", "fast").machine_options)

@@ -103,3 +103,24 @@ def test_without_results_it_says_what_makes_some(results, tmp_path):
 def test_seeds_mean_nothing(tmp_path):
     with pytest.raises(TapeheadError, match=r"^--seeds means nothing to babi/table"):
         babi_table.reproduce(tmp_path, seeds=(1,))
+
+
+def test_machines_that_hear_words_fill_their_columns(results, tmp_path):
+    cells = [cell(task, "dnc", [0.04, 0.02], 0.02) for task in TASKS]
+    cells += [cell(task, "dnc", [0.9], 0.9, setting="paper") for task in TASKS]
+    cells += [cell(task, "ntm-lstm", [0.3], 0.3) for task in TASKS]
+    cells += [cell("babi-words-all", "dnc", [0.5], 0.5)]
+    results("babi/words", cells)
+    result = babi_table.reproduce(tmp_path / "out")
+    assert [found["machine"] for found in result["cells"]] == [
+        "ntm-lstm, all tasks together", "dnc, all tasks together",
+    ]  # fmt: skip
+    assert result["cells"][1]["values"] == pytest.approx([0.04, 0.02])
+    text = (tmp_path / "out" / "table.md").read_text()
+    head, _, *rows = rows_of(text, "Words, all tasks together")
+    assert head == [
+        "task", "LSTM, not run", "published", "NTM mean", "best", "published", "DNC mean", "best",
+        "published",
+    ]  # fmt: skip
+    assert rows[1][1:] == ["", "53.2", "30.0", "30.0", "54.5", "3.0", "2.0", "0.4"]
+    assert rows[20][-3:] == ["3.0", "2.0", "3.8"]

@@ -8,6 +8,7 @@ from tapehead.checks import listed, shown
 from tapehead.recipes import (
     babi,
     babi_joint,
+    babi_words,
     discrete,
     dnc,
     dnc_graphs,
@@ -35,6 +36,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         tardis.EXPERIMENT,
         *babi.EXPERIMENTS,
         babi_joint.EXPERIMENT,
+        babi_words.EXPERIMENT,
         *pointer.EXPERIMENTS,
     )
 }

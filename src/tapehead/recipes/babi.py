@@ -253,11 +253,16 @@ def _experiment(name: str, machine: str, **more: Any) -> Experiment:
     )
 
 
-def published(errors: Sequence[float], machine: str, source: str) -> dict[str, Any]:
-    """Errors in %, one for each task, as an experiment has them."""
+def published(
+    errors: Mapping[str, Sequence[float]], sources: Mapping[str, str]
+) -> dict[str, dict[str, Published]]:
+    """Errors of each machine in %, one for each task, as an experiment has them."""
     return {
-        task: {machine: Published(value=round(error / 100, 5), source=source)}
-        for task, error in zip(TASKS, errors, strict=True)
+        task: {
+            machine: Published(value=round(known[place] / 100, 5), source=sources[machine])
+            for machine, known in errors.items()
+        }
+        for place, task in enumerate(TASKS)
     }
 
 
@@ -268,7 +273,7 @@ EXPERIMENTS = (
             machine,
             source=f"{PAPERS[machine]}; numbers as in Henaff et al. 2017, table 2",
             recipe=recipe,
-            published=published(PUBLISHED[machine], machine, PAPERS[machine]),
+            published=published({machine: PUBLISHED[machine]}, PAPERS),
         )
         for machine in PLANS
     ),
@@ -277,6 +282,8 @@ EXPERIMENTS = (
         "memory-network",
         source="Sukhbaatar et al. 2015, table 1",
         recipe=recipe_1k,
-        published=published(PUBLISHED_1K, "memory-network", "Sukhbaatar et al. 2015, jointly"),
+        published=published(
+            {"memory-network": PUBLISHED_1K}, {"memory-network": "Sukhbaatar et al. 2015, jointly"}
+        ),
     ),
 )

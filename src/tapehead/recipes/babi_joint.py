@@ -65,7 +65,7 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
     """The test error of each run's best checkpoint on each task."""
     from tapehead.runs import load_run
 
-    common, by_task = contest.cells()[0], _published()
+    common = contest.cells()[0]
     errors, validation, cpu_seconds = [], [], []
     for job in contest.jobs:
         _, machine, task = load_run(job.path)
@@ -76,7 +76,7 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
     chosen = validation.index(min(validation))
     cells = []
     for task, values in zip(TASKS, zip(*errors, strict=True), strict=True):
-        known = by_task[task].get(contest.contestant)
+        known = contest.experiment.published_of(task, contest.contestant)
         cells.append(
             common
             | {
@@ -99,21 +99,14 @@ def error_on(machine: Any, task: Any, number: int) -> float:
     import torch
 
     part = replace(task, task=str(number), split="test", generated=number in GENERATED)
-    wrong = asked = 0.0
+    stories, wrong = part.stories, 0
     with torch.no_grad():
-        for first in range(0, len(part.stories), _BATCH):
-            outputs, batch = task.run(machine, task.batch_of(part.stories[first : first + _BATCH]))
-            wrong += task.answer.errors(outputs, batch).sum().item()
-            asked += batch.mask.sum().item()
-    return wrong / asked
-
-
-def _published() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {task: {} for task in TASKS}
-    for machine, errors in PUBLISHED.items():
-        for task, known in published(errors, machine, SOURCES[machine]).items():
-            found[task] |= known
-    return found
+        for first in range(0, len(stories), _BATCH):
+            outputs, batch = task.run(machine, task.batch_of(stories[first : first + _BATCH]))
+            # Of each story in units of the mean number of questions.
+            share = task.scores(outputs, batch)["wrong"].double().sum().item()
+            wrong += round(share * task.answer.each)
+    return wrong / sum(len(story.questions) for story in stories)
 
 
 EXPERIMENT = Experiment(
@@ -122,6 +115,7 @@ EXPERIMENT = Experiment(
     tasks=(TASK,),
     contestants=tuple(PLANS),
     recipe=recipe,
+    published=published(PUBLISHED, SOURCES),
     settings=("fast",),
     metric="wrong",
     unit="share of questions answered wrongly",

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from tapehead.errors import TapeheadError
-from tapehead.recipes import babi_joint
+from tapehead.recipes import babi_joint, babi_words
 from tapehead.recipes.babi import PUBLISHED, TASKS
 from tapehead.recipes.results import read_result
 from tapehead.runs.files import write_json
@@ -26,6 +26,7 @@ SEEDS: tuple[int, ...] = ()
 RESULTS = Path("results") / "babi"
 """What is read: every result below."""
 TABLE = "table.md"
+SETTING = "fast"
 
 
 class Column(NamedTuple):
@@ -60,15 +61,11 @@ COLUMNS = (
            babi_joint.PUBLISHED["memory-network"], babi_joint.SOURCES["memory-network"]),
     Column("EntNet", "sentences", _TOGETHER, "babi/joint", "entity-network",
            babi_joint.PUBLISHED["entity-network"], babi_joint.SOURCES["entity-network"]),
-    Column("LSTM", "words", _TOGETHER, "babi/words", "lstm",
-           [24.5, 53.2, 48.3, 0.4, 3.5, 11.5, 15.0, 16.5, 10.5, 22.9, 6.1, 3.8, 0.5, 55.3, 44.7,
-            52.6, 39.2, 4.8, 89.5, 1.3], "Graves et al. 2016"),
-    Column("NTM", "words", _TOGETHER, "babi/words", "ntm",
-           [31.5, 54.5, 43.9, 0.0, 0.8, 17.1, 17.8, 13.8, 16.4, 16.6, 15.2, 8.9, 7.4, 24.2, 47.0,
-            53.6, 25.5, 2.2, 4.3, 1.5], "Graves et al. 2016"),
-    Column("DNC", "words", _TOGETHER, "babi/words", "dnc",
-           [0.0, 0.4, 1.8, 0.0, 0.8, 0.0, 0.6, 0.3, 0.2, 0.2, 0.0, 0.0, 0.1, 0.4, 0.0, 55.1, 12.0,
-            0.8, 3.9, 0.0], "Graves et al. 2016 (DNC2)"),
+    *(
+        Column(title, "words", _TOGETHER, babi_words.EXPERIMENT.name, machine,
+               babi_words.PUBLISHED[machine], babi_words.SOURCES[machine])
+        for title, machine in (("LSTM", "lstm"), ("NTM", "ntm-lstm"), ("DNC", "dnc"))
+    ),
 )  # fmt: skip
 """From left to right. Published errors are those of the best of several runs, by validation, unless
 the source says otherwise."""
@@ -118,13 +115,15 @@ Cells = Mapping[str, Mapping[str, Any]]
 
 
 def _found(column: Column) -> Cells:
-    """Our cells of a column; none if nothing has been run."""
+    """Our cells of a column in our own setting; none if nothing has been run."""
     result = read_result(RESULTS / column.experiment.partition("/")[2])
     cells = result["cells"] if result is not None else []
     return {
         cell["task"]: cell
         for cell in cells
-        if cell["machine"] == column.machine and cell["task"] in TASKS
+        if cell["machine"] == column.machine
+        and cell["task"] in TASKS
+        and cell["setting"] == SETTING
     }
 
 
@@ -148,7 +147,7 @@ def _cell(column: Column, cells: Cells) -> dict[str, Any]:
     return {
         "machine": f"{column.machine}, {column.trained}",
         "task": "babi",
-        "setting": "fast",
+        "setting": SETTING,
         "test": f"mean of {len(done)} tasks",
         "metric": "wrong",
         "unit": "share of questions answered wrongly",

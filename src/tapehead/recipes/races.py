@@ -31,9 +31,20 @@ def with_curves(contest: Contest) -> list[Cell]:
 
     Seconds are those of the processor: races are run side by side, and on machines that do more.
     """
-    cells = contest.cells()
+    cells, curves = contest.cells(), validations(contest)
+    cells[0]["curves"] = curves
+    # A run ends with the validation that it is solved by, or with one in vain.
+    cells[0]["seconds"] = [rows[-1]["seconds"] for rows in curves]
+    config = contest.jobs[0].config
+    phases = (config.objective_options.get(name, 0) for name in ("soft_batches", "annealing"))
+    cells[0]["soft_until"] = sum(int(batches) for batches in phases) * config.batch_size
+    return cells
+
+
+def validations(contest: Contest) -> list[list[dict[str, Any]]]:
+    """Of every seed, what its validations said."""
     metric = contest.experiment.metric
-    curves = [
+    return [
         [
             {
                 "sequences": row["sequences"],
@@ -45,13 +56,6 @@ def with_curves(contest: Contest) -> list[Cell]:
         ]
         for job in contest.jobs
     ]
-    cells[0]["curves"] = curves
-    # A run ends with the validation that it is solved by, or with one in vain.
-    cells[0]["seconds"] = [rows[-1]["seconds"] for rows in curves]
-    config = contest.jobs[0].config
-    phases = (config.objective_options.get(name, 0) for name in ("soft_batches", "annealing"))
-    cells[0]["soft_until"] = sum(int(batches) for batches in phases) * config.batch_size
-    return cells
 
 
 def variances(path: Path, samples: int = SAMPLES) -> list[dict[str, Any]]:

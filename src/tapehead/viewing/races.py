@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tapehead.tasks import make_task
+from tapehead.tasks.metrics import PassMark
 from tapehead.viewing.curves import plain_number
 from tapehead.viewing.estimators import STYLES as ESTIMATORS
 from tapehead.viewing.legend import line_up, strip
@@ -225,18 +226,25 @@ def _share_limits(row: Sequence[Axes]) -> None:
 _VARIANCE = "log-variance of the gradient\nat a logit"
 _NO_ERROR, _NO_VARIANCE = 1e-2, -40.0
 """Where on an axis no wrong bit at all stands, and choices so sure that nothing varies."""
-_SOFT = MachineStyle(label="soft NTM", colour="#4d4d4d", marker="D", dashes=(0, (5, 1.4)))
+_SOFT = MachineStyle(label="", colour="#4d4d4d", marker="D", dashes=(0, (5, 1.4)))
 
 
-def _error_panels(cells: Cells) -> list[Panel]:
+def _error_panels(cells: Cells, mark: PassMark | None) -> list[Panel]:
     """The task's own measure against sequences and against time; several tasks share theirs."""
-    metric, threshold = make_task(cells[0]["task"]).pass_mark
+    metric, threshold = mark or make_task(cells[0]["task"]).pass_mark
     return [
         Panel(metric.name, x, metric.heading, log=True, mark=threshold, least=_NO_ERROR) for x in _X
     ]
 
 
-def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figure:
+def estimator_figure(
+    cells: Cells,
+    titles: Mapping[str, str],
+    soft: str,
+    *,
+    soft_title: str = "soft NTM",
+    mark: PassMark | None = None,
+) -> Figure:
     """A column for each kind of machine: error against sequences and time, and the variance of the
     gradient, a line for each estimator.
 
@@ -245,6 +253,8 @@ def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figu
             that is annealed: sequences after which it is soft no more.
         titles: kind -> what the figure calls it.
         soft: the machine without choices that stands in every column.
+        soft_title: what the figure calls that.
+        mark: of the tasks; left out: that of the first cell's.
     """
     curves = {cell["machine"]: seeds_of(cell) for cell in cells}
     columns, discrete_from = {}, {}
@@ -261,20 +271,21 @@ def estimator_figure(cells: Cells, titles: Mapping[str, str], soft: str) -> Figu
             if soft_until:
                 discrete_from[title] = soft_until
     if not columns:  # nothing has been trained yet that chooses
-        columns[_SOFT.label] = {soft: curves[soft]}
+        columns[soft_title] = {soft: curves[soft]}
     panels = [
-        *_error_panels(cells),
+        *_error_panels(cells, mark),
         Panel("log_variance", "sequences", _VARIANCE, least=_NO_VARIANCE, kind="probe"),
     ]
-    styles = ESTIMATORS | {soft: _SOFT}
+    styles = ESTIMATORS | {soft: dataclasses.replace(_SOFT, label=soft_title)}
     return race_figure(columns, panels, styles, discrete_from=discrete_from)
 
 
-def task_figure(cells: Cells, titles: Mapping[str, str]) -> Figure:
+def task_figure(cells: Cells, titles: Mapping[str, str], *, mark: PassMark | None = None) -> Figure:
     """A column for each task: error against sequences and time, a line for each machine.
 
     Args:
         titles: task -> what the figure calls it.
+        mark: of the tasks; left out: that of the first cell's.
     """
     columns: dict[str, dict[str, list[Seed]]] = {}
     for cell in cells:
@@ -287,4 +298,4 @@ def task_figure(cells: Cells, titles: Mapping[str, str]) -> Figure:
             look = ESTIMATORS[estimator]
             label = f"{machine_styles([kind])[kind].label}, {look.label}"
             styles[name] = dataclasses.replace(look, label=label)
-    return race_figure(columns, _error_panels(cells), styles)
+    return race_figure(columns, _error_panels(cells, mark), styles)

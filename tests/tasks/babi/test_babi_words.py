@@ -1,6 +1,7 @@
 """bAbI word by word: what a story sounds like, where an answer is due, and when it is right."""
 
 import random
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from tapehead.runs.evaluation import evaluate
 from tapehead.tasks import make_task
 from tapehead.tasks.babi.simulation import simulate
 from tapehead.tasks.babi.text import parse
-from tapehead.tasks.babi.words import spoken, transcribe, words_in
+from tapehead.tasks.babi.words import Buckets, _transcribed, spoken, transcribe, words_in
 from tapehead.tasks.batch import Batch
 from tapehead.tasks.replies import SpelledReplies
 from tapehead.tasks.task import certain_logits
@@ -160,3 +161,80 @@ def test_generated_stories_are_told_word_by_word():
     assert torch.equal(first.inputs.x, again.inputs.x)
     assert first.mask.sum(1).tolist() == [5, 5, 5]
     assert int(first.inputs.lengths.max()) <= task.max_steps
+
+
+def stories_of(buckets):
+    ends = buckets.starts.tolist()
+    return [buckets.order[first:end].tolist() for first, end in pairwise(ends)]
+
+
+@given(
+    lengths=st.lists(st.integers(4, 60), min_size=1, max_size=40),
+    ratio=st.sampled_from([1.0, 1.3]),
+    least=st.integers(1, 6),
+)
+def test_buckets_hold_every_story_once_and_are_as_narrow_as_they_may_be(lengths, ratio, least):
+    found = stories_of(Buckets.of(torch.tensor(lengths), ratio=ratio, least=least))
+    assert sorted(number for bucket in found for number in bucket) == list(range(len(lengths)))
+    told = [[lengths[number] for number in bucket] for bucket in found]
+    assert all(one[-1] < other[0] for one, other in pairwise(told))
+    for bucket in told:
+        assert bucket == sorted(bucket)
+        assert len(bucket) >= min(least, len(lengths))
+    for bucket in told[:-1]:  # the last may have taken in what was too little
+        narrow = sum(length <= ratio * bucket[0] for length in bucket)
+        # No story that is too long came in but to make up the least, or as long as one that did.
+        assert narrow >= least or bucket[-1] in bucket[:least]
+        assert narrow == len(bucket) or narrow < least
+
+
+def test_every_story_is_as_likely_in_buckets_as_without():
+    lengths = torch.tensor([5] * 7 + [9, 10] + [40] * 3)
+    buckets = Buckets.of(lengths, ratio=1.2, least=2)
+    assert [len(bucket) for bucket in stories_of(buckets)] == [7, 2, 3]
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.zeros(12)
+    for _ in range(6_000):
+        drawn = buckets.draw(generator, 4)
+        assert len({int(length) // 8 for length in lengths[drawn]}) == 1
+        counts.index_add_(0, drawn, torch.ones(4))
+    # Of 24,000 each has 2,000; a batch of three stories holds some of them twice.
+    assert ((counts - 2_000).abs() < 5 * 75).all()
+
+
+@pytest.fixture
+def small_buckets(monkeypatch):
+    monkeypatch.setattr("tapehead.tasks.babi.words.LEAST", 8)
+    _transcribed.cache_clear()
+    yield
+    _transcribed.cache_clear()
+
+
+def same(one, other):
+    pairs = zip(one.tensors().values(), other.tensors().values(), strict=True)
+    return all(torch.equal(*pair) for pair in pairs)
+
+
+@pytest.mark.usefixtures("small_buckets")
+def test_a_bucketed_batch_wastes_little_and_is_decided_by_the_generator_alone():
+    plain, task = (make_task("babi-words", task="all", bucketed=on) for on in (False, True))
+
+    def used(task, seed):
+        batch = task.batch(torch.Generator().manual_seed(seed), 16)
+        return float(batch.inputs.lengths.sum()) / batch.inputs.x[..., 0].numel()
+
+    shares = [sum(used(each, seed) for seed in range(20)) / 20 for each in (plain, task)]
+    assert shares[0] < 0.6
+    assert shares[1] > 0.85
+    one, other = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    for _ in range(3):
+        torch.manual_seed(torch.seed())  # of which nothing may depend, nor on earlier batches
+        assert same(task.batch(one, 5), task.batch(other, 5))
+        task = make_task("babi-words", task="all", bucketed=True)
+
+
+def test_validation_stories_are_read_in_order_in_buckets_too():
+    task = make_task("babi-words", task="2", bucketed=True).held_out
+    plain = make_task("babi-words", task="2").held_out
+    numbers = torch.arange(task.num_problems)
+    assert same(task.problems(numbers), plain.problems(numbers))

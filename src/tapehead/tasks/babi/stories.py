@@ -134,12 +134,18 @@ class StoryTask(Task):
         return self._batch(numbers)
 
     def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
-        device = generator.device
-        most = 2**63 - 1 if self._is_endless else len(self.library.texts[self.split])
-        size = 1 if self._is_endless else batch_size
-        drawn = torch.randint(most, (size,), generator=generator, device=device).cpu()
         if self._is_endless:
-            batch = self.batch_of(self._simulated(random.Random(int(drawn)), batch_size))
+            draw = random.Random(int(draw_numbers(generator, 2**63 - 1, 1)))
+            batch = self.batch_of(self._simulated(draw, batch_size))
         else:
-            batch = self._batch(drawn)
-        return batch.map(lambda part: part.to(device))
+            batch = self._batch(self._drawn(generator, batch_size))
+        return batch.map(lambda part: part.to(generator.device))
+
+    def _drawn(self, generator: torch.Generator, batch_size: int) -> Int64[Tensor, " batch"]:
+        """Numbers of stories of this split, each as likely as any other."""
+        return draw_numbers(generator, len(self.library.texts[self.split]), batch_size)
+
+
+def draw_numbers(generator: torch.Generator, below: int, count: int) -> Int64[Tensor, " count"]:
+    """Whole numbers from 0, on the CPU."""
+    return torch.randint(below, (count,), generator=generator, device=generator.device).cpu()

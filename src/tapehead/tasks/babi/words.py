@@ -15,7 +15,7 @@ from tapehead.checks import listed
 from tapehead.tasks.answers import Answer
 from tapehead.tasks.babi.library import library_of
 from tapehead.tasks.babi.simulation import all_words
-from tapehead.tasks.babi.stories import StoryTask
+from tapehead.tasks.babi.stories import StoryTask, draw_numbers
 from tapehead.tasks.babi.text import TextStory
 from tapehead.tasks.replies import SpelledReplies
 from tapehead.tasks.task import Batch, SequenceTask
@@ -36,6 +36,9 @@ class BAbIWords(StoryTask, SequenceTask):
     is due. An answer of several words ("football,milk") is right if all of them are. Outputs are
     logits of all words and marks, as in the paper.
 
+    bucketed: the stories of a training batch are about as long as each other, so that little of it
+        is padding; every story is as likely as without. Not for stories simulated without end.
+
     >>> import torch
     >>> from tapehead.tasks import BAbIWords
     >>> task = BAbIWords(task="1", generated=True)
@@ -50,6 +53,8 @@ class BAbIWords(StoryTask, SequenceTask):
 
     name = "babi-words"
     title = "bAbI, word by word"
+
+    bucketed: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -81,6 +86,11 @@ class BAbIWords(StoryTask, SequenceTask):
         everything = torch.arange(len(stories), device="cpu")
         return self._one_hot(transcribe(stories, self.words).of(everything))
 
+    def _drawn(self, generator: torch.Generator, batch_size: int) -> Int64[Tensor, " batch"]:
+        if not self.bucketed:
+            return super()._drawn(generator, batch_size)
+        return _transcribed(*self._files).buckets[self.split].draw(generator, batch_size)
+
     def _one_hot(self, told: "Padded") -> Batch:
         count = len(self.words)
         x = one_hot(told.words, count).float() * told.real[..., None]
@@ -88,6 +98,9 @@ class BAbIWords(StoryTask, SequenceTask):
         return Batch(forms.Sequence(x, told.real.sum(1)), targets, told.due)
 
 
+RATIO, LEAST = 1.2, 256
+"""Of buckets. Of the stories of all tasks, batches of 32 have a step of padding for every eight;
+drawn from all alike they would have 28 for every eight."""
 _LONGEST_SIMULATED = 1_000
 """Steps; simulated stories of task 3 have some 400."""
 
@@ -121,6 +134,39 @@ class Padded(NamedTuple):
     answers: Int64[Tensor, "stories time"]
     real: Bool[Tensor, "stories time"]
     due: Bool[Tensor, "stories time"]
+
+
+class Buckets(NamedTuple):
+    """Stories apart by their length.
+
+    order: their numbers, the shortest first.
+    starts: where in it each bucket begins, and where the last ends.
+    """
+
+    order: Int64[Tensor, " stories"]
+    starts: Int64[Tensor, " buckets_and_one"]
+
+    @classmethod
+    def of(cls, lengths: Int64[Tensor, " stories"], *, ratio: float, least: int) -> "Buckets":
+        """Buckets whose longest story has at most `ratio` times the words of the shortest, unless
+        that left fewer than `least` stories."""
+        ordered, order = lengths.sort(stable=True)
+        starts = [0]
+        for place in (ordered.diff() > 0).nonzero().flatten().add(1).tolist():
+            first = starts[-1]
+            if place - first >= least and ordered[place] > ratio * ordered[first]:
+                starts.append(place)
+        if len(starts) > 1 and len(ordered) - starts[-1] < least:
+            starts.pop()
+        return cls(order, torch.tensor([*starts, len(ordered)], device="cpu"))
+
+    def draw(self, generator: torch.Generator, count: int) -> Int64[Tensor, " count"]:
+        """Stories of one bucket. It is that of a story drawn from all: so each story comes as often
+        as any other."""
+        place = draw_numbers(generator, len(self.order), 1)
+        bucket = int(torch.searchsorted(self.starts, place, right=True)) - 1
+        first, end = self.starts[bucket : bucket + 2].tolist()
+        return self.order[first + draw_numbers(generator, end - first, count)]
 
 
 def spoken(story: TextStory) -> list[tuple[str, str]]:
@@ -172,6 +218,7 @@ class _Library(NamedTuple):
     words: tuple[str, ...]
     splits: dict[str, Transcripts]
     """Without those that are simulated."""
+    buckets: dict[str, Buckets]
 
 
 @lru_cache(maxsize=32)
@@ -180,7 +227,10 @@ def _transcribed(data: str, size: str, task: str, generated: bool) -> _Library:
     told = [story for stories in texts.values() for story in stories]
     words = words_in([*told, *(all_words() if generated else [])])
     splits = {split: transcribe(stories, words) for split, stories in texts.items() if stories}
-    return _Library(words, splits)
+    buckets = {
+        split: Buckets.of(told.lengths, ratio=RATIO, least=LEAST) for split, told in splits.items()
+    }
+    return _Library(words, splits, buckets)
 
 
 def words_in(stories: Iterable[TextStory]) -> tuple[str, ...]:
