@@ -4,6 +4,7 @@ A run is judged as those of one task are, by the checkpoint with the best valida
 there is a cell for each task.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from tapehead.recipes.babi import (
     stories_of,
     trained_on,
 )
-from tapehead.recipes.experiment import Contest, Experiment
+from tapehead.recipes.experiment import Contest, Experiment, Published
 
 if TYPE_CHECKING:
     import tapehead.runs.config
@@ -63,6 +64,17 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
 
 def judge(contest: Contest) -> list[dict[str, Any]]:
     """The test error of each run's best checkpoint on each task."""
+    return cells_by_task(contest, published(PUBLISHED, SOURCES))
+
+
+def cells_by_task(
+    contest: Contest, known: Mapping[str, Mapping[str, Published]]
+) -> list[dict[str, Any]]:
+    """A cell for each task of runs on all of them: the error of each run's best checkpoint.
+
+    Args:
+        known: published errors, by task and contestant.
+    """
     from tapehead.runs import load_run
 
     common = contest.cells()[0]
@@ -76,7 +88,7 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
     chosen = validation.index(min(validation))
     cells = []
     for task, values in zip(TASKS, zip(*errors, strict=True), strict=True):
-        known = contest.experiment.published_of(task, contest.contestant)
+        paper = known[task].get(contest.contestant)
         cells.append(
             common
             | {
@@ -87,8 +99,8 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
                 "cpu_seconds": cpu_seconds,
                 "best": values[chosen],
                 "trained_on": trained_on(contest.jobs[0].config.task_options, task),
-                "published": None if known is None else known.value,
-                "source": None if known is None else known.source,
+                "published": None if paper is None else paper.value,
+                "source": None if paper is None else paper.source,
             }
         )
     return cells
@@ -115,7 +127,6 @@ EXPERIMENT = Experiment(
     tasks=(TASK,),
     contestants=tuple(PLANS),
     recipe=recipe,
-    published=published(PUBLISHED, SOURCES),
     settings=("fast",),
     metric="wrong",
     unit="share of questions answered wrongly",

@@ -109,7 +109,7 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
     validations on the way."""
     from tapehead.recipes.races import validations
 
-    cells = babi_joint.judge(contest)
+    cells = babi_joint.cells_by_task(contest, published(PUBLISHED, SOURCES))
     mean = cells[0] | {
         "task": TASK,
         "test": MEAN,
@@ -138,7 +138,6 @@ EXPERIMENT = Experiment(
     tasks=(TASK,),
     contestants=CONTESTANTS,
     recipe=recipe,
-    published=published(PUBLISHED, SOURCES),
     metric="wrong",
     unit="share of questions answered wrongly",
     seeds=1,
