@@ -392,11 +392,21 @@ def test_a_batch_takes_no_more_numbers_than_are_reckoned():
 
 
 def test_without_numba_the_same_numbers_come(tmp_path):
-    tasks = [ConvexHull(max_points=7), Delaunay(), TSP(max_points=6, mixed_points=True)]
+    tasks = [
+        ConvexHull(max_points=7),
+        Delaunay(),
+        TSP(max_points=6, mixed_points=True),
+        TSP(teacher="a3"),
+    ]
     program = """
 import torch
 from tapehead.tasks import TSP, ConvexHull, Delaunay
-for task in (ConvexHull(max_points=7), Delaunay(), TSP(max_points=6, mixed_points=True)):
+for task in (
+    ConvexHull(max_points=7),
+    Delaunay(),
+    TSP(max_points=6, mixed_points=True),
+    TSP(teacher="a3"),
+):
     print(task.batch(torch.Generator().manual_seed(0), 3).targets.tolist())
 """
     (tmp_path / "numba.py").write_text("raise ModuleNotFoundError('numba')", encoding="utf-8")

@@ -9,6 +9,7 @@ from jaxtyping import Int64
 from tapehead.checks import Size
 from tapehead.tasks.geometry.kernels.branch_and_bound import exact_tours
 from tapehead.tasks.geometry.kernels.local_search import heuristic_tours
+from tapehead.tasks.geometry.kernels.teachers import papers_tours
 from tapehead.tasks.geometry.kernels.tours import held_karp, lengths
 from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask, Said
 from tapehead.tasks.metrics import SOLVED, VALID, Metric, PassMark
@@ -20,7 +21,8 @@ Tours = Int64[np.ndarray, "batch cities"]
 SUBSETS = 11
 """Points from which on branch and bound is quicker than all subsets."""
 MOST_EXACT = 30
-KICKS = 50
+KICKS = {"search": 50, "local": 0, "greedy": -1}
+PAPERS = {"a1": 1, "a2": 2, "a3": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,9 @@ class TSP(PointTask):
     teacher: whose tours are the targets. "exact": the shortest ones, of at most 30 points;
         "search": local search (2-opt and Or-opt moves, kicked 50 times), which finds the shortest
         tour of 20 points 199 times in 200; "local": the same without a kick; "greedy": the shortest
-        edges first.
+        edges first; "a1", "a2" and "a3": the paper's heuristics, as the programs that it cites do
+        them: greedy edges and a little 2-opt; nearest neighbours from each point and 2-opt;
+        Christofides' algorithm from each point and 2-opt.
 
     >>> import torch
     >>> from tapehead.tasks import TSP
@@ -56,7 +60,7 @@ class TSP(PointTask):
     max_points: Size = 20
     mixed_points: bool = False
     order: Literal["drawn", "x"] = "drawn"
-    teacher: Literal["exact", "search", "local", "greedy"] = "exact"
+    teacher: Literal["exact", "search", "local", "greedy", "a1", "a2", "a3"] = "exact"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,9 +89,10 @@ class TSP(PointTask):
     def _answers(self, xy: Coordinates, counts: Counts) -> Answers:
         tours = np.zeros(xy.shape[:2], dtype=np.int64)
         count = int(counts[0])
-        if self.teacher != "exact":
-            kicks = {"search": KICKS, "local": 0, "greedy": -1}[self.teacher]
-            heuristic_tours(xy, counts, kicks, tours)
+        if self.teacher in KICKS:
+            heuristic_tours(xy, counts, KICKS[self.teacher], tours)
+        elif self.teacher in PAPERS:
+            papers_tours(xy, counts, PAPERS[self.teacher], tours)
         elif 3 < count < SUBSETS and (counts == count).all() and xy.shape[1] == count:
             held_karp(xy, count, tours)
         else:

@@ -45,25 +45,37 @@ def greedy_edges(d, count, tour):
 
 
 @inner
+def two_opt(d, count, tour, first, last, least):
+    """Turn round each piece of a tour that makes it shorter so, once over all pieces of at least
+    `least` points, 2 or more, between the places `first` and `last`; whether there was one.
+
+    From 0 to count - 1 the tour gets shorter; from 1 to count - 2 the way from its first point to
+    its last, whatever the edge between them.
+    """
+    better = False
+    for i in range(first, last):
+        for j in range(i + least - 1, last + 1):
+            if i == 0 and j == count - 1:
+                continue
+            a, b = tour[i - 1], tour[i]
+            c, e = tour[j], tour[(j + 1) % count]
+            if d[a, c] + d[b, e] < d[a, b] + d[c, e] - 1e-12:
+                low, high = i, j
+                while low < high:
+                    tour[low], tour[high] = tour[high], tour[low]
+                    low += 1
+                    high -= 1
+                better = True
+    return better
+
+
+@inner
 def improve(d, count, tour):
     """2-opt and Or-opt moves while one makes the tour shorter."""
     spare = np.empty(count, dtype=np.int64)
     better = True
     while better:
-        better = False
-        for i in range(count - 1):
-            for j in range(i + 1, count):
-                if i == 0 and j == count - 1:
-                    continue
-                a, b = tour[i - 1], tour[i]
-                c, e = tour[j], tour[(j + 1) % count]
-                if d[a, c] + d[b, e] < d[a, b] + d[c, e] - 1e-12:
-                    low, high = i, j
-                    while low < high:
-                        tour[low], tour[high] = tour[high], tour[low]
-                        low += 1
-                        high -= 1
-                    better = True
+        better = two_opt(d, count, tour, 0, count - 1, 2)
         for size in range(1, min(4, count - 2)):
             for i in range(count):
                 # A piece of some points is taken out, and put in elsewhere, either way round.
