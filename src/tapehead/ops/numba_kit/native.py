@@ -177,21 +177,44 @@ def compile_kernel(name: str, build: Callable[[], Callable], sources: list[Path]
         return _compiled[cache.key]
 
 
-def kernel_of(
-    package: str, direction: str, dtype: torch.dtype, name: str, sources: list[Path]
-) -> Kernel:
-    """One of the kernels of an operation: those that the modules `forward` and `backward` of its
-    package build, by `forward_kernel`, `forward_kernel_double` and so on.
+class Kernels:
+    """The kernels of an operation, "forward" and "backward", of float32 and float64.
+
+    The modules `forward` and `backward` of its package build them, by `forward_kernel`,
+    `forward_kernel_double` and so on. Each is compiled, or loaded, when it is first asked for.
 
     Args:
-        direction: "forward" or "backward".
+        package: where they are, below `tapehead.ops`.
         name: as of `compile_kernel`; `{direction}` and `{kind}` in it are filled in.
+        sources: what is compiled in besides package and kit: folders and files of `tapehead.ops`.
     """
-    double = dtype == torch.float64
-    module = import_module(f"{package}.{direction}")
-    build = getattr(module, f"{direction}_kernel" + ("_double" if double else ""))
-    kind = "float64" if double else "float32"
-    return compile_kernel(name.format(direction=direction, kind=kind), build, sources)
+
+    def __init__(self, package: str, name: str, *sources: str):
+        self._package, self._name, self._sources = package, name, sources
+        self._made: dict[tuple[str, torch.dtype], Kernel] = {}
+
+    def __call__(self, direction: str, dtype: torch.dtype) -> Kernel:
+        made = self._made.get((direction, dtype))
+        if made is None:
+            made = self._made[direction, dtype] = self._make(direction, dtype)
+        return made
+
+    def prepare(self, direction: str, dtype: torch.dtype) -> None:
+        """Compile a kernel now, or load it."""
+        self(direction, dtype)
+
+    def _make(self, direction: str, dtype: torch.dtype) -> Kernel:
+        kind, ending = ("float64", "_double") if dtype == torch.float64 else ("float32", "")
+        module = import_module(f"tapehead.ops.{self._package}.{direction}")
+        ops = Path(__file__).parent.parent
+        places = [ops / name for name in (self._package.replace(".", "/"), *self._sources)]
+        folders = [place for place in places if place.is_dir()]
+        files = kernel_files(*folders, Path(__file__).parent)
+        return compile_kernel(
+            self._name.format(direction=direction, kind=kind),
+            getattr(module, f"{direction}_kernel{ending}"),
+            [*files, *(place for place in places if place not in folders)],
+        )
 
 
 def _native(function: Callable, cache: KernelCache) -> int:

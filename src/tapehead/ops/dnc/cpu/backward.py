@@ -21,13 +21,13 @@ from tapehead.ops.dnc.cpu.forward import (
     order_of,
     record_of,
 )
-from tapehead.ops.dnc.cpu.layout import PACK, RUN
 from tapehead.ops.dnc.cpu.normalising import normalise_backward
 from tapehead.ops.ntm.cpu.controller import lstm_backward, tanh_backward
 from tapehead.ops.ntm.cpu.tape import length_of, longest
 from tapehead.ops.numba_kit.copying import add_to, clear, clip, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.native import take
+from tapehead.ops.numba_kit.phases import PACK, RUN
 from tapehead.ops.numba_kit.product import multiply, pack
 from tapehead.ops.numba_kit.simd import broadcast, float32_at, float64_at, pointer_like
 

@@ -2,25 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from ctypes import addressof
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from tapehead.ops.dnc.admission import admit
-from tapehead.ops.dnc.cpu.layout import (
-    PACK,
-    POINTERS,
-    RUN,
-    STATE,
-    WEIGHTS,
-    Arguments,
-    Layout,
-    layout,
-)
+from tapehead.ops.dnc.cpu.layout import POINTERS, STATE, WEIGHTS, Arguments, Layout, layout
 from tapehead.ops.dnc.cpu.sizes import ALLOCATION_CODES
 from tapehead.ops.dnc.cpu.weights import weight_gradients
 from tapehead.ops.dnc.parts import DNCSpec
@@ -28,11 +16,24 @@ from tapehead.ops.dnc.reference import oneplus
 from tapehead.ops.gate import autocasting, check_alike, check_kernel_input
 from tapehead.ops.lending import borrow
 from tapehead.ops.lengths import own_lengths
-from tapehead.ops.numba_kit.native import Kernel, kernel_files, kernel_of
+from tapehead.ops.numba_kit.native import Kernel, Kernels
+from tapehead.ops.numba_kit.phases import PACK, RUN, run_phases
 from tapehead.ops.storage import TOO_LARGE, dense, dense_all, room_like, too_large
 
 _FORWARD = (*WEIGHTS, *STATE, *(f"last_{name}" for name in STATE))
 _BACKWARD = (*WEIGHTS, *(f"d_last_{name}" for name in STATE), *(f"d_{name}" for name in STATE))
+
+_kernel = Kernels(
+    "dnc.cpu",
+    "the DNC's CPU kernel ({direction}, {kind})",
+    "ntm/cpu",
+    "addressing.py",
+    "allocation.py",
+    "dnc/reference.py",
+    "links.py",
+    "similarity.py",
+)
+prepare = _kernel.prepare
 
 STEPS_AT_ONCE = 64
 """Where no tape is kept, its room serves so many steps and is then used again."""
@@ -292,39 +293,4 @@ def _threads(plan: Layout) -> int:
 def _run(kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, phases: int) -> None:
     arguments.packed = scratch.data_ptr()
     arguments.work = scratch.data_ptr() + plan.sizes["packed_size"] * scratch.element_size()
-    place, threads = addressof(arguments), _threads(plan)
-    if threads == 1:
-        arguments.phase = phases
-        kernel(place)
-        return
-    for phase, copies in ((PACK, 1), (RUN, threads)):
-        if phases & phase:
-            arguments.phase = phase
-            kernel(place, copies)
-
-
-def prepare(direction: str, dtype: torch.dtype) -> None:
-    """Compile a kernel now, or load it."""
-    _kernel(direction, dtype)
-
-
-@cache
-def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
-    """The compiled kernel: "forward" or "backward", of one type of number."""
-    name = "the DNC's CPU kernel ({direction}, {kind})"
-    return kernel_of("tapehead.ops.dnc.cpu", direction, dtype, name, _sources())
-
-
-@cache
-def _sources() -> list[Path]:
-    """All files whose contents are compiled in."""
-    here = Path(__file__).parent
-    ops = here.parent.parent
-    return [
-        *kernel_files(here, ops / "ntm" / "cpu", ops / "numba_kit"),
-        ops / "addressing.py",
-        ops / "allocation.py",
-        ops / "dnc" / "reference.py",
-        ops / "links.py",
-        ops / "similarity.py",
-    ]
+    run_phases(kernel, arguments, phases, _threads(plan))

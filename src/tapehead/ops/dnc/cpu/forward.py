@@ -1,7 +1,7 @@
 """The forward kernel: whole sequences, a block of them at a time."""
 
 from tapehead.ops.dnc.cpu.access import access, split_interface
-from tapehead.ops.dnc.cpu.layout import PACK, RUN, Arguments
+from tapehead.ops.dnc.cpu.layout import Arguments
 from tapehead.ops.dnc.cpu.moving import export_columns, export_link, import_columns, import_link
 from tapehead.ops.dnc.cpu.normalising import normalise
 from tapehead.ops.ntm.cpu.controller import lstm_forward, tanh_forward
@@ -10,6 +10,7 @@ from tapehead.ops.ntm.cpu.tape import length_of, longest
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.native import at_address, record, take
+from tapehead.ops.numba_kit.phases import PACK, RUN
 from tapehead.ops.numba_kit.product import multiply_add, pack
 from tapehead.ops.numba_kit.simd import (
     broadcast,

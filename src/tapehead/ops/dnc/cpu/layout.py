@@ -81,9 +81,6 @@ class Arguments(ctypes.Structure):
 
 POINTERS = Pointers(Arguments, _POINTERS)
 
-PACK, RUN = 1, 2
-"""Phases of a kernel, to be added up: arrange the weights, run the sequences."""
-
 
 class Layout(NamedTuple):
     """A block of arguments with all sizes filled in, and these sizes by name."""

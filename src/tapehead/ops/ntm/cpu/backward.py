@@ -7,7 +7,6 @@ weight matrices gather over a chunk of several segments, and go in as one large 
 from tapehead.ops.ntm.cpu.addressing import address_backward
 from tapehead.ops.ntm.cpu.controller import lstm_backward, tanh_backward
 from tapehead.ops.ntm.cpu.forward import NEXT_GROUP, NEXT_SLOT
-from tapehead.ops.ntm.cpu.layout import PACK, REDUCE, RUN
 from tapehead.ops.ntm.cpu.memory import read_backward, write, write_backward
 from tapehead.ops.ntm.cpu.parameters import parameters_backward
 from tapehead.ops.ntm.cpu.state import clip_gradients, export_gradients, import_gradients
@@ -29,6 +28,7 @@ from tapehead.ops.ntm.cpu.weights import add_products, first_columns, pack_backw
 from tapehead.ops.numba_kit.copying import add_to, clear, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.native import take
+from tapehead.ops.numba_kit.phases import PACK, REDUCE, RUN
 from tapehead.ops.numba_kit.product import multiply
 from tapehead.ops.numba_kit.simd import float32_at, float64_at, pointer_like
 

@@ -1,9 +1,6 @@
 """The two kernels as functions of tensors, without autograd."""
 
 from collections.abc import Mapping, Sequence
-from ctypes import addressof
-from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,9 +12,6 @@ from tapehead.ops.lending import borrow
 from tapehead.ops.lengths import own_lengths
 from tapehead.ops.ntm.admission import admit
 from tapehead.ops.ntm.cpu.layout import (
-    PACK,
-    REDUCE,
-    RUN,
     Arguments,
     Layout,
     block_size,
@@ -25,11 +19,15 @@ from tapehead.ops.ntm.cpu.layout import (
     layout,
 )
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
-from tapehead.ops.numba_kit.native import Kernel, kernel_files, kernel_of
+from tapehead.ops.numba_kit.native import Kernel, Kernels
+from tapehead.ops.numba_kit.phases import PACK, REDUCE, RUN, run_phases
 from tapehead.ops.storage import TOO_LARGE, address, dense, dense_all, room_like, too_large
 
 _WEIGHTS = NTMWeights._fields
 _STATE = NTMState._fields
+
+_kernel = Kernels("ntm.cpu", "the NTM's CPU kernels ({kind})", "addressing.py", "similarity.py")
+prepare = _kernel.prepare
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -159,7 +157,7 @@ def _steps(
         setattr(arguments, after, result.data_ptr())
     arguments.y = y.data_ptr()
     arguments.tape = room.tape.data_ptr()
-    _run(_kernel("forward", x.dtype), arguments, plan, room.scratch, _threads(plan), phases)
+    _run(_kernel("forward", x.dtype), arguments, plan, room.scratch, phases)
     return y, last
 
 
@@ -178,7 +176,6 @@ def backward(
     A gradient of None stands for zeros.
     """
     plan, tape = run.plan, run.tape
-    kernel, threads = _kernel("backward", tape.dtype), _threads(plan)
     sizes = plan.sizes
     batch, time = sizes.batch, sizes.time
     if d_y is None:
@@ -192,7 +189,7 @@ def backward(
         tape.new_empty(batch, *shape) if wanted else None
         for shape, wanted in zip(plan.state_shapes, state_wanted, strict=True)
     ]
-    packed_and_work = plan.packed_size + threads * plan.work_size
+    packed_and_work = plan.packed_size + _threads(plan) * plan.work_size
     scratch = tape.new_empty(packed_and_work + plan.groups * plan.sums_size)
 
     arguments = plan.arguments()
@@ -214,7 +211,7 @@ def backward(
     bound = tape.new_full((1,), plan.gradient_clip) if plan.gradient_clip else None
     arguments.bound = 0 if bound is None else bound.data_ptr()
     arguments.sums = scratch.data_ptr() + packed_and_work * scratch.element_size()
-    _run(kernel, arguments, plan, scratch, threads, PACK | RUN | REDUCE)
+    _run(_kernel("backward", tape.dtype), arguments, plan, scratch, PACK | RUN | REDUCE)
     return d_x, d_weights, d_state
 
 
@@ -272,41 +269,7 @@ def _threads(plan: Layout) -> int:
     return min(torch.get_num_threads(), plan.groups)
 
 
-def _run(
-    kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, threads: int, phases: int
-):
+def _run(kernel: Kernel, arguments: Arguments, plan: Layout, scratch: Tensor, phases: int) -> None:
     arguments.packed = scratch.data_ptr()
     arguments.work = scratch.data_ptr() + plan.packed_size * scratch.element_size()
-    place = addressof(arguments)
-    if threads == 1:
-        arguments.phase = phases
-        kernel(place)
-        return
-    for phase, copies in ((PACK, 1), (RUN, threads), (REDUCE, 1)):
-        if phases & phase:
-            arguments.phase = phase
-            kernel(place, copies)
-
-
-def prepare(direction: str, dtype: torch.dtype) -> None:
-    """Compile a kernel now, or load it."""
-    _kernel(direction, dtype)
-
-
-@cache
-def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
-    """The compiled kernel: "forward" or "backward", of one type of number."""
-    name = "the NTM's CPU kernels ({kind})"
-    return kernel_of("tapehead.ops.ntm.cpu", direction, dtype, name, _sources())
-
-
-@cache
-def _sources() -> list[Path]:
-    """All files whose contents are compiled in."""
-    here = Path(__file__).parent
-    ops = here.parent.parent
-    return [
-        *kernel_files(here, ops / "numba_kit"),
-        ops / "addressing.py",
-        ops / "similarity.py",
-    ]
+    run_phases(kernel, arguments, phases, _threads(plan))

@@ -2,7 +2,7 @@
 
 from tapehead.ops.ntm.cpu.addressing import address
 from tapehead.ops.ntm.cpu.controller import lstm_forward, tanh_forward
-from tapehead.ops.ntm.cpu.layout import PACK, RUN, Arguments
+from tapehead.ops.ntm.cpu.layout import Arguments
 from tapehead.ops.ntm.cpu.memory import read, write
 from tapehead.ops.ntm.cpu.parameters import head_parameters
 from tapehead.ops.ntm.cpu.state import export_state, import_state
@@ -22,6 +22,7 @@ from tapehead.ops.ntm.cpu.weights import pack_forward
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.native import take
+from tapehead.ops.numba_kit.phases import PACK, RUN
 from tapehead.ops.numba_kit.product import multiply
 from tapehead.ops.numba_kit.simd import fill, float32_at, float64_at, pointer_like, store_one
 

@@ -80,10 +80,6 @@ class Arguments(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int64) for name in (*_CONTROL, *_POINTERS, *_STRIDES, *_SIZES)]
 
 
-PACK, RUN, REDUCE = 1, 2, 4
-"""Phases of a kernel, to be added up: arrange the weights, run the sequences, add up gradients."""
-
-
 @dataclass(frozen=True)
 class Layout:
     """The sizes that Python needs, and a block of arguments with all sizes filled in."""

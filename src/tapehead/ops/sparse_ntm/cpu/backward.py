@@ -8,6 +8,7 @@ from tapehead.ops.ntm.cpu.controller import lstm_backward
 from tapehead.ops.numba_kit.copying import add_to, clear, copy, store_part
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.native import take
+from tapehead.ops.numba_kit.phases import PACK, RUN
 from tapehead.ops.numba_kit.product import multiply, pack
 from tapehead.ops.numba_kit.simd import (
     broadcast,
@@ -27,15 +28,11 @@ from tapehead.ops.sparse_ntm.cpu.forward import (
     NEXT_BLOCK,
     NEXT_SLOT,
     arguments_at,
-    length_of,
-    longest,
-    record_of,
-    rows_of,
 )
-from tapehead.ops.sparse_ntm.cpu.layout import PACK
 from tapehead.ops.sparse_ntm.cpu.search import number
+from tapehead.ops.sparse_ntm.cpu.tape import length_of, longest, record_of, rows_of
 
-_PACK = PACK
+_PACK, _RUN = PACK, RUN
 
 
 def backward_kernel():
@@ -59,14 +56,14 @@ def backward_kernel_double():
 @part
 def backward(address, kind):
     a = arguments_at(address)
-    if a.phase == _PACK:
+    if a.phase & _PACK:
         pack_backward(a, pointer_like(kind, a.packed_at))
-        return
-    slot = take(address + NEXT_SLOT)
-    block = take(address + NEXT_BLOCK)
-    while block < a.blocks:
-        backward_block(a, kind, block, slot)
+    if a.phase & _RUN:
+        slot = take(address + NEXT_SLOT)
         block = take(address + NEXT_BLOCK)
+        while block < a.blocks:
+            backward_block(a, kind, block, slot)
+            block = take(address + NEXT_BLOCK)
 
 
 @part

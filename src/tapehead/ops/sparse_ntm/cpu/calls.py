@@ -1,34 +1,32 @@
 """The two kernels as functions of tensors, without autograd."""
 
 from collections.abc import Sequence
-from ctypes import addressof
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tapehead.ops import numba_kit
 from tapehead.ops.gate import check_kernel_input
 from tapehead.ops.lengths import own_lengths
-from tapehead.ops.numba_kit.native import Kernel, kernel_files, kernel_of
+from tapehead.ops.numba_kit.native import Kernels
+from tapehead.ops.numba_kit.phases import PACK, RUN, run_phases
 from tapehead.ops.sparse_ntm.admission import admit
-from tapehead.ops.sparse_ntm.cpu.layout import (
-    BACKWARD,
-    FORWARD,
-    PACK,
-    POINTERS,
-    Arguments,
-    layout,
-)
+from tapehead.ops.sparse_ntm.cpu.layout import POINTERS, Arguments, layout
 from tapehead.ops.sparse_ntm.parts import SparseNTMSpec, SparseNTMState, SparseNTMWeights
 from tapehead.ops.storage import TOO_LARGE, dense, dense_all, room_like, too_large
 
 _WEIGHTS = SparseNTMWeights._fields
 _SMALL = ("read_rows", "read_weights", "reads", "hidden", "cell")
 """Parts of the state that are handed over as they are."""
+
+_kernel = Kernels(
+    "sparse_ntm.cpu",
+    "the sparse NTM's CPU kernels ({kind})",
+    "ntm/cpu/controller.py",
+    "similarity.py",
+)
+prepare = _kernel.prepare
 
 
 class Run(NamedTuple):
@@ -89,7 +87,7 @@ def forward(
     tape = {"tape": run.tape, "rows_tape": run.rows, "lengths": lengths, "memory": source}
     tensors = given | after | scratch | tape | {"projected": projected, "features": features}
     POINTERS.write(arguments, tensors)
-    _run(_kernel("forward", projected.dtype), arguments, threads, FORWARD)
+    run_phases(_kernel("forward", projected.dtype), arguments, PACK | RUN, threads)
     return features, last, run
 
 
@@ -133,7 +131,7 @@ def backward(
         **dict(zip(_WEIGHTS, weights, strict=True)), **found, **above,
     }  # fmt: skip
     POINTERS.write(arguments, tensors)
-    _run(_kernel("backward", features.dtype), arguments, threads, BACKWARD)
+    run_phases(_kernel("backward", features.dtype), arguments, PACK | RUN, threads)
 
     d_memory = None
     if memory_wanted:
@@ -201,34 +199,3 @@ def _copied(accessed: Tensor) -> Tensor:
 
 def _threads(plan: Arguments) -> int:
     return max(1, min(torch.get_num_threads(), plan.blocks))
-
-
-def _run(kernel: Kernel, arguments: Arguments, threads: int, phase: int) -> None:
-    arguments.phase = PACK
-    kernel(addressof(arguments))
-    arguments.phase = phase
-    kernel(addressof(arguments), threads)
-
-
-def prepare(direction: str, dtype: torch.dtype) -> None:
-    """Compile a kernel now, or load it."""
-    _kernel(direction, dtype)
-
-
-@cache
-def _kernel(direction: str, dtype: torch.dtype) -> Kernel:
-    """The compiled kernel: "forward" or "backward", of one type of number."""
-    name = "the sparse NTM's CPU kernels ({kind})"
-    return kernel_of("tapehead.ops.sparse_ntm.cpu", direction, dtype, name, _sources())
-
-
-@cache
-def _sources() -> list[Path]:
-    """All files whose contents are compiled in."""
-    here = Path(__file__).parent
-    ops = here.parent.parent
-    return [
-        *kernel_files(here, Path(numba_kit.__file__).parent),
-        ops / "ntm" / "cpu" / "controller.py",
-        ops / "similarity.py",
-    ]

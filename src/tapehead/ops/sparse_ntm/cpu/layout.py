@@ -24,8 +24,6 @@ from tapehead.ops.ntm.cpu.sizes import Places
 from tapehead.ops.numba_kit.pointers import Pointers
 from tapehead.ops.numba_kit.vector_types import VECTOR_BYTES
 
-PACK, FORWARD, BACKWARD = range(3)
-
 _CONTROL = ["phase", "next_block", "next_slot"]
 
 _POINTERS = """
