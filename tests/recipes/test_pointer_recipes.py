@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from tapehead.recipes import EXPERIMENTS, pointer, recipe
+from tapehead.recipes import EXPERIMENTS, pointer_judge, pointer_plans, recipe
 from tapehead.recipes.reproduce import reproduce
 from tapehead.runs import evaluate, load_run
 from tapehead.runs.build import build_machine, build_task
 from tapehead.training.fleet import make_engine
 
-RUNS = [(task, name) for task, plans in pointer.PLANS.items() for name in plans]
+RUNS = [(task, name) for task, plans in pointer_plans.PLANS.items() for name in plans]
 
 
 @pytest.mark.parametrize(("task", "contestant"), RUNS)
@@ -21,11 +21,11 @@ def test_every_plan_can_be_built(task, contestant):
     known = build_task(config)
     machine = build_machine(config, known)
     if config.machine == "seq2seq":
-        assert machine.attention == (contestant == pointer.ATTENTION)
+        assert machine.attention == (contestant == pointer_plans.ATTENTION)
         assert machine.most_points == known.max_points
     else:
-        assert machine.encoder == ("set" if contestant == pointer.OURS else "lstm")
-        assert bool(machine.views) == (contestant != pointer.PLAIN and task != "sorting")
+        assert machine.encoder == ("set" if contestant == pointer_plans.OURS else "lstm")
+        assert bool(machine.views) == (contestant != pointer_plans.PLAIN and task != "sorting")
     assert config.warmup < config.max_sequences
     if "-" in task and task != "convex-hull":
         size = int(task.rsplit("-", 1)[1])
@@ -45,8 +45,8 @@ def test_every_plan_is_run_by_an_experiment_and_its_tests_are_the_tasks():
 
 def test_runs_are_judged_by_their_best_checkpoint_on_instances_of_their_own(tmp_path, monkeypatch):
     experiment = EXPERIMENTS["pointer/convex-hull"]
-    monkeypatch.setattr(pointer, "TESTED", 40)
-    monkeypatch.setattr(pointer, "TESTED_LARGE", 2)
+    monkeypatch.setattr(pointer_judge, "TESTED", 40)
+    monkeypatch.setattr(pointer_judge, "TESTED_LARGE", 2)
     chosen = []
 
     def watched(path, step="best"):
@@ -58,11 +58,11 @@ def test_runs_are_judged_by_their_best_checkpoint_on_instances_of_their_own(tmp_
 
     def quick(task, contestant, setting):
         return dataclasses.replace(
-            pointer.recipe(task, contestant, setting), warmup=0, validate_every=64, **small
+            pointer_plans.recipe(task, contestant, setting), warmup=0, validate_every=64, **small
         )
 
     found = reproduce(
-        dataclasses.replace(experiment, recipe=quick, contestants=(pointer.OURS,)),
+        dataclasses.replace(experiment, recipe=quick, contestants=(pointer_plans.OURS,)),
         seeds=[0, 1],
         out=tmp_path / "out",
         runs=tmp_path / "runs",
@@ -78,7 +78,9 @@ def test_runs_are_judged_by_their_best_checkpoint_on_instances_of_their_own(tmp_
     for seed in (0, 1):
         _, machine, task = load_run(tmp_path / "runs" / "pointer-network" / f"seed-{seed}")
         setting = task.test_settings()["5"]
-        expected = evaluate(machine, setting, sequences=40, seed=pointer.TEST_SEED, batch_size=128)
+        expected = evaluate(
+            machine, setting, sequences=40, seed=pointer_judge.TEST_SEED, batch_size=128
+        )
         assert tested[0]["scores"]["area"][seed] == expected["area"]
         assert tested[0]["values"][seed] == expected["solved"]
     written = json.loads((tmp_path / "out" / "result.json").read_text())
@@ -87,11 +89,11 @@ def test_runs_are_judged_by_their_best_checkpoint_on_instances_of_their_own(tmp_
 
 
 def test_tours_are_tested_with_a_beam_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(pointer, "TESTED", 60)
+    monkeypatch.setattr(pointer_judge, "TESTED", 60)
 
     def quick(task, contestant, setting):
         return dataclasses.replace(
-            pointer.recipe(task, contestant, setting),
+            pointer_plans.recipe(task, contestant, setting),
             batch_size=8, warmup=0, validate_every=16, validation_sequences=8, test_sequences=0,
         )  # fmt: skip
 
@@ -110,7 +112,11 @@ def test_tours_are_tested_with_a_beam_too(tmp_path, monkeypatch):
     for name, width, choice in (("greedy", 1, "likeliest"), ("scores", 8, "shortest")):
         machine.beam_width, machine.beam_choice = width, choice
         wanted = evaluate(
-            machine, task.test_settings()["5"], sequences=60, seed=pointer.TEST_SEED, batch_size=128
+            machine,
+            task.test_settings()["5"],
+            sequences=60,
+            seed=pointer_judge.TEST_SEED,
+            batch_size=128,
         )
         assert ours[name]["length"] == [wanted["length"]]
     assert ours["values"] == ours["scores"]["length"]

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tapehead.checks import listed, shown
 from tapehead.errors import TapeheadError
+from tapehead.machines.fitting import misfit
 from tapehead.machines.options import Configured
 from tapehead.registry import MACHINES
 from tapehead.zoo import ZOO, names
@@ -193,22 +194,6 @@ def read_weights(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
         return safetensors.torch.load(data)
     except Exception as error:  # whatever that library makes of bytes of another kind
         raise TapeheadError(f"{path} is damaged: it holds no tensors ({error})") from error
-
-
-def misfit(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> str | None:
-    """The first tensor that keeps `source` from taking the place of `target`, in words."""
-    for name in [*target, *source]:
-        if name not in source:
-            return f"{name} is missing"
-        if name not in target:
-            return f"{name} is unknown here"
-        if target[name].shape != source[name].shape:
-            return f"{name} has shape {tuple(source[name].shape)}, expected " + str(
-                tuple(target[name].shape)
-            )
-        if target[name].dtype != source[name].dtype:
-            return f"{name} has {source[name].dtype}, expected {target[name].dtype}"
-    return None
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

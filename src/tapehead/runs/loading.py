@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from tapehead.checks import shown
 from tapehead.errors import TapeheadError
+from tapehead.machines.fitting import misfit
 from tapehead.machines.machine import Machine
-from tapehead.machines.pretrained import misfit
 from tapehead.machines.resizable import Resizable
 from tapehead.runs.build import build_machine, build_task
 from tapehead.runs.checkpoint import Checkpoint, checkpoint_steps, load_checkpoint
