@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 
 from dnc_speed import surroundings
 from tapehead import NTM, SparseNTM
-from tapehead.runs.files import write_json
+from tapehead.files import write_json
 from tapehead.viewing.style import (
     DOUBLE,
     FAINT,

@@ -11,10 +11,11 @@ from tapehead import machines
 from tapehead.machines import MACHINES
 
 SOURCE = Path(tapehead.__file__).parent
-GROUND = {"errors", "checks", "room", "zoo"}
+GROUND = {"errors", "checks", "files", "room", "zoo"}
 BELOW = {
     "errors": set(),
     "checks": {"errors"},
+    "files": {"errors"},
     "room": {"errors"},
     "zoo": set(),
     "signals": {"errors"},

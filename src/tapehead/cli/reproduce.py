@@ -11,9 +11,9 @@ from tapehead.cli.command import print_json, read
 from tapehead.cli.engine import Name, check_engine, engine_of
 from tapehead.cli.options import UsageError, check_choice, check_one_of, chosen_seeds, options_of
 from tapehead.cli.results import results_table
+from tapehead.files import clear_errors
 from tapehead.recipes import CALCULATIONS, EXPERIMENTS, SETTINGS, Calculation, Experiment
 from tapehead.recipes.reproduce import Reproduced, reproduce
-from tapehead.runs.files import clear_errors
 from tapehead.training import make_reporter
 
 

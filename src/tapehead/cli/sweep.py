@@ -24,9 +24,9 @@ from tapehead.cli.options import (
 from tapehead.cli.parsing import parse
 from tapehead.cli.train import folder_name
 from tapehead.cli.training_options import check_config, config_of, help_of, options_for
+from tapehead.files import clear_errors
 from tapehead.registry import AddressError
 from tapehead.runs.config import TrainConfig
-from tapehead.runs.files import clear_errors
 
 if TYPE_CHECKING:
     from tapehead.training.sweeping import Trial, Vary

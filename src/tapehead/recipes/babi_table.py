@@ -11,10 +11,10 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from tapehead.errors import TapeheadError
+from tapehead.files import write_json
 from tapehead.recipes import babi_joint, babi_words
 from tapehead.recipes.babi import PUBLISHED, TASKS
 from tapehead.recipes.results import read_result
-from tapehead.runs.files import write_json
 from tapehead.runs.provenance import provenance
 from tapehead.tasks.babi.library import TITLES
 from tapehead.tasks.babi.stories import FAILED

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tapehead.files import clear_errors
 from tapehead.recipes.experiment import Experiment
 from tapehead.recipes.jobs import Job
 from tapehead.recipes.results import Cell
 from tapehead.runs.build import build_task
-from tapehead.runs.files import clear_errors
 from tapehead.tasks import TASKS
 from tapehead.viewing import Seed, compare, read_seed, save
 from tapehead.viewing.generalisation import Level

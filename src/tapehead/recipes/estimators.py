@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tapehead.files import write_json
 from tapehead.ops.estimators import UNBIASED
 from tapehead.recipes.bernoulli import ESTIMATORS, Curves, ToyConfig, run
-from tapehead.runs.files import write_json
 from tapehead.runs.provenance import provenance
 from tapehead.tasks.bernoulli import BernoulliToy
 

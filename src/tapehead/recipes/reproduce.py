@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tapehead.files import clear_errors
 from tapehead.recipes.drawing import draw_result
 from tapehead.recipes.experiment import Contest, Experiment, FinishedRun
 from tapehead.recipes.jobs import Job, check_jobs, jobs_of, plan, run_plan
 from tapehead.recipes.results import Cell, cells_of, write_result
-from tapehead.runs.files import clear_errors
 from tapehead.runs.provenance import provenance
 from tapehead.runs.records import read_start
 from tapehead.training import Reporter

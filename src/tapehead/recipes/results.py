@@ -88,7 +88,7 @@ def write_result(
     Raises:
         TapeheadError: the folder cannot be written, or holds something else.
     """
-    from tapehead.runs.files import clear_errors, write_json
+    from tapehead.files import clear_errors, write_json
 
     facts = {name: provenance[name] for name in ("command", "commit", "commit_has_changes")}
     renewed = {(cell["machine"], cell.get("task"), cell["setting"]) for cell in cells}

@@ -26,6 +26,7 @@ import safetensors.torch
 from torch import Tensor
 
 from tapehead.errors import TapeheadError
+from tapehead.files import clear_errors, read_file, remove, sync_folder, write_through
 from tapehead.runs.checkpoint_header import (
     FORMAT,
     KIND,
@@ -33,7 +34,6 @@ from tapehead.runs.checkpoint_header import (
     DamagedCheckpoint,
     read_header,
 )
-from tapehead.runs.files import clear_errors, read_file, remove, sync_folder, write_through
 from tapehead.runs.sealed import seal
 
 _STEP = re.compile("0|[1-9][0-9]{0,17}")

@@ -20,9 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
-from tapehead.runs.checkpoint_header import FORMAT, DamagedCheckpoint
-from tapehead.runs.config import TrainConfig
-from tapehead.runs.files import (
+from tapehead.files import (
     clear_errors,
     is_there,
     read_file,
@@ -30,6 +28,8 @@ from tapehead.runs.files import (
     to_json,
     write_json,
 )
+from tapehead.runs.checkpoint_header import FORMAT, DamagedCheckpoint
+from tapehead.runs.config import TrainConfig
 from tapehead.runs.provenance import provenance
 from tapehead.runs.records import (
     CONFIG,

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
+from tapehead.files import clear_errors
 from tapehead.machines.pretrained import read_machine, read_weights
 from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint, save_checkpoint
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.evaluation import evaluate_settings
-from tapehead.runs.files import clear_errors
 from tapehead.runs.loading import load_run
 from tapehead.runs.records import CONFIG, METRICS, RESULT, read_result, read_start, run_id
 from tapehead.runs.sealed import write_sealed

@@ -6,10 +6,10 @@ from typing import Any
 
 from tapehead.checks import shown
 from tapehead.errors import TapeheadError
+from tapehead.files import is_there, read_bytes
 from tapehead.runs.checkpoint import checkpoint_steps, latest_start
 from tapehead.runs.checkpoint_header import FIRST_SEALED, FORMAT
 from tapehead.runs.config import TrainConfig
-from tapehead.runs.files import is_there, read_bytes
 from tapehead.runs.result import checked_result
 from tapehead.runs.sealed import BrokenSeal, read_sealed, unchained
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
-from tapehead.runs.files import parse_json, read_bytes, to_json, write_atomically
+from tapehead.files import parse_json, read_bytes, to_json, write_atomically
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+', re.DOTALL)
 _SEALED = re.compile(r'(.*),"sha256":"([0-9a-f]{64})"\}', re.DOTALL)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from tapehead.errors import TapeheadError
+from tapehead.files import clear_errors, read_file, write_atomically
 from tapehead.forms import FORMS
-from tapehead.runs.files import clear_errors, read_file, write_atomically
 from tapehead.tasks import Batch
 
 

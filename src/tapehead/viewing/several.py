@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tapehead.errors import TapeheadError
+from tapehead.files import clear_errors
 from tapehead.runs import TrainConfig, read_config
-from tapehead.runs.files import clear_errors
 from tapehead.viewing.curves import learning_curves
 from tapehead.viewing.seeds import Seed, choose_kind, points_of, read_seed
 from tapehead.viewing.style import Format, save

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tapehead.checks import listed, shown
+from tapehead.files import clear_errors
 from tapehead.forms import Points, Story, Tape
 from tapehead.runs import TrainConfig, load_run, read_result
-from tapehead.runs.files import clear_errors
 from tapehead.runs.records import read_start
 from tapehead.tasks import Task
 from tapehead.tasks.metrics import Metric

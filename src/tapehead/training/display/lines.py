@@ -9,7 +9,7 @@ from dataclasses import asdict
 from io import TextIOBase
 from typing import Any
 
-from tapehead.runs.files import to_json
+from tapehead.files import to_json
 from tapehead.training.display.reporter import Reporter, RunInfo
 from tapehead.training.display.words import (
     clock,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tapehead.files import clear_errors
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.directory import RunInUse
-from tapehead.runs.files import clear_errors
 from tapehead.runs.result import Result
 from tapehead.signals import Stopped, StopRequest
 from tapehead.training.display.reporter import Messenger, Reporter

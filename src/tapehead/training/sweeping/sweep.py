@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tapehead.checks import whole
 from tapehead.errors import TapeheadError
+from tapehead.files import clear_errors
 from tapehead.runs.config import TrainConfig
-from tapehead.runs.files import clear_errors
 from tapehead.runs.result import Result
 from tapehead.runs.sealed import read_sealed, write_sealed
 from tapehead.training.display.reporter import Reporter

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from tapehead.checks import choice
 from tapehead.errors import TapeheadError
+from tapehead.files import write_json
 from tapehead.ops.backends import in_one_line
-from tapehead.runs.files import write_json
 from tapehead.runs.records import read_metrics, read_start
 from tapehead.training.display.reporter import Reporter, RunInfo
 from tapehead.training.tracking.sinks import FOLDER, Sink, Source, to_tensorboard, to_trackio

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from tapehead.errors import TapeheadError
-from tapehead.runs.files import clear_errors, write_atomically, write_json
+from tapehead.files import clear_errors, write_atomically, write_json
 
 
 @contextmanager
