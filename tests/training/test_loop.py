@@ -282,6 +282,36 @@ def test_a_solved_run_cools_down(tmp_path):
     assert capped.sequences == plain.sequences + 320
 
 
+def test_the_rate_is_halved_where_a_lesson_lasts_too_long(tmp_path, monkeypatch):
+    """Counted from the lesson's beginning or from the last time; not once the task is solved."""
+    marks = iter([False, False, False, True, False, False, False, False])
+    monkeypatch.setattr(
+        "tapehead.training.curriculum.CurriculumSchedule._passed", lambda *_: next(marks)
+    )
+    config = tiny(
+        curriculum="leaping", patience=40, report_every=20, max_sequences=140, learning_rate=0.4,
+        schedule="constant", checkpoint_every=0.0,
+    )  # fmt: skip
+    train(config, tmp_path / "run")
+    reports = rows(tmp_path / "run", "train")
+    levels = [row["difficulty"] for row in reports]
+    assert levels == [1, 1, 1, 1, 2, 2, 2]
+    # At 40; the second lesson begins at 80; at 120.
+    assert [row["learning_rate"] for row in reports] == [0.4, 0.4, 0.2, 0.2, 0.2, 0.2, 0.1]
+
+
+def test_impatience_is_resumed(tmp_path):
+    settings = {"curriculum": "naive", "lesson_mark": 1e-6, "patience": 40, "report_every": 20}
+    config = tiny(**settings, max_sequences=140, checkpoint_every=0.0)
+    train(config, tmp_path / "whole")
+    found = [row["learning_rate"] for row in rows(tmp_path / "whole", "train")]
+    assert found[-1] < found[0] / 4
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "run", reporter=StopAt(15))
+    train(config, tmp_path / "run", resume=True)
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
+
+
 def test_the_curriculum_reaches_the_batches(tmp_path):
     train(tiny(curriculum="linear", curriculum_sequences=120), tmp_path / "run")
     assert [row["difficulty"] for row in rows(tmp_path / "run", "train")] == [1, 2, 3, 3, 3, 3]

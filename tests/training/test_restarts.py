@@ -220,7 +220,7 @@ def test_the_learning_rate_begins_anew(tmp_path):
     schedule = learning_rate_schedule(hopeless(schedule="linear", learning_rate=1.0, warmup=20))
 
     def rate(sequences, began):
-        return schedule(sequences, began, None)
+        return schedule(sequences, began, None, 0)
 
     assert rate(0, 0) == rate(50, 50) == 0.5
     assert rate(90, 0) == pytest.approx(0.5)

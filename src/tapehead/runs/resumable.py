@@ -8,8 +8,16 @@ from tapehead.runs.config import TrainConfig
 
 MANNER = ("checkpoint_every", "keep_every", "device", "threads", "deterministic")
 """Options that say how a run is done, not what comes out of it."""
-MAY_CHANGE = ("max_sequences", "stop_when_solved", "test_sequences", *MANNER)
-"""Options that a resumed run may change; any other would make it a run of neither setting."""
+MAY_CHANGE = (
+    "max_sequences",
+    "stop_when_solved",
+    "cooldown",
+    "patience",
+    "test_sequences",
+    *MANNER,
+)
+"""Options that a resumed run may change, as they decide only what is still to come; any other would
+make it a run of neither setting."""
 
 
 def check_resumable(earlier: TrainConfig, config: TrainConfig) -> None:

@@ -62,8 +62,22 @@ class Rows:
             progress.row_seconds, progress.row_sequences = progress.seconds, progress.sequences
             at_full_difficulty = session.curriculum.finished
             session.curriculum.reported(means, self._fresh_scores)
+            self._look_whether_slow()
         # When success first came is a result even where it does not end the run.
         return progress.solved_after is None and at_full_difficulty and self._solved(means)
+
+    def _look_whether_slow(self) -> None:
+        """Halve the learning rate if the lesson of the report has lasted too long."""
+        session, progress = self._session, self._session.progress
+        patience, level = session.config.patience, session.curriculum.level
+        if level != progress.level:
+            progress.level, progress.level_since = level, progress.sequences
+        elif (
+            patience is not None
+            and progress.solved_at is None
+            and progress.sequences - progress.level_since >= patience
+        ):
+            progress.halvings, progress.level_since = progress.halvings + 1, progress.sequences
 
     def look_whether_stuck(self) -> None:
         """Let the run begin anew if that was due at the last report, and it got nowhere."""

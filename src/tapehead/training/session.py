@@ -43,6 +43,8 @@ class Progress:
     row_sequences, row_seconds: where the last row of metrics ended.
     level: of the curriculum.
     restarts: how often the run has begun anew, and `began` the sequences before the last time.
+    level_since: the sequences before its level, or before the learning rate was last halved at it.
+    halvings: how often the learning rate was halved.
     stuck: whether it begins anew with its next step; a checkpoint before that has the old weights,
         which may be the best.
     metrics_bytes, metrics_check: length of metrics.jsonl, and the check of its last row.
@@ -60,6 +62,8 @@ class Progress:
     level: Count = 0
     restarts: Count = 0
     began: Count = 0
+    level_since: Count = 0
+    halvings: Count = 0
     stuck: bool = False
     metrics_bytes: Count = 0
     metrics_check: str = ""
@@ -74,7 +78,7 @@ class Progress:
 
     def rate_of(self, schedule: Schedule) -> float:
         """The learning rate of the next step."""
-        return schedule(self.sequences, self.began, self.solved_at)
+        return schedule(self.sequences, self.began, self.solved_at, self.halvings)
 
 
 _HOLDS: dict[str, dict[str, tuple[type, ...]]] = {
@@ -146,6 +150,7 @@ class Session:
         the first level. Sequences and rows go on as they would have."""
         progress, device = self.progress, self.fabric.device
         progress.restarts, progress.began = progress.restarts + 1, progress.sequences
+        progress.level_since, progress.halvings = progress.sequences, 0
         progress.stuck = False
         states = capture_globals(device)
         seed = derived_seed(self.config.seed, Stream.RESTART, progress.restarts) % LARGEST_WHOLE
@@ -156,6 +161,7 @@ class Session:
             module.load_state_dict(fresh.state_dict())
         self.learner.begin_again()
         self.curriculum.begin_again()
+        progress.level = self.curriculum.level
 
     def fit_rows(self, *, all_rows: bool = False) -> None:
         """Give memory the rows that the lesson wants, or all, where that is asked for."""

@@ -8,7 +8,7 @@ from tapehead.training.optimisers.schedules import learning_rate_schedule
 
 def rates(points, **settings):
     config = TrainConfig(learning_rate=0.4, max_sequences=1_000, batch_size=10, **settings)
-    return [learning_rate_schedule(config)(point, 0, None) for point in points]
+    return [learning_rate_schedule(config)(point, 0, None, 0) for point in points]
 
 
 def test_constant():
@@ -44,7 +44,16 @@ def test_once_solved_the_rate_falls_from_where_it_was(schedule, reached):
         cooldown=200,
     )  # fmt: skip
     rate = learning_rate_schedule(config)
-    got = [rate(point, 0, 500) for point in (500, 550, 600, 700, 800)]
+    got = [rate(point, 0, 500, 0) for point in (500, 550, 600, 700, 800)]
     shares = [1.0, (1 + math.cos(math.pi / 4)) / 2, 0.5, 0.0, 0.0]
     assert got == pytest.approx([0.1 + (reached - 0.1) * share for share in shares])
-    assert rate(500, 0, None) == pytest.approx(reached)
+    assert rate(500, 0, None, 0) == pytest.approx(reached)
+
+
+def test_impatience_halves_the_rate_down_to_its_last():
+    config = TrainConfig(
+        learning_rate=0.4, max_sequences=1_000, final_learning_rate=0.15, cooldown=200,
+    )  # fmt: skip
+    rate = learning_rate_schedule(config)
+    assert [rate(100, 0, None, halvings) for halvings in range(4)] == [0.4, 0.2, 0.15, 0.15]
+    assert rate(600, 0, 500, 1) == pytest.approx(0.15 + 0.05 / 2)

@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from tapehead.runs.config import TrainConfig
 
-Schedule = Callable[[int, int, int | None], float]
-"""From the sequences already seen, how many of them came before the last restart, and how many
-before the task was solved (None: it is not), to the learning rate of the next step."""
+Schedule = Callable[[int, int, int | None, int], float]
+"""From the sequences already seen, how many of them came before the last restart, how many before
+the task was solved (None: it is not), and how often `patience` ran out, to the learning rate of the
+next step."""
 
 
 def learning_rate_schedule(config: TrainConfig) -> Schedule:
@@ -17,6 +18,7 @@ def learning_rate_schedule(config: TrainConfig) -> Schedule:
     down to `final_learning_rate`, which the linear and cosine schedules reach at `max_sequences`.
     A run that begins anew does all this again in the sequences that are left. Once the task is
     solved, the rate of that moment falls to `final_learning_rate` over `cooldown` sequences.
+    Whenever `patience` runs out it is halved, for good, down to `final_learning_rate`.
     """
     high, low, warmup = config.learning_rate, config.final_learning_rate, config.warmup
     shape = _SHAPES[config.schedule]
@@ -30,10 +32,12 @@ def learning_rate_schedule(config: TrainConfig) -> Schedule:
         done = min((seen - warmup) / length, 1.0)
         return low + (high - low) * shape(done)
 
-    def learning_rate(sequences: int, began: int, solved: int | None) -> float:
+    def learning_rate(sequences: int, began: int, solved: int | None, halvings: int) -> float:
+        share = 0.5**halvings
         if solved is None or not config.cooldown:
-            return unsolved(sequences, began)
-        reached = unsolved(solved, began)
+            rate = unsolved(sequences, began) * share
+            return max(rate, low) if halvings else rate
+        reached = max(unsolved(solved, began) * share, low)
         done = min((sequences - solved) / config.cooldown, 1.0)
         return low + (reached - low) * _SHAPES["cosine"](done)
 
