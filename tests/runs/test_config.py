@@ -130,5 +130,5 @@ def test_a_cooldown_begins_where_a_run_would_stop():
 
 def test_patience_is_with_lessons():
     assert TrainConfig(patience=100, curriculum="leaping").patience == 100
-    with pytest.raises(ValueError, match="patience must be left out unless .*got 100 with linear"):
+    with pytest.raises(ValueError, match=r"patience must be left out unless .*100 with linear"):
         TrainConfig(patience=100, curriculum="linear")
