@@ -51,7 +51,7 @@ CURRICULA = {
         ),
         {"final lesson": 99.0, "underground": 98.8},
         3,
-        600_000,
+        1_000_000,
     ),
     "shortest-path": Curriculum(
         (
