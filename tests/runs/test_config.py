@@ -126,9 +126,3 @@ def test_a_cooldown_begins_where_a_run_would_stop():
     assert TrainConfig(cooldown=100).cooldown == 100
     with pytest.raises(ValueError, match=r"cooldown must be 0 without stop_when_solved, .*100"):
         TrainConfig(cooldown=100, stop_when_solved=False)
-
-
-def test_patience_is_with_lessons():
-    assert TrainConfig(patience=100, curriculum="leaping").patience == 100
-    with pytest.raises(ValueError, match=r"patience must be left out unless .*100 with linear"):
-        TrainConfig(patience=100, curriculum="linear")

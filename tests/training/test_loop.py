@@ -300,6 +300,13 @@ def test_the_rate_is_halved_where_a_lesson_lasts_too_long(tmp_path, monkeypatch)
     assert [row["learning_rate"] for row in reports] == [0.4, 0.4, 0.2, 0.2, 0.2, 0.2, 0.1]
 
 
+def test_without_lessons_the_task_itself_is_what_lasts_too_long(tmp_path):
+    config = tiny(patience=80, report_every=40, max_sequences=200, learning_rate=0.4)
+    train(config, tmp_path / "run")
+    found = [row["learning_rate"] for row in rows(tmp_path / "run", "train")]
+    assert found == [0.4, 0.4, 0.2, 0.2, 0.1]
+
+
 def test_impatience_is_resumed(tmp_path):
     settings = {"curriculum": "naive", "lesson_mark": 1e-6, "patience": 40, "report_every": 20}
     config = tiny(**settings, max_sequences=140, checkpoint_every=0.0)

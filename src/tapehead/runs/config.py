@@ -113,7 +113,7 @@ class TrainConfig:
     """Errors (in a world: reward) a sequence that pass a lesson; left out: the task's pass mark."""
 
     patience: Size | None = None
-    """Sequences in one lesson of a curriculum after which the learning rate is halved."""
+    """Sequences in a lesson, or without lessons unsolved, after which the rate is halved."""
     restart_after: Size | None = None
     """Begin anew with other weights after so many sequences, unless the task is solved by then."""
     restart_mark: Positive | None = None
@@ -154,11 +154,6 @@ class TrainConfig:
         if self.restart_mark is not None and self.restart_after is None:
             raise ValueError(
                 f"restart_mark must be left out without restart_after, got {self.restart_mark!r}"
-            )
-        if self.patience is not None and self.curriculum in ("none", "linear"):
-            raise ValueError(
-                "patience must be left out unless the curriculum is naive, look-back or leaping, "
-                f"got {self.patience} with {self.curriculum}"
             )
         if self.cooldown and not self.stop_when_solved:
             raise ValueError(
