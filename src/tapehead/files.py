@@ -13,6 +13,15 @@ from typing import Any
 from tapehead.errors import TapeheadError
 
 
+def user_cache() -> Path:
+    """Where a user's copies are of what can be made again.
+
+    Raises:
+        RuntimeError: there is no home folder.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tapehead"
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data`, or leave it as it was: also when killed half-way."""
     temporary = path.with_name(f".{path.name}.tmp")

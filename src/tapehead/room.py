@@ -1,4 +1,4 @@
-"""What fits into memory, asked before anything is allocated."""
+"""What fits into memory, asked before anything is allocated; and how many cores there are."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -66,6 +66,13 @@ def memory_of(kind: str, index: int | None) -> int | None:
             continue
         bounds += [int(text)] if text.isdecimal() else []
     return min(bounds)
+
+
+def cores() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _gigabytes(size: int) -> str:

@@ -78,6 +78,7 @@ def mean_scores(
     stream: Stream,
 ) -> dict[str, float]:
     """As `evaluate`, of the sequences of any stream; each batch has a generator of its own."""
+    task = task.fresh
     sequences = task.num_problems or sequences
     device, dtype = place(machine)
     states, was_training = capture_globals(device), machine.training

@@ -132,6 +132,22 @@ class Task(ABC):
         return self
 
     @property
+    def fresh(self) -> "Task":
+        """This task, its problems drawn without end where they come from a stored set: what scores
+        and pictures are of."""
+        return self
+
+    def prepare(  # noqa: B027, most tasks have nothing to make
+        self, tell: Callable[[int, int, float | None], None] | None = None
+    ) -> None:
+        """Make what batches are drawn from, where that takes long; training calls it first.
+
+        Args:
+            tell: is told now and then how many problems are made, of how many, and, once that can
+                be said, in how many seconds the others will be.
+        """
+
+    @property
     def max_difficulty(self) -> int:
         """Number of curriculum levels; the last one is the task itself."""
         return 1

@@ -57,6 +57,11 @@ def train(
         check_memory(config, task, machine)
         fabric = launch_fabric(config)
         reporter = Shielded(reporter if fabric.is_global_zero else Reporter(), Showing(stop))
+        try:
+            task.prepare(reporter.preparing)
+        except BaseException:
+            reporter.ended()
+            raise
         session = Session(config, task, machine, objective, fabric)
         stack.callback(session.learner.release)
         run = None

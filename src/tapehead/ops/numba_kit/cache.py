@@ -22,6 +22,8 @@ from numba.core import serialize
 from numba.core.compiler import CompileResult
 from numba.core.registry import cpu_target
 
+from tapehead.files import user_cache
+
 _log = logging.getLogger("tapehead")
 
 _MAGIC = b"tapehead kernel 1\n"
@@ -121,8 +123,7 @@ def cache_folders(source: Path) -> list[Path]:
         return [Path(chosen) / "tapehead"]
     folders = [source.parent / "__pycache__"]
     with contextlib.suppress(RuntimeError):  # no home
-        users = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folders.append(Path(users) / "tapehead")
+        folders.append(user_cache())
     with contextlib.suppress(OSError):
         folders.append(_own_temporary_folder())
     return folders

@@ -154,6 +154,15 @@ class PointTask(Task):
     def _batch(self, xy: Float[Tensor, "batch points dims"], counts: Int64[Tensor, " batch"]):
         counts = counts.contiguous()
         answers = torch.from_numpy(self._answers(xy.double().numpy(), counts.numpy()))
+        return self._answered(xy, counts, answers)
+
+    def _answered(
+        self,
+        xy: Float[Tensor, "batch points dims"],
+        counts: Int64[Tensor, " batch"],
+        answers: Int64[Tensor, "batch steps"],
+    ) -> Batch:
+        """A batch of problems whose answers are known."""
         steps = (answers > 0).sum(1) + 1
         answers = answers[:, : int(steps.max())].contiguous()
         mask = torch.arange(answers.shape[1], device="cpu") < steps[:, None]

@@ -1,19 +1,21 @@
 """Point at cities in the order of the shortest tour."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from jaxtyping import Int64
 
-from tapehead.checks import Size
+from tapehead.checks import Count, Size
 from tapehead.tasks.geometry.kernels.branch_and_bound import exact_tours
 from tapehead.tasks.geometry.kernels.local_search import heuristic_tours
 from tapehead.tasks.geometry.kernels.teachers import papers_tours
 from tapehead.tasks.geometry.kernels.tours import held_karp, lengths
+from tapehead.tasks.geometry.stored import Store, Tell, folder_of, kept, make_missing
 from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask, Said
 from tapehead.tasks.metrics import SOLVED, VALID, Metric, PassMark
-from tapehead.tasks.task import Task
+from tapehead.tasks.task import Batch, Task, random_integers
 
 LENGTH = Metric("length", "length of the tour", "")
 GAP = Metric("gap", "longer than the teacher's tour", "% of its length")
@@ -42,6 +44,9 @@ class TSP(PointTask):
         edges first; "a1", "a2" and "a3": the paper's heuristics, as the programs that it cites do
         them: greedy edges and a little 2-opt; nearest neighbours from each point and 2-opt;
         Christofides' algorithm from each point and 2-opt.
+    stored: how many problems, as many of each size, are made once, kept in the user's cache, and
+        trained on over and over; 0: fresh ones without end. Scores are of fresh ones in any case.
+    stored_seed: decides which are stored.
 
     >>> import torch
     >>> from tapehead.tasks import TSP
@@ -61,6 +66,8 @@ class TSP(PointTask):
     mixed_points: bool = False
     order: Literal["drawn", "x"] = "drawn"
     teacher: Literal["exact", "search", "local", "greedy", "a1", "a2", "a3"] = "exact"
+    stored: Count = 0
+    stored_seed: Count = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,8 +90,63 @@ class TSP(PointTask):
         for n in sorted({5, 10, 20, 25, 30, 40, 50} | {self.min_points, self.max_points}):
             # Nobody waits for the shortest tours of 10,000 larger problems.
             teacher = "exact" if n <= 20 else "local"
-            found[str(n)] = replace(self, min_points=n, max_points=n, teacher=teacher)
+            found[str(n)] = replace(self.fresh, min_points=n, max_points=n, teacher=teacher)
         return found
+
+    @property
+    def fresh(self) -> "TSP":
+        return replace(self, stored=0)
+
+    def prepare(self, tell: Tell | None = None) -> None:
+        if self.stored:
+            sizes = range(self.min_points, self.max_points + 1)
+            make_missing([self._store(points) for points in sizes], tell)
+
+    @property
+    def _stored_each(self) -> int:
+        """Stored problems of each size."""
+        return -(-self.stored // self.max_difficulty)
+
+    def _store(self, points: int) -> Store:
+        """Stored problems of one size."""
+        name = f"{self.teacher}-{self.order}-{points}-points-seed-{self.stored_seed}"
+        size = replace(self.fresh, min_points=points, max_points=points, mixed_points=False)
+        return Store(
+            folder_of(self.name, name), (self.stored_seed, points), self._stored_each, size.batch
+        )
+
+    def _at_level(self, level: int) -> "TSP":
+        task = replace(self, max_points=self.min_points + level - 1)
+        if level == self.max_difficulty:
+            return task
+        # As many of each size as at the last level, which are there.
+        return replace(task, stored=self._stored_each * level)
+
+    def numbers(self, batch_size: int, **options: Any) -> int:
+        stored = options.get("stored", self.stored)
+        # Two coordinates, and a pointer, which is smaller.
+        kept = 3 * stored * options.get("max_points", self.max_points)
+        return super().numbers(batch_size, **options) + kept
+
+    def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
+        if not self.stored:
+            return super()._sample(generator, batch_size)
+        counts = random_integers(
+            generator, self.min_points, self.max_points, batch_size, mixed=self.mixed_points
+        )
+        counts = counts.contiguous().numpy(force=True)
+        drawn = torch.randint(
+            self._stored_each, (batch_size,), generator=generator, device=generator.device
+        ).numpy(force=True)
+        most = int(counts.max())
+        xy = np.zeros((batch_size, most, self.dims), dtype=np.float32)
+        answers = np.zeros((batch_size, most + 1), dtype=np.int64)
+        for points in np.unique(counts).tolist():
+            problems, rows = kept(self._store(points)), counts == points
+            xy[rows, :points] = problems.xy[drawn[rows]]
+            answers[rows, :points] = problems.answers[drawn[rows]]
+        batch = self._answered(*map(torch.from_numpy, (xy, counts, answers)))
+        return batch.map(lambda part: part.to(generator.device))
 
     def _answers(self, xy: Coordinates, counts: Counts) -> Answers:
         tours = np.zeros(xy.shape[:2], dtype=np.int64)
@@ -121,14 +183,13 @@ class TSP(PointTask):
 def _canonical(tours: Tours, counts: Counts) -> Answers:
     """Tours from point 0 on, the way round whose second point has the lower number; as pointers
     from 1, and the end."""
-    batch, most = tours.shape
-    answers = np.zeros((batch, most + 1), dtype=np.int64)
-    for row, (tour, count) in enumerate(zip(tours, counts, strict=True)):
-        tour = np.roll(tour[:count], -int(np.argmin(tour[:count])))
-        if count > 2 and tour[1] > tour[-1]:
-            tour = np.roll(tour[::-1], 1)
-        answers[row, :count] = tour + 1
-    return answers
+    places, counts = np.arange(tours.shape[1]), counts[:, None]
+    there = places < counts
+    first = np.where(there, tours, counts).argmin(1, keepdims=True)
+    beside = [np.take_along_axis(tours, (first + step) % counts, 1) for step in (1, -1)]
+    step = np.where(beside[0] > beside[1], -1, 1)
+    turned = np.take_along_axis(tours, (first + step * places) % counts, 1)
+    return np.pad(np.where(there, turned + 1, 0), ((0, 0), (0, 1)))
 
 
 def _repaired(answers: Answers, counts: Counts) -> tuple[Tours, np.ndarray]:

@@ -1,5 +1,6 @@
 """For logs of many runs: a line when one begins or ends, and now and then one in between."""
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from io import TextIOBase
 from typing import Any
 
 from tapehead.training.display.reporter import Reporter, RunInfo
-from tapehead.training.display.words import described_row, ending
+from tapehead.training.display.words import describe_preparing, described_row, ending
 
 EVERY = 60.0
 """Seconds between two lines of a run."""
@@ -29,6 +30,12 @@ class BriefReporter(Reporter):
 
     def __init__(self, file: TextIOBase | None = None, label: str = "", every: float = EVERY):
         self._file, self._label, self._every = file, label, every
+        self._told = -math.inf
+
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        if done == total or time.monotonic() >= self._told + self._every:
+            self._told = time.monotonic()
+            self._say(describe_preparing(done, total, seconds_left))
 
     def started(self, info: RunInfo) -> None:
         self._info, self._told = info, time.monotonic()

@@ -1,6 +1,7 @@
 """For logs, pipes and programs: plain lines, or JSON."""
 
 import contextlib
+import math
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from tapehead.training.display.reporter import Reporter, RunInfo
 from tapehead.training.display.words import (
     clock,
     describe,
+    describe_preparing,
     describe_result,
     describe_validation,
     told_metrics,
@@ -54,6 +56,13 @@ class _Spoken(Reporter):
         self._file, self._every = file, every
         self._pulse: _Pulse | None = None
         self._now = self._before = (0, 0.0)
+        self._prepared = -math.inf
+
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        now = time.monotonic()
+        if done == total or now >= self._prepared + self._every:
+            self._prepared = now
+            self._prepare(done, total, seconds_left)
 
     def started(self, info: RunInfo) -> None:
         self._now = self._before = (info.resumed_at, 0.0)
@@ -73,6 +82,9 @@ class _Spoken(Reporter):
         if self._pulse is not None:
             self._pulse.stop()
             self._pulse = None
+
+    def _prepare(self, done: int, total: int, seconds_left: float | None) -> None:
+        """Say how far the making of problems is."""
 
     def _beat(self) -> None:
         """Say how far the run is."""
@@ -149,6 +161,9 @@ class LineReporter(_Spoken):
     def for_run(self, name: str, seed: int) -> Reporter:
         return LineReporter(self._file, f"{name}: ", self._every)
 
+    def _prepare(self, done: int, total: int, seconds_left: float | None) -> None:
+        self._say(describe_preparing(done, total, seconds_left))
+
     def _beat(self) -> None:
         assert self._info is not None
         sequences, speed = self._now[0], self._speed()
@@ -213,6 +228,10 @@ class JsonReporter(_Spoken):
 
     def for_run(self, name: str, seed: int) -> Reporter:
         return JsonReporter(self._file, seed, self._every, name)
+
+    def _prepare(self, done: int, total: int, seconds_left: float | None) -> None:
+        left = None if seconds_left is None else round(seconds_left, 3)
+        self._say("preparing", {"done": done, "total": total, "seconds_left": left})
 
     def _beat(self) -> None:
         sequences, seconds = self._now

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tapehead.training.display.picture import INDENT, Picture
 from tapehead.training.display.reporter import Reporter, RunInfo
-from tapehead.training.display.words import count
+from tapehead.training.display.words import count, describe_preparing
 
 
 class RichReporter(Reporter):
@@ -30,9 +30,16 @@ class RichReporter(Reporter):
         self._console = console or Console()
         self._runs: dict[str, Picture] = {}
         self._count: tuple[int, int, int] | None = None
+        self._preparing: Text | None = None
         self._live: Live | None = None
         self._headings: list[list[str]] = []
         self._unicode = self._console.encoding.startswith("utf")
+
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        text = " " * INDENT + describe_preparing(done, total, seconds_left)
+        self._preparing = Text(text) if done < total else None
+        self._open()
+        self._draw()
 
     def started(self, info: RunInfo) -> None:
         self._start(f"seed {info.seed}", info)
@@ -76,10 +83,13 @@ class RichReporter(Reporter):
             text = Text(f"\n{' ' * INDENT}{what}", style="bold").append(f"{rest}\n", "not bold")
             self._console.print(text)
             self._headings.append(heading)
+        self._open()
+        self._draw()
+
+    def _open(self) -> None:
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
-        self._draw()
 
     def _progress(self, name: str, sequences: int, seconds: float) -> None:
         self._runs[name].progressed(sequences, seconds)
@@ -113,6 +123,8 @@ class RichReporter(Reporter):
     def _draw(self) -> None:
         if self._live is not None:
             parts: list[Picture | Text] = list(self._runs.values())
+            if self._preparing is not None:
+                parts.append(self._preparing)
             if self._count is not None:
                 parts.append(_counted(*self._count))
             self._live.update(Group(*parts), refresh=True)
@@ -123,6 +135,9 @@ class _OneOfSeveral(Reporter):
 
     def __init__(self, display: RichReporter, name: str):
         self._display, self._name = display, name
+
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        self._display.preparing(done, total, seconds_left)
 
     def started(self, info: RunInfo) -> None:
         self._display._start(self._name, info)

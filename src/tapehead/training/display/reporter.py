@@ -48,8 +48,9 @@ class RunInfo:
 class Reporter:
     """Is told what happens; this one keeps silent, and is the base of the others.
 
-    One run calls `started` and `watching`, then `progressed` a few times a second and `reported`
-    for each row of metrics, then `finished` unless it failed, and `ended` in any case.
+    One run calls `preparing` if what it trains on must first be made, `started` and `watching`,
+    then `progressed` a few times a second and `reported` for each row of metrics, then `finished`
+    unless it failed, and `ended` in any case.
 
     >>> from tapehead.training import Reporter, TrainConfig, train
     >>> class Losses(Reporter):
@@ -63,6 +64,10 @@ class Reporter:
     validation 16
     16
     """
+
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        """So many of the problems that the task trains on are made; None: nobody can say yet when
+        all will be."""
 
     def started(self, info: RunInfo) -> None:
         """Training is about to begin."""
@@ -124,6 +129,9 @@ class Messenger(Reporter):
 
     def __init__(self, tell: Callable[[tuple[str, tuple[Any, ...]]], None]):
         self._tell = tell
+
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        self._tell(("preparing", (done, total, seconds_left)))
 
     def started(self, info: RunInfo) -> None:
         self._tell(("started", (info,)))

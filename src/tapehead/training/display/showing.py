@@ -56,6 +56,9 @@ class Shielded(Reporter):
     def __init__(self, reporter: Reporter, showing: Showing | None = None):
         self._reporter, self._showing = reporter, showing or Showing()
 
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        self._showing(self._reporter.preparing, done, total, seconds_left)
+
     def started(self, info: RunInfo) -> None:
         self._showing(self._reporter.started, info)
 

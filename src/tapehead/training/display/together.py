@@ -29,6 +29,10 @@ class Together(Reporter):
     def __init__(self, first: Reporter, other: Reporter):
         self._first, self._other = first, Shielded(other)
 
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        self._first.preparing(done, total, seconds_left)
+        self._other.preparing(done, total, seconds_left)
+
     def started(self, info: RunInfo) -> None:
         self._other.started(info)
         self._first.started(info)

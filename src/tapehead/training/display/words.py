@@ -7,6 +7,13 @@ from tapehead.tasks.metrics import SOLVED, Metric
 from tapehead.training.display.reporter import RunInfo
 
 
+def describe_preparing(done: int, total: int, seconds_left: float | None) -> str:
+    text = f"{done:,} of {total:,} problems made"
+    if done == total or seconds_left is None:
+        return text
+    return f"{text}, {clock(seconds_left, whole=True)} left"
+
+
 def describe(info: RunInfo) -> str:
     parts = [
         f"{info.machine} on {info.task}",

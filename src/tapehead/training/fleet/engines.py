@@ -1,11 +1,11 @@
 """Where jobs are done: here, in processes of this machine, or (`ray_cluster.py`) on many."""
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from tapehead.checks import whole
 from tapehead.errors import TapeheadError
+from tapehead.room import cores
 from tapehead.signals import Stopped, StopRequest
 from tapehead.training.fleet.workers import Hear, News, Workers
 
@@ -141,6 +141,4 @@ def make_engine(
 
 def default_workers() -> int:
     """One for each core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return cores()

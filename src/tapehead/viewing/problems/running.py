@@ -34,7 +34,7 @@ def run_one(
     """
     device, dtype = devices.place(machine)
     path = (zlib.crc32(label.encode()),)
-    batch = task.batch(randomness.generator_for(seed, randomness.Stream.TEST, *path), 1)
+    batch = task.fresh.batch(randomness.generator_for(seed, randomness.Stream.TEST, *path), 1)
     states = randomness.capture_globals(device)
     try:
         with torch.no_grad():

@@ -35,7 +35,8 @@ def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any
         def call(*args: Any) -> Any:
             if not made:
                 with _compiling:
-                    made.append(_compiled(function, signature))
+                    if not made:
+                        made.append(_compiled(function, signature))
             return made[0](*args)
 
         return call
@@ -52,7 +53,8 @@ def _compiled(function: Callable[..., Any], signature: str) -> Callable[..., Any
         settings: Any = numba.config
         if settings.DISABLE_JIT:
             return function
-        dispatcher: Any = numba.njit(function)
+        # Without Python's lock, so that threads can solve several batches at a time.
+        dispatcher: Any = numba.njit(nogil=True)(function)
         files = sorted(Path(inspect.getfile(function)).parent.glob("*.py"))
         source = b"".join(file.read_bytes() for file in files)
         dispatcher._cache = KernelCache(function, signature.encode() + source)
