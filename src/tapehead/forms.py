@@ -28,6 +28,10 @@ class Sequence(NamedTuple):
         batch, time = self.x.shape[:2]
         return torch.full((batch,), time, dtype=torch.int64, device=self.x.device)
 
+    def select(self, rows: Int64[Tensor, " chosen"]) -> "Sequence":
+        """Some of the sequences, by number."""
+        return Sequence(self.x[rows], None if self.lengths is None else self.lengths[rows])
+
     def to(self, device: torch.device, dtype: torch.dtype) -> "Sequence":
         """Where a machine can read it; without lengths if all sequences fill the batch, since a
         machine may then take a shorter path."""
@@ -70,6 +74,15 @@ class Story(NamedTuple):
     told: Int64[Tensor, "batch time"]
     questions: Int64[Tensor, "batch asked"]
     known: Int64[Tensor, "batch asked"]
+
+    @property
+    def steps(self) -> Int64[Tensor, " batch"]:
+        """Sentences that any question of each story knows of."""
+        return self.known.amax(1)
+
+    def select(self, rows: Int64[Tensor, " chosen"]) -> "Story":
+        """Some of the stories, by number."""
+        return Story(self.sentences, *(part[rows] for part in self[1:]))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Story":
         """Where a machine can read it."""

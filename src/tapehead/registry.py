@@ -143,6 +143,7 @@ MACHINES = Registry(
         "dnc": "tapehead.machines.dnc:DNC",
         "dynamic-memory-network": ("tapehead.machines.dynamic_memory_network:DynamicMemoryNetwork"),
         "dynamic-ntm": "tapehead.machines.dynamic_ntm:DynamicNTM",
+        "dynamic-ntm-reader": "tapehead.machines.dynamic_ntm_reader:DynamicNTMReader",
         "entity-network": "tapehead.machines.entity_network:EntityNetwork",
         "lstm": "tapehead.machines.lstm:LSTM",
         "memory-network": "tapehead.machines.memory_network:MemoryNetwork",

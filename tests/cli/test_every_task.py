@@ -102,7 +102,8 @@ READERS = [name for name, machine in MACHINES.items() if machine.reads is Story]
 
 @pytest.mark.parametrize("machine", READERS)
 def test_a_reader_trains_is_evaluated_and_is_drawn(call, tmp_path, machine):
-    sizes = {"memory-network": ["--embedding-size=4"]}.get(machine, MACHINE)
+    own = {"memory-network": ["--embedding-size=4"], "dynamic-ntm-reader": MEMORY}
+    sizes = own.get(machine, MACHINE)
     trained = call("train", "babi", "--task=2", f"--machine={machine}", *sizes, *BUDGET)
     assert (trained.code, trained.err) == (0, "")
     _, loaded, task = load_run(tmp_path / "run")

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tapehead.recipes import EXPERIMENTS, babi, babi_words, recipe
+from tapehead.recipes import EXPERIMENTS, babi, babi_dynamic_ntm, babi_words, recipe
 from tapehead.recipes.jobs import plan, run_plan
 from tapehead.recipes.reproduce import reproduce, result_cells
 from tapehead.runs import load_run
+from tapehead.runs.evaluation import evaluate_settings
 from tapehead.tasks import make_task
 from tapehead.tasks.babi.library import library_of
 from tapehead.training.fleet import Here
@@ -202,3 +203,35 @@ def test_words_are_read_by_the_machines_of_the_paper_and_by_ours():
     assert 3e-5 <= ours.learning_rate <= 1e-4
     kept = {"layer_norm", "masked_lookup", "erase_freed", "bypass_dropout"}
     assert kept <= set(recipe("babi-words-all", "dnc", "fast").machine_options)
+
+
+def test_the_dynamic_ntm_is_raced_softly_discretely_and_annealed_under_each_estimator(
+    tmp_path, monkeypatch
+):
+    experiment, module = EXPERIMENTS["babi/dynamic-ntm"], babi_dynamic_ntm
+    assert len(experiment.contestants) == 1 + 2 * 4
+    assert experiment.published_of("babi-15", "annealed dynamic-ntm reinforce").value == 0.3973
+    assert experiment.recipe("babi-15", module.SOFT, "fast").batch_size * 4 == 160
+    small = {"memory_size": 3, "hidden_size": 4, "sentence_size": 4, "word_size": 3}
+    plan_ = module.PLAN._replace(epochs=10, options=small)
+    monkeypatch.setattr(module, "PLAN", plan_)
+    monkeypatch.setattr(module, "PHASES", module.PHASES | {"soft_batches": 1, "annealing": 2})
+    monkeypatch.setitem(babi._STORIES, 15, 2)
+    contestants = [module.SOFT, "discrete dynamic-ntm rebar", "annealed dynamic-ntm reinforce"]
+    found = reproduce(
+        experiment, seeds=[0], machines=contestants, runs=tmp_path / "runs", out=tmp_path / "out",
+        engine=lambda jobs: Here(), max_sequences=4,
+    )  # fmt: skip
+    soft, discrete, annealed = found.cells
+    assert [cell["machine"] for cell in found.cells] == contestants
+    assert [cell["soft_until"] for cell in found.cells] == [0, 0, 3]
+    assert [len(cell["variances"][0]) for cell in found.cells] == [0, 2, 2]
+    assert soft["published"] == 0.0
+    for cell, name in ((discrete, "rebar"), (annealed, "reinforce")):
+        run = tmp_path / "runs" / cell["machine"].replace(" ", "-") / "seed-0"
+        config, machine, task = load_run(run)
+        assert config.objective_options["estimator"] == name
+        assert machine.addressing == "discrete"
+        scores = evaluate_settings(machine, task)
+        assert cell["values"] == [scores["test"]["wrong"]]
+    assert (tmp_path / "out" / "figure.png").stat().st_size > 10_000

@@ -18,6 +18,7 @@ ON = {
     "dnc": ({"task": "copy"}, "ntm-feedforward"),
     "dynamic-memory-network": (STORIES, "entity-network"),
     "dynamic-ntm": ({"task": "copy"}, "dnc"),
+    "dynamic-ntm-reader": (STORIES, "entity-network"),
     "entity-network": (STORIES, "memory-network"),
     "lstm": ({"task": "repeat-copy"}, "dnc"),
     "memory-network": (STORIES, "entity-network"),

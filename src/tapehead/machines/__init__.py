@@ -4,6 +4,7 @@ from tapehead.machines.discrete_ntm import DiscreteNTM
 from tapehead.machines.dnc import DNC, DNCState
 from tapehead.machines.dynamic_memory_network import DynamicMemoryNetwork
 from tapehead.machines.dynamic_ntm import DynamicNTM, DynamicNTMState
+from tapehead.machines.dynamic_ntm_reader import DynamicNTMReader
 from tapehead.machines.entity_network import EntityNetwork
 from tapehead.machines.lstm import LSTM, LSTMState
 from tapehead.machines.machine import Machine, Trace
@@ -30,6 +31,7 @@ __all__ = [
     "DiscreteNTM",
     "DynamicMemoryNetwork",
     "DynamicNTM",
+    "DynamicNTMReader",
     "DynamicNTMState",
     "EntityNetwork",
     "LSTMState",

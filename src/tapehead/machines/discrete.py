@@ -1,12 +1,14 @@
 """What machines with discrete addresses share: how they run."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
+from tapehead.forms import Sequence
 from tapehead.machines.machine import Trace
 from tapehead.machines.recurrent import Recurrent
 from tapehead.ops.estimators import addresses
@@ -32,6 +34,49 @@ class Run(NamedTuple):
     weights: Float[Tensor, "batch time choices rows"]
     context: Float[Tensor, "batch time context"]
     inner: Mapping[str, Tensor]
+
+
+class Unfolded(NamedTuple):
+    """The sequences over which rows are chosen, of problems that may be told in another form.
+
+    machine: what runs over them.
+    x, lengths: as it takes them.
+    asked: the question that each sequence answers, at its last step, by its number in a table of
+        `shape` (problems, questions); None: the sequences are the problems.
+    """
+
+    machine: "DiscreteMachine"
+    x: Float[Tensor, "sequences time input"]
+    lengths: Int64[Tensor, " sequences"] | None
+    asked: Int64[Tensor, " sequences"] | None = None
+    shape: tuple[int, int] = (0, 0)
+
+    def answers(self, y: Float[Tensor, "sequences time output"]) -> Float[Tensor, "_ _ output"]:
+        """The outputs that a task has targets for; zeros of questions that no sequence answers."""
+        if self.asked is None or self.lengths is None:
+            return y
+        last = y[torch.arange(len(y), device=y.device), self.lengths - 1]
+        problems, questions = self.shape
+        table = y.new_zeros(problems * questions, y.shape[2])
+        return table.index_copy(0, self.asked, last).view(problems, questions, -1)
+
+    def costs(self, of_answers: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """From outputs to the cost of each step, (sequences, time).
+
+        Args:
+            of_answers: from `answers` to the cost of each. Summed over all of a problem their mean
+                over problems is the loss, and so is then that over sequences.
+        """
+
+        def costs(y: Tensor) -> Tensor:
+            each = of_answers(self.answers(y))
+            if self.asked is None or self.lengths is None:
+                return each
+            own = each.flatten()[self.asked] * (len(y) / self.shape[0])
+            steps = own.new_zeros(y.shape[:2])
+            return steps.scatter(1, self.lengths[:, None] - 1, own[:, None])
+
+        return costs
 
 
 class DiscreteMachine(Recurrent):
@@ -66,6 +111,10 @@ class DiscreteMachine(Recurrent):
         if self.addressing == "soft":
             return {}
         return {name: getattr(self, name) for name in ("choices", "rows", "context_size")}
+
+    def unfolded(self, told: Sequence) -> Unfolded:
+        """The sequences over which it chooses rows, of what it is told."""
+        return Unfolded(self, *told)
 
     @abstractmethod
     def run(

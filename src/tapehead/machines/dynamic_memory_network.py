@@ -3,12 +3,13 @@
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from tapehead.checks import Share, Size, Width, choice
 from tapehead.forms import Story
 from tapehead.machines.options import configured
+from tapehead.machines.ragged_gru import RaggedGRU
 from tapehead.machines.reading import Reader, Tensors
 from tapehead.ops.backends import BACKENDS, Choice
 from tapehead.ops.episodes import interactions
@@ -86,9 +87,9 @@ class DynamicMemoryNetwork(Reader):
         self.backend = backend
         size = hidden_size
         self.words = nn.Parameter(torch.empty(vocabulary_size, size))
-        self.asking = _Gates(size)
-        self.forwards = _Gates(size)
-        self.backwards = _Gates(size)
+        self.asking = RaggedGRU(size)
+        self.forwards = RaggedGRU(size)
+        self.backwards = RaggedGRU(size)
         self.look = nn.Linear(4 * size, size)
         self.score = nn.Linear(size, 1)
         self.fact = nn.Linear(size, 2 * size) if attention == "gru" else None
@@ -164,31 +165,18 @@ class DynamicMemoryNetwork(Reader):
         # What came before a sentence is the same for all questions of a story; what came after it
         # is cut off at the question.
         stories = Ragged.of(known.amax(1), told.shape[1])
-        before = self._through(self.forwards, encoded, stories.rows(told), stories)
+        before = self.forwards(encoded, stories.rows(told), stories, self.backend)
         turned = turned_round(step, known.flatten()[item])
-        after = self._through(self.backwards, encoded, told[item // asked, turned], ragged)
+        after = self.backwards(encoded, told[item // asked, turned], ragged, self.backend)
         return before[stories.starts[item // asked] + step] + after[ragged.starts[item] + turned]
-
-    def _through(
-        self,
-        gates: "_Gates",
-        encoded: Float[Tensor, "distinct size"],
-        rows: Int64[Tensor, " rows"],
-        ragged: Ragged,
-    ) -> Float[Tensor, "rows size"]:
-        """All states of a GRU over sentences; what each different one gives to it is computed
-        once."""
-        inputs = nn.functional.linear(encoded, gates.weight_ih_l0, gates.bias_ih_l0)[rows]
-        module = implementation(self.backend, inputs, None)
-        return module.gru(inputs, gates.weight_hh_l0, gates.bias_hh_l0, ragged)
 
     def _questions(self, sentences: Tensor, questions: Tensor) -> Float[Tensor, "questions size"]:
         """Each question's words through a GRU, to its last word; each different one once."""
         rows, places = self._distinct(questions.flatten(), len(sentences))
         words = sentences[rows]
         ragged = Ragged.of((words != 0).sum(1), words.shape[1])
-        last = ragged.last(self._through(self.asking, self.words, ragged.rows(words), ragged))
-        return last[places]
+        states = self.asking(self.words, ragged.rows(words), ragged, self.backend)
+        return ragged.last(states)[places]
 
     @staticmethod
     def _distinct(rows: Tensor, most: int) -> tuple[Tensor, Tensor]:
@@ -201,14 +189,3 @@ class DynamicMemoryNetwork(Reader):
         if self.dropout == 0:
             return vectors
         return nn.functional.dropout(vectors, self.dropout, self.training)
-
-
-class _Gates(nn.Module):
-    """The weights of a GRU, named as those of `torch.nn.GRU`, which compiles into no graph."""
-
-    def __init__(self, size: int):
-        super().__init__()
-        self.weight_ih_l0 = nn.Parameter(torch.empty(3 * size, size))
-        self.weight_hh_l0 = nn.Parameter(torch.empty(3 * size, size))
-        self.bias_ih_l0 = nn.Parameter(torch.empty(3 * size))
-        self.bias_hh_l0 = nn.Parameter(torch.empty(3 * size))

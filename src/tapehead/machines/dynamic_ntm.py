@@ -210,7 +210,7 @@ class DynamicNTM(DiscreteMachine):
                 read_head, read_head.key, memory, turn * self.num_reads, reading
             )
             readings.append((read_head, read_weights, read_recency))
-            kept = self._without_no_operation(read_weights)
+            kept = self.without_no_operation(read_weights)
             reads = torch.einsum("bhn,bnw->bhw", kept, memory)
         read_head, read_weights, read_recency = readings[-1]
 
@@ -227,7 +227,7 @@ class DynamicNTM(DiscreteMachine):
             self.candidate(hidden).unflatten(-1, (self.num_writes, -1))
             + gate * self.candidate_input(x_t).unflatten(-1, (self.num_writes, -1))
         ).relu()
-        content = write(state.content, self._without_no_operation(write_weights), erase, candidate)
+        content = write(state.content, self.without_no_operation(write_weights), erase, candidate)
         recency = torch.cat([read_recency, write_recency], 1)
         y = self.output(torch.cat([hidden, reads.flatten(1)], -1))
         inner = {
@@ -246,7 +246,8 @@ class DynamicNTM(DiscreteMachine):
         }
         return y, DynamicNTMState(content, recency, reads, hidden, cell), inner
 
-    def _without_no_operation(self, weights: Tensor) -> Tensor:
+    def without_no_operation(self, weights: Tensor) -> Tensor:
+        """Weights over rows, of which the cell that keeps nothing has none."""
         if not self.no_operation:
             return weights
         return pad(weights[..., :-1], (0, 1))

@@ -23,7 +23,7 @@ class Reader(Machine):
 
     >>> from tapehead.machines import MACHINES, Reader
     >>> sorted(name for name, kind in MACHINES.items() if issubclass(kind, Reader))
-    ['dynamic-memory-network', 'entity-network', 'memory-network']
+    ['dynamic-memory-network', 'dynamic-ntm-reader', 'entity-network', 'memory-network']
     """
 
     reads = Story

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tapehead.checks import listed, shown
 from tapehead.recipes import (
     babi,
+    babi_dynamic_ntm,
     babi_joint,
     babi_words,
     discrete,
@@ -37,6 +38,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         *babi.EXPERIMENTS,
         babi_joint.EXPERIMENT,
         babi_words.EXPERIMENT,
+        babi_dynamic_ntm.EXPERIMENT,
         *pointer.EXPERIMENTS,
     )
 }

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tapehead.errors import TapeheadError
 from tapehead.files import write_json
-from tapehead.recipes import babi_joint, babi_words
+from tapehead.recipes import babi_dynamic_ntm, babi_joint, babi_words
 from tapehead.recipes.babi import PUBLISHED, TASKS
 from tapehead.recipes.results import read_result
 from tapehead.runs.provenance import provenance
@@ -54,7 +54,7 @@ COLUMNS = (
     Column("DMN+", "sentences", _OWN, "babi/dynamic-memory-network", "dynamic-memory-network",
            PUBLISHED["dynamic-memory-network"],
            "Xiong, Merity & Socher 2016, as in Henaff et al. 2017"),
-    Column("D-NTM", "sentences", _OWN, "babi/dynamic-ntm", "dynamic-ntm",
+    Column("D-NTM", "sentences", _OWN, babi_dynamic_ntm.EXPERIMENT.name, babi_dynamic_ntm.SOFT,
            [4.4, 27.5, 71.3, 0.0, 1.7, 1.5, 6.0, 1.7, 0.6, 19.8, 0.0, 6.2, 7.5, 17.5, 0.0, 49.6,
             1.2, 0.2, 39.5, 0.0], "Gulcehre et al. 2018, as in Henaff et al. 2017"),
     Column("MemN2N", "sentences", _TOGETHER, "babi/joint", "memory-network",

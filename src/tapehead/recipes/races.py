@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from tapehead.machines.machine import Machine
 from tapehead.recipes.experiment import Contest
 from tapehead.recipes.results import Cell
 from tapehead.runs import load_run, read_metrics
@@ -77,30 +76,31 @@ def variances(path: Path, samples: int = SAMPLES) -> list[dict[str, Any]]:
 
 
 def log_variance(
-    machine: Machine, objective: Objective, task: Task, *, samples: int, seed: int = 0
+    machine: Any, objective: Objective, task: Task, *, samples: int, seed: int = 0
 ) -> float | None:
     """log of the variance of the gradient at an addressing logit, averaged over the logits of one
-    longest sequence; None for a machine without choices.
+    longest sequence or story; None for a machine without choices.
 
     What machine and objective have learned or count stays as it is.
     """
     if not isinstance(objective, RowChoices):
         return None
     one = task.batch(torch.Generator().manual_seed(seed), 32)
-    longest = int(one.inputs.lengths.argmax())
-    batch = one.map(lambda part: part[longest : longest + 1].expand(samples, *part.shape[1:]))
+    batch = one.select(one.inputs.steps.argmax().expand(samples))
     modes = machine.training, objective.training
     machine.eval()
     objective.eval()  # it only watches: no average may move
+    told = machine.unfolded(batch.inputs)
     estimate = objective.estimate(
-        machine,
-        batch.inputs.x,
-        partial(task.step_costs, batch=batch),
-        lengths=batch.inputs.lengths,
+        told.machine,
+        told.x,
+        told.costs(partial(task.step_costs, batch=batch)),
+        lengths=told.lengths,
         generator=torch.Generator().manual_seed(seed),
         want_gradient=True,
     )
     machine.train(modes[0])
     objective.train(modes[1])
     assert estimate.gradient is not None
-    return float(estimate.gradient.var(0).mean().clamp(min=1e-30).log())
+    gradient = estimate.gradient.unflatten(0, (samples, -1))  # of a story for each of its questions
+    return float(gradient.var(0).mean().clamp(min=1e-30).log())

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
 
@@ -29,6 +29,10 @@ class Batch(NamedTuple):
         """The batch with every tensor changed, those of its form too."""
         parts = (None if part is None else change(part) for part in self.inputs)
         return Batch(type(self.inputs)(*parts), change(self.targets), change(self.mask))
+
+    def select(self, rows: Int64[Tensor, " chosen"]) -> "Batch":
+        """Some of the problems, by number; of sequences and stories."""
+        return Batch(self.inputs.select(rows), self.targets[rows], self.mask[rows])
 
     def tensors(self) -> dict[str, Tensor]:
         """By name: those of the form as `inputs.x`, and `targets` and `mask`."""

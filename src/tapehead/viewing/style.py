@@ -130,6 +130,7 @@ _STYLES = {
     "dnc": ("DNC", "#cc79a7", "D", _SOLID),
     "discrete-ntm": ("Discrete NTM", "#d55e00", "d", _LONG),
     "dynamic-ntm": ("Dynamic NTM", "#e69f00", "v", _SOLID),
+    "dynamic-ntm-reader": ("Dynamic NTM, sentence by sentence", "#e69f00", "v", _DOT),
     "sparse-ntm": ("Sparse NTM", "#aa4499", "<", _SOLID),
     "tardis": ("TARDIS", "#56b4e9", "P", _LONG),
     "rl-ntm": ("RL-NTM", "#882255", "X", _SHORT),

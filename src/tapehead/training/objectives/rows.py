@@ -122,10 +122,10 @@ class RowChoices(Objective):
         batch: Batch,
         generator: torch.Generator | None = None,
     ) -> Judged:
-        costs = partial(task.step_costs, batch=batch)
-        x, lengths = batch.inputs
-        loss, outputs = self.loss(machine, x, costs, lengths=lengths, generator=generator)
-        return Judged(loss, outputs, batch)
+        told = machine.unfolded(batch.inputs)
+        costs = told.costs(partial(task.step_costs, batch=batch))
+        loss, y = self.loss(told.machine, told.x, costs, lengths=told.lengths, generator=generator)
+        return Judged(loss, told.answers(y), batch)
 
     def loss(
         self,
