@@ -1,9 +1,12 @@
 """What the commands share: reading their dataclass from argv, their help, and their output."""
 
 import dataclasses
+import gc
 import json
+import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +72,21 @@ def read_more(
     values = parse([*options, *more], argv, prog)
     own = {option.name: values.pop(option.name) for option in options}
     return command(**own), values
+
+
+@contextmanager
+def first_imports() -> Iterator[None]:
+    """Around the imports of a command: what PyTorch and Matplotlib make there stays to the end, and
+    Python would look through all of it for garbage, again and again."""
+    if "torch" in sys.modules:  # not the first; and what is there now may become garbage
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 UNPACKED = Path("runs/zoo")

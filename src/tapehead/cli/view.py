@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tapehead.cli.command import print_json, read, run_at
+from tapehead.cli.command import first_imports, print_json, read, run_at
 from tapehead.cli.options import UsageError, check_one_of, check_seed
 from tapehead.cli.serving import check_port, server_at
 
@@ -51,9 +51,10 @@ def run(argv: Sequence[str]) -> int:
         for option in ("listing", "out"):
             if getattr(command, option):
                 raise UsageError(f"--port and --{option} exclude each other")
-    found = [path if any(path.glob("*/config.json")) else run_at(path) for path in command.runs]
+    with first_imports():
+        found = [path if any(path.glob("*/config.json")) else run_at(path) for path in command.runs]
 
-    from tapehead.viewing.several import runs_in, view_runs
+        from tapehead.viewing.several import runs_in, view_runs
 
     runs = list(dict.fromkeys(run for path in found for run in runs_in(path)))
     if command.port is not None:

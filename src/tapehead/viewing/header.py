@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from tapehead.viewing.style import FAINT, INK, QUIET, SIZE, SMALL, WRONG, Number, place
 
@@ -98,5 +98,8 @@ def _swatch_width(colours: Colormap) -> float:
 def text_mm(text: str, size: Number = SIZE) -> float:
     """Width of a line of type in millimetres."""
     # A stop on either side, so that outer spaces count.
-    ends = [TextPath((0, 0), t, size=size, prop=_FONT).get_extents() for t in (f".{text}.", "..")]
-    return float(ends[0].width - ends[1].width) / 72 * 25.4
+    whole, stops = (
+        text_to_path.get_text_width_height_descent(line, _FONT, ismath=False)[0]
+        for line in (f".{text}.", "..")
+    )
+    return float((whole - stops) * size / _FONT.get_size_in_points()) / 72 * 25.4

@@ -151,11 +151,11 @@ def origins_of(trace: Any, start: Any, element: int = 0) -> Origins | None:
     def account(step: int, initial: np.ndarray, left: np.ndarray, kept: np.ndarray) -> None:
         """Of the reads of a step, from the memory as it then was: of the writes until then."""
         w, made = weights[step], len(left)
-        parts = np.concatenate([(w @ initial)[:, None], np.einsum("hn,snw->hsw", w, left)], 1)
+        parts = np.concatenate([w @ initial[None], w @ left]).swapaxes(0, 1)
         whole = parts.sum(1)
         reads[step, :, : 1 + made] = _projections(parts, whole[:, None])
         weighed = w @ fresh[:made].T
-        still = w @ kept.mean(2).T
+        still = np.einsum("hn,snw->hs", w, kept) / word
         np.divide(still, weighed, out=survival[step, :, :made], where=weighed > 1e-12)
 
     if before:
@@ -170,9 +170,9 @@ def origins_of(trace: Any, start: Any, element: int = 0) -> Origins | None:
         if step + before < steps:
             account(step + before, initial, left, kept)
         initials[step] = initial
-        np.maximum(peak[:made], np.linalg.norm(left, axis=2), out=peak[:made])
-    chosen = _chosen(peak / largest, steps, word)
-    content = np.stack([left[chosen[:, 0], chosen[:, 1]] for _, left in parts_of(writes)])
+        np.maximum(peak[:made], np.einsum("snw,snw->sn", left, left), out=peak[:made])
+    chosen = _chosen(np.sqrt(peak) / largest, steps, word)
+    content = _content_of(writes, chosen)
     return Origins(
         reads=reads,
         survival=survival,
@@ -247,6 +247,23 @@ def _projections(parts: np.ndarray, whole: np.ndarray) -> np.ndarray:
     dot, square = (parts * whole).sum(-1), (whole * whole).sum(-1)
     square = np.broadcast_to(square, dot.shape)
     return np.divide(dot, square, out=np.zeros_like(dot), where=square > 1e-24)
+
+
+def _content_of(
+    writes: Writes, parts: Int[np.ndarray, "parts 2"]
+) -> Float[np.ndarray, "time parts word"]:
+    """After each step, what is left of these (write, row) alone; zeros for those to come."""
+    steps, heads, _ = writes.weights.shape
+    made, rows = parts.T
+    left = np.zeros((len(parts), writes.start.shape[1]))
+    content = np.empty((steps, *left.shape))
+    for step in range(steps):
+        for group, factor in writes.factors(step):
+            left *= factor[rows]
+            now = (made >= step * heads + group.start) & (made < step * heads + group.stop)
+            left[now] = writes.added(step, group)[made[now] - step * heads - group.start, rows[now]]
+        content[step] = left
+    return content
 
 
 def _chosen(peak: Float[np.ndarray, "writes rows"], steps: int, word: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tapehead.checks import listed, shown
 from tapehead.files import clear_errors
 from tapehead.forms import Points, Story, Tape
-from tapehead.runs import TrainConfig, load_run, read_result
+from tapehead.runs import TrainConfig, read_result
 from tapehead.runs.records import read_start
 from tapehead.tasks import Task
 from tapehead.tasks.metrics import Metric
@@ -16,7 +16,13 @@ from tapehead.viewing.curves import learning_curves
 from tapehead.viewing.generalisation import generalisation
 from tapehead.viewing.page.document import document, linked
 from tapehead.viewing.page.writing import write_page
-from tapehead.viewing.problems import point_figures, sequence_figures, story_figures, tape_figures
+from tapehead.viewing.problems import (
+    load_viewed,
+    point_figures,
+    sequence_figures,
+    story_figures,
+    tape_figures,
+)
 from tapehead.viewing.seeds import points_of, read_seed
 from tapehead.viewing.style import Format, machine_styles, save
 
@@ -65,7 +71,7 @@ def view_run(
     path = Path(path)
     at = (path if out is None else Path(out)) / PAGE
     out = path / "figures" if out is None else Path(out)
-    config, machine, task = load_run(path, as_tested=True)
+    config, machine, task = load_viewed(path)
     name = machine_name(config)
     label = machine_styles([name])[name].label
     varied = varied_size(task)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tapehead.runs import load_run, load_task, read_config, read_metrics, read_result
+from tapehead.runs import load_task, read_config, read_metrics, read_result
 from tapehead.runs.checkpoint import checkpoint_steps
 from tapehead.runs.directory import is_in_use
 from tapehead.runs.records import METRICS, RESULT, read_start
 from tapehead.viewing.page.document import document
 from tapehead.viewing.page.panels import Recording
-from tapehead.viewing.problems import recorded
+from tapehead.viewing.problems import load_viewed, recorded
 from tapehead.viewing.style import machine_styles
 from tapehead.viewing.view import choose_settings, machine_name
 
@@ -71,7 +71,7 @@ class RunPage:
             return []
         wanted = "best" if ended else steps[-1]
         if self._shown is None or self._shown[0] != wanted:
-            _, machine, _ = load_run(self._path, step=wanted, as_tested=True)
+            _, machine, _ = load_viewed(self._path, step=wanted)
             made = [
                 recorded(machine, task, seed=self._seed, label=label)()
                 for label, task in self._settings.items()

@@ -1,5 +1,6 @@
 """Tasks on points: each answer against another way to find it, the scores, and what is refused."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tour_oracles import by_all_orders, by_integer_programming, length
 
 from tapehead.forms import Points
 from tapehead.tasks import TSP, ConvexHull, Delaunay, Sorting, make_task
+from tapehead.tasks.geometry.kernels import polygons
 from tapehead.tasks.geometry.kernels.branch_and_bound import exact_tours
 from tapehead.tasks.geometry.kernels.local_search import heuristic_tours
 from tapehead.tasks.geometry.kernels.tours import held_karp
@@ -417,6 +419,13 @@ for task in (
     )
     assert done.stdout.splitlines() == [str(drawn(task, 3).targets.tolist()) for task in tasks]
     assert "runs without Numba, and so slowly" in done.stderr
+
+
+def test_what_kernels_call_waits_for_numba_until_one_is_wanted():
+    """Tasks are imported by every command, and few of these need Numba."""
+    assert inspect.isfunction(polygons.turn)
+    drawn(ConvexHull(), 2)  # by a kernel that calls it
+    assert inspect.isfunction(polygons.turn)
 
 
 def test_points_as_a_form():

@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 from tapehead.errors import TapeheadError
 from tapehead.machines.recurrent import Recurrent
-from tapehead.runs import load_run
 from tapehead.tasks import SequenceTask
 from tapehead.viewing.image import group_names
 from tapehead.viewing.listing.moves import Step, moves, told
 from tapehead.viewing.listing.program import program, text
-from tapehead.viewing.problems import episode_of, run_one
+from tapehead.viewing.problems import episode_of, load_viewed, run_one
 from tapehead.viewing.style import machine_styles
 from tapehead.viewing.traces import has_tensors
 from tapehead.viewing.view import (
@@ -64,7 +63,7 @@ def listing_of(path: Path, *, size: str | None = None, seed: int = 0) -> Listing
         TapeheadError: no run, or one of a machine without heads on a memory.
         ValueError: the task has no such size.
     """
-    config, machine, task = load_run(path, as_tested=True)
+    config, machine, task = load_viewed(path)
     if not isinstance(task, SequenceTask):
         raise TapeheadError(f"{path}: a listing is of heads on a memory, and {task.name} has none")
     settings = choose_settings(task, None if size is None else [size])

@@ -2,7 +2,7 @@
 
 from tapehead.viewing.problems.points import point_figures, pointed_of
 from tapehead.viewing.problems.recording import recorded
-from tapehead.viewing.problems.running import run_one
+from tapehead.viewing.problems.running import load_viewed, run_one
 from tapehead.viewing.problems.sequences import (
     episode_of,
     run_episode,
@@ -14,6 +14,7 @@ from tapehead.viewing.problems.tapes import tape_figures, walk_of
 
 __all__ = [
     "episode_of",
+    "load_viewed",
     "point_figures",
     "pointed_of",
     "read_story",

@@ -1,7 +1,9 @@
 """A machine on one problem of a task, and what is drawn of it."""
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -9,8 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from tapehead.machines.machine import Machine, Trace
-from tapehead.runs import devices, randomness
-from tapehead.runs.evaluation import run_machine
+from tapehead.machines.recurrent import Recurrent
+from tapehead.runs import TrainConfig, devices, load_run, randomness
 from tapehead.tasks import Batch, Task
 from tapehead.viewing.page.panels import Recording
 
@@ -24,6 +26,28 @@ class Drawn(NamedTuple):
     recordings: Sequence[Recording]
 
 
+def load_viewed(path: Path | str, *, step: int | str = "best") -> tuple[TrainConfig, Machine, Task]:
+    """What `load_run` gives, with as many rows of memory as in the run's tests, and to be run on a
+    few single problems: by the reference, unless another backend was forced."""
+    config, machine, task = load_run(path, step=step, as_tested=True)
+    # The reference is through with them before a kernel is compiled, or even loaded.
+    if "backend" in machine.changeable and getattr(machine, "backend", "") == "auto":
+        machine.backend = "reference"
+    return config, machine, task
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """For steps of a single problem: PyTorch shares out even six numbers among its threads, and
+    these then wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def run_one(
     machine: Machine, task: Task, *, seed: int = 0, label: str = ""
 ) -> tuple[Tensor, Batch, Trace]:
@@ -35,11 +59,15 @@ def run_one(
     device, dtype = devices.place(machine)
     path = (zlib.crc32(label.encode()),)
     batch = task.fresh.batch(randomness.generator_for(seed, randomness.Stream.TEST, *path), 1)
+    batch = devices.batch_to(batch, device, dtype)
     states = randomness.capture_globals(device)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), one_thread():
             randomness.seed_globals(seed, int(randomness.Stream.TEST))
-            outputs, batch = run_machine(task, machine, batch, device, dtype)
+            if isinstance(machine, Recurrent) and not task.interactive:
+                trace = machine.trace(**batch.inputs._asdict())
+                return trace.y, batch, trace
+            outputs, batch = task.run(machine, batch)
             # Of what the machine was told in the end, with the same draws.
             randomness.seed_globals(seed, int(randomness.Stream.TEST))
             trace = machine.trace(**batch.inputs._asdict())

@@ -11,7 +11,7 @@ from tapehead.machines.machine import Machine, Trace
 from tapehead.runs import devices, randomness
 from tapehead.tasks.babi import TextStory
 from tapehead.viewing.page.recordings import story_recording
-from tapehead.viewing.problems.running import Drawn
+from tapehead.viewing.problems.running import Drawn, one_thread
 from tapehead.viewing.stories import Reading, story_figure
 from tapehead.viewing.traces import has_tensors
 
@@ -89,7 +89,7 @@ def readings_of(machine: Machine, task: Any, story: TextStory) -> list[Reading]:
 def trace_story(machine: Machine, task: Any, story: TextStory) -> Trace:
     """All that a machine does with a story and its questions."""
     device, dtype = devices.place(machine)
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         return machine.trace(**task.form_of(story).to(device, dtype)._asdict())
 
 

@@ -10,15 +10,15 @@ from typing import Any
 
 _log = logging.getLogger("tapehead")
 _compiling = threading.RLock()
+_inner: list[Callable[..., Any]] = []
+"""Of which Numba has not been told yet."""
 
 
 def inner(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that compiled ones call; without Numba it stays as it is."""
-    try:
-        import numba
-    except Exception:  # missing, or broken in one of many ways
-        return function
-    return numba.njit(function)
+    """A function that compiled ones call; it stays as it is. Numba, whose import takes a second,
+    hears of it when the first of those is compiled."""
+    _inner.append(function)
+    return function
 
 
 def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -47,12 +47,15 @@ def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 def _compiled(function: Callable[..., Any], signature: str) -> Callable[..., Any]:
     try:
         import numba
+        from numba.extending import register_jitable
 
         from tapehead.ops.numba_kit.cache import KernelCache
 
         settings: Any = numba.config
         if settings.DISABLE_JIT:
             return function
+        while _inner:
+            register_jitable(_inner.pop())
         # Without Python's lock, so that threads can solve several batches at a time.
         dispatcher: Any = numba.njit(nogil=True)(function)
         files = sorted(Path(inspect.getfile(function)).parent.glob("*.py"))
