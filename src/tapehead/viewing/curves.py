@@ -1,4 +1,4 @@
-"""Learning curves of several machines: median and range over seeds (NTM figures 3, 7, 10 ...)."""
+"""Learning curves of several machines: medians over seeds in bands (NTM figures 3, 7, 10 ...)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,17 +10,17 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from tapehead.tasks.metrics import BITS, Metric, metric_of
+from tapehead.viewing.bands import band_of, called, failing
 from tapehead.viewing.legend import MachineLegend, spread
 from tapehead.viewing.multiples import (
     Block,
-    any_solved,
     counted_titles,
     crowded,
     explained,
     faintly,
     multiples,
 )
-from tapehead.viewing.seeds import Seed, choose_kind, over_seeds, position_of
+from tapehead.viewing.seeds import Seed, choose_kind, over_seeds, points_of, position_of
 from tapehead.viewing.style import (
     COLUMN,
     DOUBLE,
@@ -52,7 +52,7 @@ def draw_curves(
     published: Mapping[str, Number] | None = None,
     only: str | None = None,
 ) -> None:
-    """Draw median lines, range bands, solved marks and published end values into `axes`.
+    """Draw median lines in their bands, solved marks and published end values into `axes`.
 
     Args:
         only: the one machine that is drawn so; the others are faint medians behind it.
@@ -60,27 +60,32 @@ def draw_curves(
     scale, column = _SCALE.get(x, 1.0), metric_of(metric).name
     kind = choose_kind(machines, column) if kind is None else kind
     styles = machine_styles([*machines, *(published or {})])
+    lost = failing(machines)
     for name, seeds in machines.items():
         style = styles[name]
         axis, values = over_seeds(seeds, kind=kind, x=x, metric=column)
         axis = axis * scale
         values = np.maximum(values, floor) if log else values
+        low, middle, high = band_of(values)
         if only not in (None, name):
-            faintly(axes, axis, np.median(values, axis=0), name)
+            faintly(axes, axis, middle, name)
             continue
         if len(seeds) > 1:
             axes.fill_between(
-                axis, values.min(0), values.max(0), color=style.colour, alpha=0.16, lw=0,
-                label=f"{name} range",
+                axis, low, high, color=style.colour, alpha=0.16, lw=0,
+                label=f"{name} {called(len(seeds))}",
+            )  # fmt: skip
+        for seed in lost.get(name, ()):
+            where, height = points_of(seed, kind, x, column)
+            axes.plot(
+                where * scale, np.maximum(height, floor) if log else height, color=style.colour,
+                ls=style.dashes, lw=0.5, alpha=0.7, label=f"{name} not solved",
             )  # fmt: skip
         # A line of a single point would not be seen; a filled mark would say that it was solved.
         dash: dict[str, Any] = (
             {"marker": "_", "ms": 5.0, "mew": 1.1, "clip_on": False} if len(axis) == 1 else {}
         )
-        axes.plot(
-            axis, np.median(values, axis=0), color=style.colour, ls=style.dashes, label=name,
-            zorder=3, **dash,
-        )  # fmt: skip
+        axes.plot(axis, middle, color=style.colour, ls=style.dashes, label=name, zorder=3, **dash)
         solved = [
             position_of(seed, seed.solved_at, kind=kind, x=x, metric=column)
             for seed in seeds
@@ -123,7 +128,8 @@ def learning_curves(
     title: str = "",
     width: Number | None = None,
 ) -> Figure:
-    """Cost against sequences seen, a line per machine: the median over seeds in their range.
+    """Cost against sequences seen, a line per machine: the median over seeds in their range, or of
+    ten and more from the first to the third quartile, with a thin line for each that fails.
 
     A filled mark stands where a seed solved the task; there its run may stop, and it keeps its last
     value for the median. Published end values are ticks at the right edge. More than five machines
@@ -161,7 +167,7 @@ def learning_curves(
                 for x in xs
             ],
             title=title,
-            note=explained([*map(len, machines.values())], solved=any_solved(machines)),
+            note=explained([*map(len, machines.values())], machines),
             width=width,
             beside=9.0 if published else 0.0,
         )

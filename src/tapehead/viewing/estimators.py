@@ -7,8 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tapehead.viewing.bands import band_of, notes
 from tapehead.viewing.style import (
     DOUBLE,
+    FAINT,
     SMALL,
     TEXT,
     MachineStyle,
@@ -60,7 +62,8 @@ def toy_figure(
 ) -> Figure:
     """A column for each setting: expected cost above, log-variance of the gradient below.
 
-    Lines are medians over seeds in their range; open marks are published values.
+    Lines are medians over seeds in their range, or of ten and more from the first to the third
+    quartile; open marks are published values.
 
     Args:
         curves: setting -> estimator -> curves.
@@ -68,7 +71,7 @@ def toy_figure(
         width: millimetres.
     """
     left, between, right, height = 15.0, 17.0, 5.0, 40.0
-    top = 15.0
+    top = 19.0
     inner = (width - left - right - between * (len(curves) - 1)) / len(curves)
     figure = new_figure(width, top + 2 * height + 19.0)
     for column, (setting, by_estimator) in enumerate(curves.items()):
@@ -101,11 +104,10 @@ def _draw(axes: Axes, name: str, steps: Sequence[int], values: np.ndarray) -> No
     values = np.where(np.isfinite(values), values, np.nan)
     kept = ~np.isnan(values).any(0)
     points, values = np.asarray(steps)[kept], values[:, kept]
-    if values.shape[0] > 1:
-        axes.fill_between(
-            points, values.min(0), values.max(0), color=style.colour, alpha=0.13, lw=0
-        )
-    axes.plot(points, np.median(values, 0), color=style.colour, ls=style.dashes, zorder=3)
+    low, middle, high = band_of(values)
+    if len(values) > 1:
+        axes.fill_between(points, low, high, color=style.colour, alpha=0.13, lw=0)
+    axes.plot(points, middle, color=style.colour, ls=style.dashes, zorder=3)
 
 
 def _mark(axes: Axes, published: Mapping[str, Points]) -> None:
@@ -121,8 +123,8 @@ def _legend(
     figure: Figure, curves: Mapping[str, Mapping[str, ToyCurves]], left: float, width: float
 ) -> None:
     names = list(dict.fromkeys(name for row in curves.values() for name in row))
-    axes = place(figure, left, 1.5, width - left, 8.0)
-    axes.set(xlim=(0, width - left), ylim=(8.0, 0))
+    axes = place(figure, left, 1.5, width - left, 12.0)
+    axes.set(xlim=(0, width - left), ylim=(12.0, 0))
     axes.set_axis_off()
     places = [((n % 4) * 40.5 + (n % 4 > 1) * 5.0, 2.0 + 4.0 * (n // 4)) for n in range(8)]
     for (x, y), name in zip(places, names, strict=False):
@@ -132,3 +134,6 @@ def _legend(
     x, y = places[len(names)]
     axes.plot([x + 3], [y], "o", mfc="white", mec=TEXT, mew=0.9, ms=4.0)
     axes.text(x + 7.0, y, "open marks: published", va="center_baseline", fontsize=SMALL)
+    seeds = [len(to_array(run.loss)) for row in curves.values() for run in row.values()]
+    said = "; ".join(notes(seeds, machines={}))
+    axes.text(0, 10.0, said, va="center_baseline", fontsize=SMALL, color=FAINT)

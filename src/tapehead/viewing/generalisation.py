@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tapehead.tasks.metrics import BIT_ERRORS, Metric, metric_of
+from tapehead.viewing.bands import band_of, beyond, called
 from tapehead.viewing.curves import plain_number
 from tapehead.viewing.legend import MachineLegend
 from tapehead.viewing.multiples import Block, counted_titles, crowded, explained, faintly, multiples
@@ -41,7 +42,7 @@ def draw_generalisation(
     metric: Metric | str = BIT_ERRORS,
     only: str | None = None,
 ) -> None:
-    """Draw median lines in their range, published values and the trained range into `axes`.
+    """Draw median lines in their bands, published values and the trained range into `axes`.
 
     Args:
         only: the one machine that is drawn so; the others are faint medians behind it.
@@ -59,11 +60,12 @@ def draw_generalisation(
     for name, levels in errors.items():
         style = styles[name]
         at, values = _in_order(levels, places)
-        low, median, high = np.array([(v.min(), np.median(v), v.max()) for v in values]).T
+        low, median, high = np.array([band_of(seeds) for seeds in values]).T
         if only not in (None, name):
             if is_scale:
                 faintly(axes, at, median, name)
             continue
+        band = f"{name} {called(max(map(len, values)))}"
         look: dict[str, Any] = {
             "marker": style.marker,
             "ms": 4,
@@ -73,14 +75,19 @@ def draw_generalisation(
         }
         if is_scale:
             if max(map(len, values)) > 1:
-                axes.fill_between(
-                    at, low, high, color=style.colour, alpha=0.16, lw=0, label=f"{name} range"
-                )
+                axes.fill_between(at, low, high, color=style.colour, alpha=0.16, lw=0, label=band)
             look["ls"] = style.dashes
         else:
             at = at + aside[name]
-            axes.vlines(at, low, high, color=style.colour, lw=1.0, label=f"{name} range")
+            axes.vlines(at, low, high, color=style.colour, lw=1.0, label=band)
             look["ls"] = ""
+        apart = [beyond(seeds) for seeds in values]
+        if any(map(len, apart)):
+            axes.plot(
+                np.repeat(at, [*map(len, apart)]), np.concatenate(apart), style.marker,
+                color=style.colour, ms=2.2, mew=0, alpha=0.8, label=f"{name} outside", zorder=2,
+                clip_on=False,
+            )  # fmt: skip
         axes.plot(at, median, color=style.colour, label=name, zorder=3, **look)
     for name, levels in (published or {}).items():
         if only not in (None, name):
@@ -121,7 +128,8 @@ def generalisation(
     title: str = "",
     width: Number = COLUMN,
 ) -> Figure:
-    """Error at each length, a line per machine: the median over seeds in their range.
+    """Error at each length, a line per machine: the median over seeds in their range, or of ten and
+    more from the first to the third quartile, with a dot for each seed outside.
 
     More than five machines have a panel each.
 
@@ -150,7 +158,10 @@ def generalisation(
                 metric=metric, only=only,
             ),
         )  # fmt: skip
-        note = explained(seeds_of(errors), published=bool(published), trained=trained is not None)
+        note = explained(
+            seeds_of(errors), {}, published=bool(published), trained=trained is not None,
+            dots=has_dots(errors),
+        )  # fmt: skip
         return multiples([block], title=title, note=note, width=width)
     legend = MachineLegend(
         names,
@@ -159,6 +170,7 @@ def generalisation(
         title=title,
         published=bool(published),
         seeds=seeds_of(errors),
+        dots=has_dots(errors),
     )
     top = legend.height
     height = min(52.0, max(38.0, 0.62 * (width - left - right)))
@@ -174,6 +186,12 @@ def generalisation(
 def seeds_of(errors: Errors) -> list[int]:
     """How many seeds each point rests on."""
     return [int(np.size(values)) for levels in errors.values() for values in levels.values()]
+
+
+def has_dots(errors: Errors) -> bool:
+    """Whether any seed stands outside the band of its machine."""
+    rows = (np.atleast_1d(np.asarray(v, float)) for each in errors.values() for v in each.values())
+    return any(len(beyond(values)) for values in rows)
 
 
 def _places(tables: Sequence[Mapping[Level, object]]) -> tuple[dict[Level, float], bool]:

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tapehead.viewing.bands import notes
 from tapehead.viewing.header import text_mm
-from tapehead.viewing.seeds import Seed
+from tapehead.viewing.seeds import Seed, any_solved
 from tapehead.viewing.style import FAINT, SMALL, Number, machine_styles, place, size_of
 
 _ROW = 3.8
@@ -25,6 +26,7 @@ class MachineLegend:
         left, width: where the text starts and how wide the figure is, in millimetres.
         published: whether to explain the open markers.
         seeds: how many each line rests on; if any has several, band and line are explained.
+        dots: whether there are some, for seeds outside a band.
     """
 
     def __init__(
@@ -36,10 +38,11 @@ class MachineLegend:
         title: str = "",
         published: bool = False,
         seeds: Collection[int] = (),
+        dots: bool = False,
     ) -> None:
         self._left, self._title = left, title
         self._styles = machine_styles(machines)
-        counted = any(s.solved_at is not None for seeds in machines.values() for s in seeds or ())
+        counted = any_solved(machines)
         entries: list[tuple[str | None, str]] = []
         for name, runs in machines.items():
             label = self._styles[name].label
@@ -49,10 +52,7 @@ class MachineLegend:
             entries.append((name, label))
         if published:
             entries.append(("", "published"))
-        if max(seeds, default=1) > 1:
-            alike = len(set(seeds)) == 1
-            number = f"of {max(seeds)} seeds" if alike else "over seeds"
-            entries.append((None, f"median and range {number}"))
+        entries += [(None, note) for note in notes(seeds, machines=machines, dots=dots)]
         self._rows: list[list[tuple[float, str | None, str]]] = []
         room = used = width - left
         for name, label in entries:

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tapehead.viewing.bands import notes
 from tapehead.viewing.header import text_mm
-from tapehead.viewing.seeds import Seed
+from tapehead.viewing.seeds import Seed, any_solved
 from tapehead.viewing.style import (
     FAINT,
     SIZE,
@@ -113,20 +114,22 @@ def counted_titles(machines: Mapping[str, Sequence[Seed] | None]) -> dict[str, s
     return titles
 
 
-def any_solved(machines: Mapping[str, Sequence[Seed] | None]) -> bool:
-    return any(s.solved_at is not None for seeds in machines.values() for s in seeds or ())
-
-
 def explained(
-    seeds: Sequence[int], *, solved: bool = False, published: bool = False, trained: bool = False
+    seeds: Sequence[int],
+    machines: Mapping[str, Sequence[Seed] | None],
+    *,
+    published: bool = False,
+    trained: bool = False,
+    dots: bool = False,
 ) -> str:
-    """The note above: what lines, bands and marks mean, for so many seeds of each line."""
-    parts = []
-    if max(seeds, default=1) > 1:
-        number = f"of {max(seeds)} seeds" if len(set(seeds)) == 1 else "over seeds"
-        parts.append(f"median and range {number}")
-    parts.append("the others in grey")
-    if solved:
+    """The note above: what lines, bands and marks mean, for so many seeds of each line.
+
+    Args:
+        machines: those whose learning curves are drawn.
+        dots: whether there are some, for seeds outside a band.
+    """
+    parts = [*notes(seeds, machines=machines, dots=dots), "the others in grey"]
+    if any_solved(machines):
         parts.append("counted: seeds that solved the task, each with a mark where it did")
     if published:
         parts.append("open marks: published")

@@ -46,6 +46,11 @@ def read_seed(path: Path | str) -> Seed:
     return Seed(rows=rows, solved_at=solved[0] if solved else None)
 
 
+def any_solved(machines: Mapping[str, Sequence[Seed] | None]) -> bool:
+    """Whether any seed of any machine solved the task."""
+    return any(s.solved_at is not None for seeds in machines.values() for s in seeds or ())
+
+
 def choose_kind(machines: Mapping[str, Sequence[Seed]], metric: str) -> str:
     """Training rows, as in the paper, unless a curriculum made training easier than the task.
 

@@ -11,6 +11,7 @@ from tapehead.viewing.generalisation import (
     Errors,
     Level,
     draw_generalisation,
+    has_dots,
     seeds_of,
 )
 from tapehead.viewing.header import Header
@@ -18,7 +19,6 @@ from tapehead.viewing.legend import MachineLegend
 from tapehead.viewing.memory import MemoryPanels
 from tapehead.viewing.multiples import (
     Block,
-    any_solved,
     counted_titles,
     crowded,
     explained,
@@ -88,16 +88,17 @@ def compare(
             )  # fmt: skip
         note = explained(
             seeds,
-            solved=any_solved(machines),
+            machines,
             published=bool(published_errors),
             trained=trained is not None and bool(errors),
+            dots=has_dots(errors or {}),
         )
         return multiples(
             blocks, title=title, note=note, width=width, beside=9.0 if published else 0.0
         )
     legend = MachineLegend(
         {**dict.fromkeys(errors or ()), **machines}, left=_LEFT, width=width, title=title,
-        published=bool(published_errors), seeds=seeds,
+        published=bool(published_errors), seeds=seeds, dots=has_dots(errors or {}),
     )  # fmt: skip
     beside, between = 9.0 if published else 0.0, 14.0
     inner = (width - _LEFT - _RIGHT - beside - between * (panels - 1)) / panels
@@ -152,7 +153,9 @@ def summary_figure(
     share = round(0.62 * width)
     inner = width - share - _LEFT - _RIGHT
     seeds = [*map(len, machines.values()), *(seeds_of(errors) if errors else ())]
-    legend = MachineLegend(machines, left=share + _LEFT, width=width, seeds=seeds)
+    legend = MachineLegend(
+        machines, left=share + _LEFT, width=width, seeds=seeds, dots=has_dots(errors or {})
+    )
     count, plot, gap = 2 if errors else 1, 32.0, _BELOW + 4.5
     needed = legend.height + plot * count + gap * (count - 1) + _BELOW
     # Adds and reads where there is room for them anyway.
