@@ -42,9 +42,18 @@ class DynamicNTMReader(Reader):
         vocabulary_size, sentence_length, num_answers: see `Reader`.
         sentence_size: numbers of a word and of a sentence.
         blank_steps: steps without input after the question; 0: it is answered at its own step.
-        memory_size, word_size, address_size, num_reads, num_writes, reading_steps, controller,
-            hidden_size, no_operation, least_recently_used, addressing: of the machine that takes
-            the steps, see `tapehead.DynamicNTM`; sizes as in the authors' code.
+        memory_size: rows, without the no-operation cell. This and the other sizes are those of the
+            authors' code.
+        word_size: numbers of content in each row.
+        address_size: numbers of learned address in each row.
+        num_reads: read heads.
+        num_writes: write heads.
+        reading_steps: readings in each step, one after the other.
+        controller: "gru", "lstm" or "feedforward".
+        hidden_size: units of the controller.
+        no_operation: have a row that keeps nothing: to read or write it is to do neither.
+        least_recently_used: let each head subtract its recent logits from its present ones.
+        addressing: "discrete", one row at a time, or "soft", all rows at once.
         backend: of the GRU, "auto", "reference" or "cpu"; see `tapehead.ops.backends`.
 
     Trace (`machine.trace(*story)`): `attention` (batch, asked, hops, time), which sentences had
