@@ -47,6 +47,15 @@ def test_the_plan_is_every_contestant_with_every_seed():
     assert some[0].config.test_sequences == recipe("copy", "lstm").test_sequences
 
 
+def test_a_recipe_that_cools_down_ends_by_itself():
+    """The others train to the end of their sequences, whether or not the task is solved by then."""
+    jobs = plan(EXPERIMENTS["ntm/associative-recall"], "fast", [1], Path(), stop_when_solved=False)
+    cools = {job.contestant: job.config.cooldown for job in jobs}
+    assert cools == {"ntm-lstm": 40_000, "ntm-feedforward": 30_000, "lstm": 0}
+    for job in jobs:
+        assert job.config.stop_when_solved == (cools[job.contestant] > 0)
+
+
 def test_without_seeds_each_contestant_gets_its_usual_ones():
     few = replace(COPY, seeds=3, seeds_of={"lstm": 1}, first_seed=1_000)
     jobs = plan(few, "fast", (), Path("runs"), contestants=["lstm", "ntm-lstm"])

@@ -44,7 +44,7 @@ MACHINE: dict[str, Any] = {
 SEQUENCES = {
     "copy": {"dnc": 32_000, "lstm": 5_000},
     "repeat-copy": {"dnc": 150_000},
-    "associative-recall": {"dnc": 100_000},
+    "associative-recall": {"dnc": 300_000},
     "chained-copy": {"dnc": 200_000, "ntm-feedforward": 200_000, "lstm": 2_000},
 }
 
@@ -57,7 +57,14 @@ TRAINING: dict[str, dict[str, Any]] = {
     | {"curriculum": "linear", "curriculum_start": 4, "curriculum_sequences": 80_000},
     # Near 5.5 wrong bits lies a half-solution, which smaller steps do not leave.
     "associative-recall": ntm.ADAM
-    | {"learning_rate": 2e-3, "clip_value": None, "clip_norm": 1.0, "batch_size": 32},
+    | {
+        "learning_rate": 2e-3,
+        "clip_value": None,
+        "clip_norm": 1.0,
+        "batch_size": 32,
+        "restart_after": 80_000,
+        "cooldown": 30_000,
+    },
     # Straight at ten copies it learns all of them but the first, which finds an empty memory; by
     # lessons it can learn them all.
     "chained-copy": ntm.RMSPROP | {"curriculum": "look-back"},

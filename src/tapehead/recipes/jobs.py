@@ -67,6 +67,8 @@ def plan(
         chosen = experiment.recipe(task, contestant, setting)
         options = {**chosen.task_options, **task_options}
         changed: dict[str, Any] = {"task_options": options, "seed": seed, "threads": 1, **changes}
+        if chosen.cooldown:
+            changed["stop_when_solved"] = True  # and has cooled down
         return dataclasses.replace(chosen, **changed)
 
     machines = contestants or experiment.contestants

@@ -158,6 +158,7 @@ def rerun(claim: Claim) -> Outcome:
         test_sequences=0,
         # What comes after a success is not compared.
         stop_when_solved=claim.published.solved,
+        cooldown=0,
     )
     given = _max_sequences(claim.command)
     if given is not None:

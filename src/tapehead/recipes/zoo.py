@@ -47,7 +47,7 @@ class Exhibit(NamedTuple):
         changed: dict[str, Any] = {
             "seed": self.seed,
             "threads": 1,
-            "stop_when_solved": not self.whole,
+            "stop_when_solved": not self.whole or bool(recipe.cooldown),
             "task_options": {**recipe.task_options, **self.task_options},
             "machine_options": {**recipe.machine_options, **self.machine_options},
             "test_sequences": recipe.test_sequences or 200,
