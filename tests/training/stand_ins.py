@@ -1,6 +1,8 @@
 """Machines for the tests of training, and settings that train in a moment."""
 
+import os
 import random
+import signal
 import sys
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
@@ -10,7 +12,7 @@ import torch
 from torch import nn
 
 from tapehead.machines import MACHINES, Recurrent, Trace
-from tapehead.training import TrainConfig
+from tapehead.training import Reporter, TrainConfig, read_metrics
 
 
 class Noisy(Recurrent):
@@ -116,3 +118,29 @@ class Breaking(Recurrent):
 
     def trace(self, x, state=None, *, lengths=None) -> Trace:
         raise NotImplementedError
+
+
+TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
+
+
+def rows(path, kind=None):
+    """The rows of a run without what differs from one run to the next."""
+    return [
+        {name: value for name, value in row.items() if name not in TIMES}
+        for row in read_metrics(path)
+        if kind in (None, row["kind"])
+    ]
+
+
+class StopAt(Reporter):
+    """Sends this process a signal at a row of a certain step, and keeps what is noted."""
+
+    def __init__(self, step=None, number=signal.SIGTERM):
+        self.step, self.number, self.notes = step, number, []
+
+    def reported(self, row):
+        if row["step"] == self.step:
+            os.kill(os.getpid(), self.number)
+
+    def noted(self, text):
+        self.notes.append(text)

@@ -1,6 +1,5 @@
 import json
 import math
-import os
 import random
 import signal
 import time
@@ -9,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from stand_ins import tiny
+from stand_ins import StopAt, rows, tiny
 
 from tapehead.errors import TapeheadError
 from tapehead.runs.build import build_task
@@ -28,17 +27,6 @@ from tapehead.training import (
     read_result,
     train,
 )
-
-TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
-
-
-def rows(path, kind=None):
-    """The rows of a run without what differs from one run to the next."""
-    return [
-        {name: value for name, value in row.items() if name not in TIMES}
-        for row in read_metrics(path)
-        if kind in (None, row["kind"])
-    ]
 
 
 def weights(machine):
@@ -63,17 +51,6 @@ def learnable(**changes):
         "report_every": 160,
     }
     return tiny(**settings | changes)
-
-
-class StopAt(Reporter):
-    """Sends this process a signal when a row of a certain step appears."""
-
-    def __init__(self, step, number=signal.SIGTERM):
-        self.step, self.number = step, number
-
-    def reported(self, row):
-        if row["step"] == self.step:
-            os.kill(os.getpid(), self.number)
 
 
 def test_losses_of_the_reference_run():

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from stand_ins import tiny
+from stand_ins import rows, tiny
 
 from tapehead.errors import TapeheadError
 from tapehead.runs.checkpoint import checkpoint_steps, load_checkpoint
-from tapehead.training import TrainConfig, read_metrics, read_result, train
+from tapehead.training import TrainConfig, read_result, train
 
 HERE = Path(__file__).parent
 PATIENCE = 250  # seconds: processes import for a while where all cores are busy
-TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
 
 
 def settings(**changes):
@@ -57,13 +56,6 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-def rows(path):
-    return [
-        {name: value for name, value in row.items() if name not in TIMES}
-        for row in read_metrics(path)
-    ]
 
 
 def assert_same_run(one, other):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from stand_ins import tiny
+from stand_ins import rows, tiny
 
 from tapehead.checks import LARGEST_WHOLE
 from tapehead.errors import TapeheadError
@@ -30,8 +30,6 @@ from tapehead.training.optimisers import RMSprop, learning_rate_schedule
 from tapehead.training.restarts import is_stuck, restart_is_due
 from tapehead.training.rows import Rows
 from tapehead.training.session import Progress, Session
-
-TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
 
 
 def hopeless(**changes):
@@ -70,13 +68,6 @@ class Notes(Reporter):
 
     def noted(self, text):
         self.notes.append(text)
-
-
-def rows(path):
-    return [
-        {name: value for name, value in row.items() if name not in TIMES}
-        for row in read_metrics(path)
-    ]
 
 
 def test_it_goes_on_with_the_weights_of_the_next_seed(tmp_path, monkeypatch):

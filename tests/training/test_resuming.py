@@ -4,20 +4,18 @@ import errno
 import json
 import os
 import shutil
-import signal
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from stand_ins import tiny
+from stand_ins import StopAt, rows, tiny
 
 from tapehead.errors import TapeheadError
 from tapehead.runs.checkpoint import checkpoint_steps
 from tapehead.runs.sealed import write_sealed
 from tapehead.training import (
-    Reporter,
     Stopped,
     load_run,
     read_config,
@@ -26,29 +24,7 @@ from tapehead.training import (
     train,
 )
 
-TIMES = ("seconds", "cpu_seconds", "sequences_per_second")
 OLD = Path(__file__).parent / "run_of_format_1"
-
-
-class StopAt(Reporter):
-    """Sends this process a signal at a row of a certain step, and keeps what is noted."""
-
-    def __init__(self, step=None, number=signal.SIGTERM):
-        self.step, self.number, self.notes = step, number, []
-
-    def reported(self, row):
-        if row["step"] == self.step:
-            os.kill(os.getpid(), self.number)
-
-    def noted(self, text):
-        self.notes.append(text)
-
-
-def rows(path):
-    return [
-        {name: value for name, value in row.items() if name not in TIMES}
-        for row in read_metrics(path)
-    ]
 
 
 def weights(path, step="latest"):

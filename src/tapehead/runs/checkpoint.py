@@ -1,6 +1,7 @@
 """Checkpoints: folders of plain tensors and JSON that are whole or recognised as damaged.
 
     checkpoint/1200/weights.safetensors     the machine, by parameter name
+    checkpoint/1200/moving.safetensors      where weights is their average, those themselves
     checkpoint/1200/optimiser.safetensors   its state, by parameter name
     checkpoint/1200/random.safetensors      every random generator
     checkpoint/1200/scores.safetensors      scores since the last report

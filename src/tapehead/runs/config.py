@@ -100,6 +100,8 @@ class TrainConfig:
     """Stop as soon as a validation meets the task's pass mark."""
     cooldown: Count = 0
     """Sequences to train on for once solved, while the rate falls as a cosine to its last."""
+    weight_average: Count = 0
+    """Sequences over which the weights are averaged that are judged and kept; 0: not at all."""
     curriculum: Curriculum = "none"
     """How the difficulty grows: not, evenly, or as levels are solved, each kind in its own way."""
     curriculum_start: Size = 1

@@ -8,6 +8,8 @@ from tapehead.runs.randomness import Stream, derived_seed
 from tapehead.tasks import Task
 from tapehead.tasks.metrics import PassMark
 
+Scores = Callable[[Task], Mapping[str, float]]
+
 LOOK_BACK = 0.1
 """Share of batches from earlier levels under the look-back curriculum."""
 
@@ -25,6 +27,9 @@ class CurriculumSchedule:
     - leaping: at each report up to the first level that is not passed on fresh sequences; the
       scores of training, where a machine that draws its choices is worse, do not count.
 
+    Where a machine has an average of its weights too, a level is passed as well, whatever the
+    scores of training, once that passes it.
+
     `level` is all there is to save: the choice of earlier levels depends on seed and step alone.
 
     Raises:
@@ -33,6 +38,7 @@ class CurriculumSchedule:
 
     def __init__(self, config: TrainConfig, task: Task):
         self._kind, self._seed = config.curriculum, config.seed
+        self._graded = config.curriculum in ("naive", "look-back", "leaping")
         self._mark = config.lesson_mark
         self._first, self._last = config.curriculum_start, task.max_difficulty
         self._length = config.curriculum_sequences or max(config.max_sequences // 2, 1)
@@ -81,16 +87,30 @@ class CurriculumSchedule:
         return self._at(self._level_of(step))
 
     def reported(
-        self, means: Mapping[str, float], fresh: Callable[[Task], Mapping[str, float]]
-    ) -> None:
-        """Take note of the mean scores of a report; `fresh` gives those of new sequences."""
-        if self._kind not in ("naive", "look-back", "leaping") or self.finished:
-            return
+        self, means: Mapping[str, float], fresh: Scores, averaged: Scores | None = None
+    ) -> bool:
+        """Take note of the mean scores of a report.
+
+        Args:
+            fresh: gives those of new sequences.
+            averaged: gives those of new sequences and the average of the weights, if there is one.
+
+        Returns:
+            Whether they are of the task itself, and meet its pass mark.
+        """
+        if self.finished:
+            return self._task.solved(means) or (
+                self._graded and averaged is not None and self._task.solved(averaged(self._task))
+            )
         if self._kind == "leaping":
-            while not self.finished and self._passed(fresh(self._at(self.level))):
+            while not self.finished and self._passed((averaged or fresh)(self.lesson)):
                 self.level += 1
-        elif self._passed(means) and self._passed(fresh(self._at(self.level))):
-            self.level += 1
+        elif self._graded:
+            passed = self._passed(means) and self._passed(fresh(self.lesson))
+            if not passed and averaged is not None:
+                passed = self._passed(averaged(self.lesson))
+            self.level += passed
+        return False
 
     def _passed(self, means: Mapping[str, float]) -> bool:
         return passed(self._task, means, self._mark)

@@ -13,6 +13,7 @@ from tapehead.errors import TapeheadError
 from tapehead.files import clear_errors, read_file, write_atomically
 from tapehead.forms import FORMS
 from tapehead.tasks import Batch
+from tapehead.training.averaging import MOVING
 
 
 class NonFiniteError(TapeheadError):
@@ -130,8 +131,8 @@ def non_finite_in(
     parts: Mapping[str, Mapping[str, Tensor]], step: int, batch: Batch | None
 ) -> NonFiniteError | None:
     """The error for weights or an optimiser that are not to be saved, if there is a reason."""
-    for part in ("weights", "optimiser"):
-        for name, tensor in parts[part].items():
+    for part in ("weights", MOVING, "optimiser"):
+        for name, tensor in parts.get(part, {}).items():
             broken = _count(tensor)
             if broken:
                 description = f"{name} of the {part} is not finite ({broken})"

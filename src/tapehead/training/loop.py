@@ -103,7 +103,7 @@ class Loop:
             self._rows.validate()
         assert progress.validation is not None
         self._save()
-        session.learner.release()
+        session.end()
         evaluation = {}
         if self.config.test_sequences:
             evaluation = evaluate_settings(
@@ -142,8 +142,7 @@ class Loop:
             tally.add_scores(task.scores(done.outputs, done.batch))
         tally.add(done.loss, done.gradient_norm)
         self._saver.up_to_date, self._saver.batch = False, done.batch
-        progress.step += 1
-        progress.sequences += config.batch_size
+        session.count()
 
     def _validation_is_due(self) -> bool:
         config, progress = self.config, self.session.progress

@@ -60,11 +60,12 @@ class Rows:
                 }
             )
             progress.row_seconds, progress.row_sequences = progress.seconds, progress.sequences
-            at_full_difficulty = session.curriculum.finished
-            session.curriculum.reported(means, self._fresh_scores)
+            # When success first came is a result even where it does not end the run.
+            over = session.curriculum.finished and progress.solved_after is not None
+            averaged = self._averaged_scores if session.config.weight_average else None
+            passed = not over and session.curriculum.reported(means, self._fresh_scores, averaged)
             self._look_whether_slow()
-        # When success first came is a result even where it does not end the run.
-        return progress.solved_after is None and at_full_difficulty and self._solved(means)
+        return passed and session.objective.in_earnest
 
     def _look_whether_slow(self) -> None:
         """Halve the learning rate if the lesson of the report has lasted too long."""
@@ -107,10 +108,14 @@ class Rows:
             )
         return session.fabric.broadcast(scores) if session.fabric.world_size > 1 else scores
 
+    def _averaged_scores(self, task: Task) -> dict[str, float]:
+        with self._session.judged():
+            return self._fresh_scores(task)
+
     def validate(self) -> bool:
         """Score the machine on the sequences of all validations; whether it is the best so far."""
         session, progress = self._session, self._session.progress
-        with self._stopwatch.stopped():
+        with self._stopwatch.stopped(), session.judged():
             scores = mean_scores(
                 with_rows(session.machine, session.tested_rows),
                 session.task.held_out,

@@ -1,6 +1,7 @@
 """Everything that changes while a run goes on, and how it becomes a checkpoint and back."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from tapehead.runs.randomness import (
     seed_globals,
 )
 from tapehead.tasks import Task
+from tapehead.training.averaging import MOVING, WeightAverage
 from tapehead.training.curriculum import CurriculumSchedule
 from tapehead.training.learner import Learner
 from tapehead.training.objectives import Objective, make_objective
@@ -144,6 +146,21 @@ class Session:
                 for tensor in module.state_dict().values():
                     tensor.copy_(fabric.broadcast(tensor))
         self.learner = Learner(config, machine, objective, fabric)
+        self._average = None
+        if config.weight_average:
+            self._average = WeightAverage(self.learner.flat, config.weight_average)
+
+    def count(self) -> None:
+        """Take note of a step that was made."""
+        progress, batch = self.progress, self.config.batch_size
+        progress.step += 1
+        progress.sequences += batch
+        if self._average is not None:
+            self._average.add(batch, progress.sequences - progress.began)
+
+    def judged(self) -> AbstractContextManager[None]:
+        """The machine has the weights that it is judged by: the average, where there is one."""
+        return nullcontext() if self._average is None else self._average.in_place()
 
     def begin_again(self) -> None:
         """Fresh weights, drawn from the next seed that the run's own gives, a fresh optimiser and
@@ -179,16 +196,21 @@ class Session:
         """The whole session; every process must call this at the same step."""
         self.progress.level = self.curriculum.level
         states = capture_globals(self.fabric.device) | {"training": self.generator.get_state()}
-        own = self.objective.state_dict()
+        parts = {
+            "optimiser": self.learner.optimiser_tensors(),
+            "random": self._gather(states),
+            "scores": self._gather(self.tally.tensors()),
+        }
+        learned = {"weights": self.machine, OBJECTIVE: self.objective}
+        with self.judged():
+            parts |= {name: _copied(module.state_dict()) for name, module in learned.items()}
+        if not parts[OBJECTIVE]:
+            del parts[OBJECTIVE]
+        if self._average is not None:
+            parts[MOVING] = self._average.moving()
         return Checkpoint(
             step=self.progress.step,
-            parts={
-                "weights": self.machine.state_dict(),
-                "optimiser": self.learner.optimiser_tensors(),
-                "random": self._gather(states),
-                "scores": self._gather(self.tally.tensors()),
-            }
-            | ({OBJECTIVE: own} if own else {}),
+            parts=parts,
             progress=asdict(self.progress) | {"processes": self.fabric.world_size},
         )
 
@@ -225,6 +247,8 @@ class Session:
         own = checkpoint.parts.get(OBJECTIVE, {})
         copy_tensors(self.objective.state_dict(), own, OBJECTIVE, checkpoint.step)
         self.learner.flat.gather()
+        if self._average is not None:
+            self._average.restore(checkpoint.parts[MOVING])
         optimiser = self.learner.optimiser_tensors()
         copy_tensors(optimiser, checkpoint.parts["optimiser"], "optimiser", checkpoint.step)
         self.learner.set_epsilon()
@@ -234,6 +258,12 @@ class Session:
         restore_globals(states, self.fabric.device)
         self.progress = progress
         self.curriculum.restore(progress.level)
+
+    def end(self) -> None:
+        """Give the machine parameters of its own again, those that it is judged by."""
+        if self._average is not None:
+            self._average.keep()
+        self.learner.release()
 
     def warm_up(self) -> None:
         """One step without effect: whatever is compiled on first use is compiled now."""
@@ -279,3 +309,7 @@ class Session:
             for name, tensor in tensors.items()
             if name.startswith(prefix)
         }
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in tensors.items()}
