@@ -1,6 +1,7 @@
 """Files that are either whole or not there: written under another name, flushed, then renamed."""
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -20,6 +21,11 @@ def user_cache() -> Path:
         RuntimeError: there is no home folder.
     """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tapehead"
+
+
+def fingerprint(data: bytes) -> dict[str, Any]:
+    """Length and digest of what a file holds, to know it again."""
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -8,7 +8,6 @@ Nothing in them is code, and loading runs none: a machine is one of ours, of an 
 that declares it, or of the very class that is asked.
 """
 
-import hashlib
 import json
 import math
 import tempfile
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from tapehead.checks import listed, shown
 from tapehead.errors import TapeheadError
+from tapehead.files import fingerprint
 from tapehead.machines.fitting import misfit
 from tapehead.machines.options import Configured
 from tapehead.registry import MACHINES
@@ -57,7 +57,7 @@ class Pretrained(Configured):
             "format": FORMAT,
             "machine": name,
             "options": _plain(self.options),
-            "weights": _fingerprint(data),
+            "weights": fingerprint(data),
         }
         folder = Path(folder)
         text = card if card is not None else _short_card(name, type(self).__name__)
@@ -188,7 +188,7 @@ def read_weights(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
         data = path.read_bytes()
     except OSError as error:
         raise TapeheadError(f"cannot read {path}: {error.strerror}") from error
-    if _fingerprint(data) != config["weights"]:
+    if fingerprint(data) != config["weights"]:
         raise TapeheadError(f"{path} is damaged: its contents are not those that {CONFIG} knows")
     try:
         return safetensors.torch.load(data)
@@ -266,10 +266,6 @@ class _hub_errors:
         if isinstance(error, Exception) and not isinstance(error, TapeheadError | TypeError):
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise TapeheadError(f"cannot {self._doing}: {reason}") from error
-
-
-def _fingerprint(data: bytes) -> dict[str, Any]:
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _short_card(name: str, kind: str) -> str:

@@ -12,7 +12,6 @@ A folder is filled under another name, flushed to disk and renamed, so the one w
 number is always whole. Nothing in it is code, and loading runs none.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -27,7 +26,7 @@ import safetensors.torch
 from torch import Tensor
 
 from tapehead.errors import TapeheadError
-from tapehead.files import clear_errors, read_file, remove, sync_folder, write_through
+from tapehead.files import clear_errors, fingerprint, read_file, remove, sync_folder, write_through
 from tapehead.runs.checkpoint_header import (
     FORMAT,
     KIND,
@@ -76,7 +75,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: Collection[in
             whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
             data = safetensors.torch.save(whole, metadata={"kind": KIND})
             write_through(temporary / f"{part}.safetensors", data)
-            files[f"{part}.safetensors"] = _fingerprint(data)
+            files[f"{part}.safetensors"] = fingerprint(data)
         header = {
             "kind": KIND,
             "format": FORMAT,
@@ -120,19 +119,19 @@ def load_checkpoint(folder: Path, step: int, run: str | None = None) -> Checkpoi
     if run is not None and header.get("run") != run:
         raise TapeheadError(f"the checkpoint {path} belongs to another run: take it out of there")
     parts = {}
-    for file, fingerprint in header["files"].items():
+    for file, known in header["files"].items():
         try:
             data = read_file(path / file)
         except OSError as error:
             raise DamagedCheckpoint(
                 f"the checkpoint {path} is damaged: cannot read {file}: {error.strerror}"
             ) from error
-        if len(data) != fingerprint["bytes"]:
+        if len(data) != known["bytes"]:
             raise DamagedCheckpoint(
                 f"the checkpoint {path} is damaged: {file} has {len(data):,} bytes "
-                f"instead of {fingerprint['bytes']:,}"
+                f"instead of {known['bytes']:,}"
             )
-        if _fingerprint(data) != fingerprint:
+        if fingerprint(data) != known:
             raise DamagedCheckpoint(
                 f"the checkpoint {path} is damaged: the contents of {file} have changed"
             )
@@ -243,7 +242,3 @@ def forget_after(folder: Path, step: int) -> None:
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.suffix == ".tmp" or (_STEP.fullmatch(path.name) and int(path.name) > step):
                 remove(path)
-
-
-def _fingerprint(data: bytes) -> dict[str, Any]:
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
