@@ -16,7 +16,6 @@ import torch
 
 from dnc_speed import surroundings, times_of
 from tapehead.machines import MACHINES
-from tapehead.machines.discrete_ntm import DiscreteNTM
 from tapehead.recipes.discrete import CHOOSERS, ESTIMATORS, SOFT, recipe
 from tapehead.tasks import make_task
 from tapehead.training.objectives import make_objective
@@ -29,8 +28,7 @@ def step_of(contestant: str, backend: str) -> Callable[[], None]:
     task = make_task(config.task, **config.task_options)
     kind = MACHINES[config.machine]
     machine = kind(**task.sizes, **config.machine_options)
-    if hasattr(machine, "backend"):
-        machine.backend = backend
+    machine.backend = backend
     objective = make_objective(machine, task, **config.objective_options)
     if hasattr(objective, "batches_seen"):
         objective.batches_seen.fill_(10**9)
@@ -52,15 +50,12 @@ def measure(rounds: int) -> list[dict]:
     found = []
     for contestant in (SOFT, *(f"{kind} {name}" for kind in CHOOSERS for name in ESTIMATORS)):
         config = recipe("copy", contestant, "fast")
-        # A D-NTM has no kernel.
-        kernel = config.machine == "ntm" or issubclass(MACHINES[config.machine], DiscreteNTM)
-        backends = ("cpu", "reference") if kernel else ("reference",)
+        backends = ("cpu", "reference")
         steps = {backend: step_of(contestant, backend) for backend in backends}
         times = times_of(steps, rounds)
         row = {"contestant": contestant, "batch": config.batch_size}
         row |= {backend: times[f"{backend}_cpu_ms"] for backend in backends}
-        if kernel:
-            row["reference_over_cpu"] = row["reference"] / row["cpu"]
+        row["reference_over_cpu"] = row["reference"] / row["cpu"]
         found.append(row)
         print(json.dumps(row), flush=True)
     return found

@@ -55,7 +55,8 @@ FITTING = [
 def options(machine):
     chosen = MEMORY if machine not in ("lstm", "rl-ntm") else MACHINE
     # The CPU kernels have tests of their own, and take seconds to load.
-    return [*chosen, "--backend=reference"] if machine in ("ntm", "dnc", "sparse-ntm") else chosen
+    kernels = ("ntm", "dnc", "dynamic-ntm", "sparse-ntm")
+    return [*chosen, "--backend=reference"] if machine in kernels else chosen
 
 
 @pytest.mark.parametrize(("task", "machine"), FITTING)

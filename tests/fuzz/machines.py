@@ -101,10 +101,13 @@ def machine(draw: random.Random, backend: str = "auto") -> Recurrent:
         own = backend if options["addressing"] == "soft" else "auto"
         made = DiscreteNTM(**sizes, **ntm_options(draw), **options, backend=own)
     elif kind is DynamicNTM:
+        options = choosing(draw)
+        own = backend if options["addressing"] == "soft" else "auto"
         made = DynamicNTM(
-            **sizes, **memory_options(draw), **choosing(draw),
+            **sizes, **memory_options(draw), **options, backend=own,
             address_size=size(draw), num_reads=draw.choice((1, 2)), num_writes=draw.choice((1, 2)),
-            reading_steps=draw.choice((1, 2)), controller=draw.choice(("gru", "lstm")),
+            reading_steps=draw.choice((1, 2)),
+            controller=draw.choice(("gru", "lstm", "feedforward")),
             no_operation=draw.random() < 0.5, least_recently_used=draw.random() < 0.5,
         )  # fmt: skip
     elif kind is SparseNTM:

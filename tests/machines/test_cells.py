@@ -48,8 +48,7 @@ def halved(key, memory):
 
 
 def small(kind, **options):
-    sizes = {"memory_size": 4, "word_size": 3, "hidden_size": 3}
-    sizes |= {"backend": "reference"} if kind is not DynamicNTM else {}
+    sizes = {"memory_size": 4, "word_size": 3, "hidden_size": 3, "backend": "reference"}
     return kind(3, 2, **{**sizes, **options}).double()
 
 

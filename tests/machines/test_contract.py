@@ -146,7 +146,7 @@ def made(name, dtype=torch.float64, **options):
     """A machine far from the even weightings of a fresh one, every bias of its own."""
     torch.manual_seed(0)
     case = CASES[name]
-    backend = {} if case.kind in ("lstm", "dynamic-ntm", "tardis") else {"backend": "reference"}
+    backend = {} if case.kind in ("lstm", "tardis") else {"backend": "reference"}
     machine = MACHINES[case.kind](3, 2, **{**case.options, **backend, **options}).double()
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
@@ -443,13 +443,14 @@ def test_gradients_are_finite_from_an_empty_memory_and_at_sizes_of_one(name, dty
 
 
 KERNELS = [name for name in CASES if made(name, **(
-    {} if CASES[name].kind in ("lstm", "dynamic-ntm", "tardis") else {"backend": "auto"}
+    {} if CASES[name].kind in ("lstm", "tardis") else {"backend": "auto"}
 )).backend_choice().backend == "cpu"]  # fmt: skip
 
 
 def test_there_are_kernels():
     assert {"ntm", "ntm many", "dnc", "dnc softmax", "discrete-ntm soft"} <= set(KERNELS)
     assert {"discrete-ntm", "discrete-ntm many"} <= set(KERNELS)
+    assert {"dynamic-ntm many", "dynamic-ntm feedforward", "dynamic-ntm discrete"} <= set(KERNELS)
     assert {"dnc extended", "dnc normed", "dnc sparse", "dnc sparse in name"} <= set(KERNELS)
 
 

@@ -66,7 +66,7 @@ def test_start_weights_of_another_kind_are_named():
     refused(ValueError, lambda: machine(inputs()), "initial_read_logits must be", "uint16")
 
 
-@pytest.mark.parametrize("name", ["tardis", "dynamic-ntm", "discrete-ntm", "lstm"])
+@pytest.mark.parametrize("name", ["tardis", "dynamic-ntm-cpu", "discrete-ntm", "lstm"])
 def test_a_weight_of_another_shape_is_named(name):
     machine = made(name)
     machine.output.weight = nn.Parameter(machine.output.weight.detach()[:, :2])

@@ -27,7 +27,10 @@ MAKERS = {
     "lstm": lambda: LSTM(3, 2, hidden_size=5, num_layers=2),
     "discrete-ntm": lambda: DiscreteNTM(3, 2, **MEMORY),
     "discrete-ntm-soft": lambda: DiscreteNTM(3, 2, **MEMORY, addressing="soft", backend="cpu"),
-    "dynamic-ntm": lambda: DynamicNTM(3, 2, **MEMORY, address_size=3),
+    "dynamic-ntm-reference": lambda: DynamicNTM(
+        3, 2, **MEMORY, address_size=3, backend="reference"
+    ),
+    "dynamic-ntm-cpu": lambda: DynamicNTM(3, 2, **MEMORY, address_size=3, backend="cpu"),
     "sparse-ntm-reference": lambda: SparseNTM(3, 2, **MEMORY, backend="reference"),
     "sparse-ntm-cpu": lambda: SparseNTM(3, 2, **MEMORY, num_heads=2, backend="cpu"),
     "tardis": lambda: TARDIS(3, 2, **MEMORY, address_size=3, attention_size=4),

@@ -29,11 +29,12 @@ MACHINES = {
     "SparseNTM": partial(SparseNTM, 4, 3, **SIZES, num_heads=2),
     "TARDIS": partial(TARDIS, 4, 3, **SIZES, addressing="soft"),
 }
-KERNELS = ("NTM", "NTM, feed-forward", "DNC", "SparseNTM")
+KERNELS = ("NTM", "NTM, feed-forward", "DNC", "DynamicNTM", "SparseNTM")
 WORKS, REFERENCE, REFUSED = "works", "reference", "refused"
 FUNC = dict.fromkeys(MACHINES, WORKS) | dict.fromkeys(KERNELS, REFERENCE)
 EVERYWHERE = dict.fromkeys(MACHINES, WORKS)
 CALLED = EVERYWHERE | dict.fromkeys(("NTM", "NTM, feed-forward"), REFERENCE)
+UNREGISTERED = dict.fromkeys(("DynamicNTM", "SparseNTM"), REFERENCE)
 # The first rows of this table are `torch.nn.LSTM`'s own limits.
 TABLE = {
     "create_graph=True (gradient of a gradient)": FUNC,
@@ -41,8 +42,8 @@ TABLE = {
     "torch.func.vmap over sequences": FUNC | {"LSTM": REFUSED},
     "torch.func.jvp and forward mode": FUNC | {"LSTM": REFUSED},
     "torch.func.functional_call": EVERYWHERE,
-    "torch.compile(fullgraph=True)": EVERYWHERE | {"LSTM": REFUSED, "SparseNTM": REFERENCE},
-    "torch.export, dynamic batch": EVERYWHERE | {"SparseNTM": REFERENCE},
+    "torch.compile(fullgraph=True)": EVERYWHERE | {"LSTM": REFUSED} | UNREGISTERED,
+    "torch.export, dynamic batch": EVERYWHERE | UNREGISTERED,
     "torch.export, dynamic batch and time": EVERYWHERE
     | dict.fromkeys(("LSTM", "DiscreteNTM", "DynamicNTM", "SparseNTM", "TARDIS"), REFUSED),
     "meta device, then load_state_dict(assign=True)": EVERYWHERE,
@@ -250,6 +251,8 @@ PARTS = [
     ("DiscreteNTM", "input"),
     ("DiscreteNTM", "interface"),
     ("DiscreteNTM", "output"),
+    ("DynamicNTM", "read_interface"),
+    ("DynamicNTM", "erase"),
     ("DynamicNTM", "output"),
     ("SparseNTM", "input"),
     ("SparseNTM", "interface"),

@@ -7,9 +7,9 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from tapehead import DNC, NTM, DiscreteNTM, DynamicNTM
-from tapehead.machines import dynamic_ntm
 from tapehead.ops import lending
 from tapehead.ops.dnc.cpu import calls as dnc_calls
+from tapehead.ops.dynamic_ntm import reference as dynamic_ntm
 from tapehead.ops.ntm import reference
 from tapehead.ops.ntm.cpu import calls as ntm_calls
 

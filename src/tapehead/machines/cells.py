@@ -23,9 +23,15 @@ from torch import Tensor, nn
 
 from tapehead.checks import Size, choice_or_function, shown
 from tapehead.machines.options import Configured, configured
+from tapehead.machines.plain import is_plain
 from tapehead.machines.sizes import cell_numbers
 
 CELLS = ("gru", "lstm", "feedforward")
+_KINDS: dict[str, type[nn.Module]] = {
+    "gru": nn.GRUCell,
+    "lstm": nn.LSTMCell,
+    "feedforward": nn.Linear,
+}
 
 MakeController = Callable[[int, int], nn.Module]
 MAKER = "a function (input_size, hidden_size) -> torch.nn.Module"
@@ -59,8 +65,7 @@ class Cell(Configured):
         if controller == "feedforward":
             self.layer = nn.Linear(input_size, hidden_size)
         else:
-            layer = nn.GRUCell if controller == "gru" else nn.LSTMCell
-            self.layer = layer(input_size, hidden_size)
+            self.layer = _KINDS[controller](input_size, hidden_size)
         with torch.no_grad():
             for name, parameter in self.layer.named_parameters():
                 if name.startswith("weight"):
@@ -70,6 +75,12 @@ class Cell(Configured):
             if isinstance(self.layer, nn.LSTMCell):
                 # An open forget gate (Gers, Schmidhuber & Cummins 2000).
                 self.layer.bias_ih[hidden_size : 2 * hidden_size] = 1.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the weights of its layer are all there is to it."""
+        kind = _KINDS.get(self.controller)
+        return kind is not None and is_plain(self, Cell, bias=False) and is_plain(self.layer, kind)
 
     def forward(
         self,

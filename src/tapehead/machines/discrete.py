@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from tapehead.forms import Sequence
 from tapehead.machines.machine import Trace
 from tapehead.machines.recurrent import Recurrent
 from tapehead.ops.estimators import addresses
-from tapehead.ops.estimators.addresses import Chooser
+from tapehead.ops.estimators.addresses import Chooser, Choosing
 from tapehead.ops.gate import steps
 from tapehead.ops.unrolling import unroll
 
@@ -77,6 +78,30 @@ class Unfolded(NamedTuple):
             return steps.scatter(1, self.lengths[:, None] - 1, own[:, None])
 
         return costs
+
+
+def chooser_module(
+    implementation: Callable[[str, Tensor, Any], ModuleType],
+    reference: ModuleType,
+    backend: str,
+    choose: Chooser,
+    x: Tensor,
+    spec: Any,
+) -> ModuleType:
+    """The module that runs an operation of which `choose` is an argument.
+
+    Args:
+        implementation: from backend, x and spec to the module, for a known way of choosing.
+        reference: the module that asks any.
+    """
+    if isinstance(choose, Choosing):
+        return implementation(backend, x, spec)
+    if backend in ("auto", "reference"):
+        return reference
+    raise RuntimeError(
+        f"backend must be 'auto' or 'reference' with a way of choosing of the caller's own, "
+        f"got {backend!r}"
+    )
 
 
 class DiscreteMachine(Recurrent):

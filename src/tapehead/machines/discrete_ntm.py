@@ -1,6 +1,5 @@
 """The Neural Turing Machine with its head weightings sampled: one row for each head and step."""
 
-from types import ModuleType
 from typing import Annotated
 
 import torch
@@ -16,7 +15,7 @@ from tapehead.checks import (
 )
 from tapehead.machines.cells import MAKER, MakeController
 from tapehead.machines.controlled import CONTROLLERS
-from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
+from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run, chooser_module
 from tapehead.machines.machine import Trace
 from tapehead.machines.ntm import HEAD_INITS, MEMORY_INITS, NTM
 from tapehead.machines.options import configured
@@ -24,9 +23,8 @@ from tapehead.machines.recurrent import CONTROLLER_INITS, Recurrent
 from tapehead.machines.sizes import ntm_numbers
 from tapehead.ops.addressing import CHOICE_FLOOR
 from tapehead.ops.backends import BACKENDS, Choice
-from tapehead.ops.estimators.addresses import Chooser, Choosing
+from tapehead.ops.estimators.addresses import Chooser
 from tapehead.ops.ntm import (
-    NTMSpec,
     NTMState,
     choosing,
     choosing_backend_choice,
@@ -165,7 +163,7 @@ class DiscreteNTM(DiscreteMachine, NTM):
     ) -> Run:
         spec = self._spec()
         given = (x, self._weights(spec), state, spec, choose, lengths, offset)
-        module = self._chosen_by(choose, x, spec)
+        module = chooser_module(choosing_implementation, choosing, self.backend, choose, x, spec)
         found, inner = module.ntm_trace(*given) if keep else (module.ntm(*given), {})
         return Run(
             y=found.y,
@@ -174,15 +172,4 @@ class DiscreteNTM(DiscreteMachine, NTM):
             weights=found.weights,
             context=found.hidden,
             inner=inner,
-        )
-
-    def _chosen_by(self, choose: Chooser, x: Tensor, spec: NTMSpec) -> ModuleType:
-        """The backend of a run with chosen rows."""
-        if isinstance(choose, Choosing):
-            return choosing_implementation(self.backend, x, spec)
-        if self.backend in ("auto", "reference"):
-            return choosing
-        raise RuntimeError(
-            f"backend must be 'auto' or 'reference' with a way of choosing of the caller's own, "
-            f"got {self.backend!r}"
         )

@@ -1,23 +1,10 @@
-"""The Dynamic Neural Turing Machine (Gulcehre, Chandar, Cho, Bengio, arXiv 1607.00036).
+"""The Dynamic Neural Turing Machine (Gulcehre, Chandar, Cho, Bengio, arXiv 1607.00036)."""
 
-| name | symbol | shape |
-|---|---|---|
-| address | A | rows, address |
-| content | C | batch, rows, word |
-| key | k | batch, heads, address + word |
-| strength | beta | batch, heads |
-| recency | v | batch, heads, rows |
-| recency_gate | gamma | batch, heads |
-| erase, candidate | e, c bar | batch, writes, word |
-| reads | r | batch, reads, address + word |
-"""
-
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import pad, softplus
 
 from tapehead.checks import (
     Size,
@@ -25,31 +12,34 @@ from tapehead.checks import (
     choice_or_function,
 )
 from tapehead.machines.cells import CELLS, MAKER, Cell, MakeController
-from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run
+from tapehead.machines.discrete import ADDRESSINGS, DiscreteMachine, Run, chooser_module
 from tapehead.machines.machine import glorot_
 from tapehead.machines.options import configured
+from tapehead.machines.plain import is_plain, weight_of
 from tapehead.machines.recurrent import check_batch_size
 from tapehead.machines.sizes import dynamic_ntm_numbers
+from tapehead.ops.backends import BACKENDS, Choice
+from tapehead.ops.dynamic_ntm import (
+    DynamicNTMCalled,
+    DynamicNTMSpec,
+    DynamicNTMState,
+    DynamicNTMWeights,
+    backend_choice,
+    implementation,
+    reference,
+)
 from tapehead.ops.estimators.addresses import Chooser
-from tapehead.ops.pytree import saved_by_name
-from tapehead.ops.similarity import cosine
 
-RECENCY_DECAY = 0.1
-"""v_t = 0.1 v_{t-1} + 0.9 z_t. The authors' code has 0.04 and 0.96."""
-
-
-@saved_by_name
-class DynamicNTMState(NamedTuple):
-    """All that the machine carries from step to step, batch first.
-
-    `recency` is the running average of each head's logits, by which it shuns rows used of late.
-    """
-
-    content: Float[Tensor, "batch rows word"]
-    recency: Float[Tensor, "batch heads rows"]
-    reads: Float[Tensor, "batch reads cell"]
-    hidden: Float[Tensor, "batch hidden"]
-    cell: Float[Tensor, "batch hidden"]
+_MAPS = (
+    "read_interface",
+    "write_interface",
+    "erase",
+    "candidate",
+    "candidate_input",
+    "input_gate",
+    "output",
+)
+"""Linear layers."""
 
 
 class DynamicNTM(DiscreteMachine):
@@ -80,6 +70,7 @@ class DynamicNTM(DiscreteMachine):
         no_operation: have a row that keeps nothing: to read or write it is to do neither.
         least_recently_used: let each head subtract its recent logits from its present ones.
         addressing: "discrete", one row at a time, or "soft", all rows at once.
+        backend: "auto", "reference" or "cpu"; see `tapehead.ops.backends`.
 
     >>> import torch
     >>> from tapehead import DynamicNTM
@@ -89,7 +80,7 @@ class DynamicNTM(DiscreteMachine):
     True
     """
 
-    changeable = ("least_recently_used",)
+    changeable = ("backend", "least_recently_used")
 
     @configured(dynamic_ntm_numbers)
     def __init__(
@@ -108,6 +99,7 @@ class DynamicNTM(DiscreteMachine):
         no_operation: bool = True,
         least_recently_used: bool = True,
         addressing: Annotated[str, choice(ADDRESSINGS)] = "soft",
+        backend: Annotated[str, choice(BACKENDS)] = "auto",
     ):
         super().__init__()
         self.input_size, self.output_size = input_size, output_size
@@ -132,6 +124,7 @@ class DynamicNTM(DiscreteMachine):
         self.initial_hidden = nn.Parameter(torch.zeros(hidden_size))
         self.reset_parameters()
         self.addressing, self.context_size = addressing, context
+        self.backend = backend
 
     @property
     def rows(self) -> int:
@@ -178,103 +171,100 @@ class DynamicNTM(DiscreteMachine):
         offset: Float[Tensor, "batch time choices rows"] | None = None,
         keep: bool = False,
     ) -> Run:
-        return self.unroll(x, state, choose, lengths=lengths, offset=offset, keep=keep)
-
-    def one_step(self, x_t, state, choose, time, offset):
-        """One step: output logits, the new state, and the inner tensors by name."""
-        batch = x_t.shape[0]
-        asked: list[tuple[Tensor, Tensor]] = []
-
-        def address(head, key, memory, first, heads):
-            logits = head.strength[..., None] * cosine(key, memory)
-            after = RECENCY_DECAY * state.recency[:, heads] + (1 - RECENCY_DECAY) * logits
-            if self.least_recently_used:
-                logits = logits - head.recency_gate[..., None] * state.recency[:, heads]
-            if offset is not None:
-                logits = logits + offset[:, first : first + logits.shape[1]]
-            weights = choose(logits, time, first)
-            asked.append((logits, weights))
-            return weights, after
-
-        known = torch.cat([x_t, state.hidden], -1)
-        rows = self.address.expand(batch, -1, -1)
-        memory = torch.cat([rows, state.content], -1)
-        reading, writing = slice(None, self.num_reads), slice(self.num_reads, None)
-        # The first reading of a step starts from what the last step found.
-        reads, readings = state.reads, []
-        for turn in range(self.reading_steps):
-            read_head = _head(
-                self.read_interface(torch.cat([known, reads.flatten(1)], -1)), self.num_reads
-            )
-            read_weights, read_recency = address(
-                read_head, read_head.key, memory, turn * self.num_reads, reading
-            )
-            readings.append((read_head, read_weights, read_recency))
-            kept = self.without_no_operation(read_weights)
-            reads = torch.einsum("bhn,bnw->bhw", kept, memory)
-        read_head, read_weights, read_recency = readings[-1]
-
-        hidden, cell = self.controller(
-            torch.cat([x_t, reads.flatten(1)], -1), state.hidden, state.cell
+        spec = self._spec()
+        given = (x, self._weights(spec), state, spec, choose, lengths, offset)
+        module = chooser_module(implementation, reference, self.backend, choose, x, spec)
+        if keep:
+            found, inner = module.dynamic_ntm_trace(*given)
+        else:
+            found, inner = module.dynamic_ntm(*given), {}
+        return Run(
+            y=found.y,
+            state=found.state,
+            logits=found.logits,
+            weights=found.weights,
+            context=found.context,
+            inner=inner,
         )
-        write_head = _head(self.write_interface(hidden), self.num_writes)
-        write_weights, write_recency = address(
-            write_head, write_head.key, memory, self.reading_steps * self.num_reads, writing
+
+    def backend_choice(self) -> Choice:
+        return backend_choice(self.backend, self.address, self._spec())
+
+    def _spec(self) -> DynamicNTMSpec:
+        parts = {name: getattr(self, name) for name in _MAPS}
+        called = {name: part for name, part in parts.items() if not is_plain(part)}
+        shown = self.candidate_input
+        if is_plain(shown, bias=False) and shown.bias is None:
+            del called["candidate_input"]
+        else:
+            called["candidate_input"] = shown
+        if not self.controller.is_plain:
+            called["controller"] = self.controller
+        return DynamicNTMSpec(
+            num_reads=self.num_reads,
+            num_writes=self.num_writes,
+            reading_steps=self.reading_steps,
+            word_size=self.word_size,
+            controller=self.controller.controller,
+            no_operation=self.no_operation,
+            least_recently_used=self.least_recently_used,
+            called=DynamicNTMCalled(**called) if called else None,
         )
-        erase = self.erase(hidden).sigmoid().unflatten(-1, (self.num_writes, -1))
-        gate = self.input_gate(torch.cat([x_t, hidden], -1)).sigmoid()[..., None]
-        candidate = (
-            self.candidate(hidden).unflatten(-1, (self.num_writes, -1))
-            + gate * self.candidate_input(x_t).unflatten(-1, (self.num_writes, -1))
-        ).relu()
-        content = write(state.content, self.without_no_operation(write_weights), erase, candidate)
-        recency = torch.cat([read_recency, write_recency], 1)
-        y = self.output(torch.cat([hidden, reads.flatten(1)], -1))
-        inner = {
-            "logits": torch.cat([logits for logits, _ in asked], 1),
-            "weights": torch.cat([weights for _, weights in asked], 1),
-            "context": known,
-            "hidden": hidden,
-            "read_weights": read_weights,
-            "write_weights": write_weights,
-            "erase": erase,
-            "candidate": candidate,
-            "strength": torch.cat([read_head.strength, write_head.strength], 1),
-            "recency_gate": torch.cat([read_head.recency_gate, write_head.recency_gate], 1),
-            "reads": reads,
-            "memory": content,
-        }
-        return y, DynamicNTMState(content, recency, reads, hidden, cell), inner
+
+    def _weights(self, spec: DynamicNTMSpec) -> DynamicNTMWeights:
+        return DynamicNTMWeights(
+            weight_of(self, "address"),
+            *self._linear(spec, "read_interface"),
+            *self._controller_weights(spec),
+            *self._linear(spec, "write_interface"),
+            *self._linear(spec, "erase"),
+            *self._linear(spec, "candidate"),
+            *self._linear(spec, "candidate_input", bias=False),
+            *self._linear(spec, "input_gate"),
+            *self._linear(spec, "output"),
+        )
+
+    def _linear(self, spec: DynamicNTMSpec, name: str, *, bias: bool = True) -> list[Tensor]:
+        """Weight and bias of a layer; of one that is called, stand-ins in their shapes."""
+        part, wanted = getattr(self, name), ("weight", "bias") if bias else ("weight",)
+        if spec.called is None or getattr(spec.called, name) is None:
+            return [weight_of(part, each) for each in wanted]
+        return [*self._stand_ins(*self._shape_of(name))][: len(wanted)]
+
+    def _controller_weights(self, spec: DynamicNTMSpec) -> list[Tensor]:
+        """Of what it sees, and of its hidden state; a feed-forward one has no such."""
+        hidden, read = self.hidden_size, self._shape_of("output")[1] - self.hidden_size
+        gates = {"own": 0, "feedforward": 1, "gru": 3, "lstm": 4}[spec.controller] * hidden
+        recurrent = gates if spec.controller in ("gru", "lstm") else 0
+        if spec.called and spec.called.controller:
+            own = self._stand_ins(gates, self.input_size + read)
+            return [*own, *self._stand_ins(recurrent, hidden)]
+        layer = self.controller.layer
+        if spec.controller == "feedforward":
+            own = weight_of(layer, "weight"), weight_of(layer, "bias")
+            return [*own, *self._stand_ins(recurrent, hidden)]
+        names = ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
+        return [weight_of(layer, name) for name in names]
+
+    def _stand_ins(self, outputs: int, inputs: int) -> tuple[Tensor, Tensor]:
+        nothing = weight_of(self, "address").new_empty(())
+        return nothing.expand(outputs, inputs), nothing.expand(outputs)
+
+    def _shape_of(self, name: str) -> tuple[int, int]:
+        """Outputs and inputs of a linear layer."""
+        width = self.address.shape[1] + self.word_size
+        hidden, read, writes = self.hidden_size, self.num_reads * width, self.num_writes
+        written = writes * self.word_size
+        return {
+            "read_interface": (self.num_reads * (width + 2), self.context_size + read),
+            "write_interface": (writes * (width + 2), hidden),
+            "erase": (written, hidden),
+            "candidate": (written, hidden),
+            "candidate_input": (written, self.input_size),
+            "input_gate": (writes, self.context_size),
+            "output": (self.output_size, hidden + read),
+        }[name]
 
     def without_no_operation(self, weights: Tensor) -> Tensor:
         """Weights over rows, of which the cell that keeps nothing has none."""
-        if not self.no_operation:
-            return weights
-        return pad(weights[..., :-1], (0, 1))
-
-
-class Head(NamedTuple):
-    """What a head asks for."""
-
-    key: Float[Tensor, "batch heads cell"]
-    strength: Float[Tensor, "batch heads"]
-    recency_gate: Float[Tensor, "batch heads"]
-
-
-def _head(interface: Float[Tensor, "batch numbers"], heads: int) -> Head:
-    """k as it is, beta = softplus + 1, gamma = sigmoid."""
-    numbers = interface.unflatten(-1, (heads, -1))
-    return Head(numbers[..., :-2], softplus(numbers[..., -2]) + 1.0, numbers[..., -1].sigmoid())
-
-
-def write(
-    content: Float[Tensor, "batch rows word"],
-    weights: Float[Tensor, "batch writes rows"],
-    erase: Float[Tensor, "batch writes word"],
-    candidate: Float[Tensor, "batch writes word"],
-) -> Float[Tensor, "batch rows word"]:
-    """C(j) <- (1 - e u(j)) C(j) + u(j) c bar, for one write head after the other."""
-    for head in range(weights.shape[1]):
-        at = weights[:, head, :, None]
-        content = content * (1 - at * erase[:, head, None]) + at * candidate[:, head, None]
-    return content
+        return reference.without_no_operation(weights) if self.no_operation else weights

@@ -54,7 +54,8 @@ class DynamicNTMReader(Reader):
         no_operation: have a row that keeps nothing: to read or write it is to do neither.
         least_recently_used: let each head subtract its recent logits from its present ones.
         addressing: "discrete", one row at a time, or "soft", all rows at once.
-        backend: of the GRU, "auto", "reference" or "cpu"; see `tapehead.ops.backends`.
+        backend: of the GRU and of the steps, "auto", "reference" or "cpu"; see
+            `tapehead.ops.backends`.
 
     Trace (`machine.trace(*story)`): `attention` (batch, asked, hops, time), which sentences had
     written what each reading found at the question and at each step after it: their shares in the
@@ -102,7 +103,6 @@ class DynamicNTMReader(Reader):
         backend: Annotated[str, choice(BACKENDS)] = "auto",
     ):
         super().__init__()
-        self.backend = backend
         self.words = nn.Parameter(torch.empty(vocabulary_size, sentence_size))
         self.encoder = RaggedGRU(sentence_size)
         self.ntm = DynamicNTM(
@@ -119,6 +119,7 @@ class DynamicNTMReader(Reader):
             no_operation=no_operation,
             least_recently_used=least_recently_used,
             addressing=addressing,
+            backend=backend,
         )
         self.reset_parameters()
 
@@ -144,6 +145,14 @@ class DynamicNTMReader(Reader):
         self.ntm.addressing = value
 
     @property
+    def backend(self) -> str:
+        return self.ntm.backend
+
+    @backend.setter
+    def backend(self, value: str) -> None:
+        self.ntm.backend = value
+
+    @property
     def objective(self) -> str:
         return self.ntm.objective
 
@@ -156,6 +165,9 @@ class DynamicNTMReader(Reader):
         return self.ntm.state_numbers
 
     def backend_choice(self) -> Choice:
+        of_steps = self.ntm.backend_choice()
+        if of_steps.backend == "reference":
+            return of_steps
         return backend_choice(self.backend, self.words, None)
 
     def unfolded(self, told: Story) -> Unfolded:

@@ -18,16 +18,19 @@ _HOOKS_ON_ALL = tuple(
 )
 
 
-def is_plain(part: nn.Module | None, *, bias: bool = True) -> bool:
-    """Whether using a part's weight and bias is the same as calling it.
+def is_plain(
+    part: nn.Module | None, kind: type[nn.Module] = nn.Linear, *, bias: bool = True
+) -> bool:
+    """Whether using a part's weights and biases is the same as calling it.
 
     Not with hooks (pruning and the older weight and spectral norms work by them) or with another
     `forward`. A parametrisation is plain: it stands behind the weight itself.
 
     Args:
+        kind: what it is, if it is plain.
         bias: whether it must have one, of its own.
     """
-    if part is None or type(part).forward is not nn.Linear.forward or "forward" in part.__dict__:
+    if part is None or type(part).forward is not kind.forward or "forward" in part.__dict__:
         return False
     if (
         part._forward_hooks
@@ -36,7 +39,8 @@ def is_plain(part: nn.Module | None, *, bias: bool = True) -> bool:
         or part._backward_pre_hooks
     ):
         return False
-    if bias and part._parameters.get("bias") is None:
+    name = "bias" if kind is nn.Linear else "bias_ih"
+    if bias and part._parameters.get(name) is None:
         return False
     return not any(_HOOKS_ON_ALL)
 

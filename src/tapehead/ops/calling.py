@@ -4,7 +4,7 @@ The reference calls them where it would multiply; a kernel cannot.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -19,13 +19,15 @@ class Called(NamedTuple):
     output: Map | None = None
 
     @property
-    def names(self) -> str:
-        return " and ".join(name for name, part in self._asdict().items() if part is not None)
-
-    @property
     def obstacle(self) -> str:
         """Why a kernel cannot run."""
-        return f"{self.names} must be called: hooks, or no plain torch.nn.Linear"
+        return must_be_called(self)
+
+
+def must_be_called(parts: Any) -> str:
+    """Why a kernel cannot run; `parts` is a NamedTuple of parts that are called, or None."""
+    names = " and ".join(name for name, part in parts._asdict().items() if part is not None)
+    return f"{names} must be called: hooks, or no plain torch.nn.Linear"
 
 
 def call(name: str, part: Map, x: Tensor, numbers: int) -> Tensor:

@@ -23,7 +23,7 @@ def needed(above: Sequence[Tensor | None]) -> bool:
 
 def gradients(
     reference: Callable[..., Sequence[Tensor]],
-    inputs: Sequence[Tensor],
+    inputs: Sequence[Tensor | None],
     wanted: Sequence[bool],
     above: Sequence[Tensor | None],
     *,
@@ -35,7 +35,7 @@ def gradients(
 
     Args:
         reference: the operation in plain PyTorch, from tensors to a sequence of tensors.
-        inputs: as the kernel was given them.
+        inputs: as the kernel was given them; None stands for one that it was not given.
         wanted: which of them need a gradient.
         above: the gradient of each output; None stands for zeros.
         gradient_clip: of the operation.
@@ -56,7 +56,7 @@ def gradients(
     with torch.enable_grad():
         # One input may come from another; through these names only the direct way is seen.
         names = [
-            tensor.view_as(tensor) if want else tensor
+            tensor.view_as(tensor) if want and tensor is not None else tensor
             for tensor, want in zip(inputs, wanted, strict=True)
         ]
         pairs = [
@@ -65,7 +65,8 @@ def gradients(
             if gradient is not None and output.requires_grad
         ]
         outputs, from_above = zip(*pairs, strict=True) if pairs else ((), ())
-    asked = [name for name, want in zip(names, wanted, strict=True) if want]
+    pairs = zip(names, wanted, strict=True)
+    asked = [name for name, want in pairs if want and name is not None]
     found = torch.autograd.grad(
         outputs, asked, from_above, create_graph=differentiable, allow_unused=True
     )

@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from tapehead.ops.estimators.draws import CATEGORICAL, surprise
+from tapehead.ops.gate import check_alike
 
 Chooser = Callable[[Tensor, int, int], Tensor]
 """(logits (batch, k, rows), time, first) -> weightings of choices first .. first + k of a step."""
@@ -69,6 +70,27 @@ def chosen(choosing: Choosing, logits: Tensor, time: int, first: int) -> Tensor:
         return choice
     through = _relaxed(logits, own, temperature) if slope == "relaxed" else logits.softmax(-1)
     return choice + through - through.detach()
+
+
+def check_addresses(
+    x: Float[Tensor, "batch time input"],
+    choices: int,
+    rows: int,
+    choose: Chooser,
+    offset: Tensor | None,
+) -> None:
+    """Raise unless what comes for every address of a run is of its shape and type.
+
+    Args:
+        choices: addresses in a step, each of so many `rows`.
+        offset: added to their logits.
+    """
+    given = {"offset": offset}
+    if isinstance(choose, Choosing):
+        given["noise"] = choose.noise
+    given = {name: tensor for name, tensor in given.items() if tensor is not None}
+    shape = (*x.shape[:2], choices, rows)
+    check_alike(given, given.values(), [shape] * len(given), like=x)
 
 
 def _relaxed(logits: Tensor, noise: Tensor | None, temperature: float) -> Tensor:

@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tapehead.ops.addressing import CHOICE_FLOOR
-from tapehead.ops.estimators.addresses import Addresses, Chooser, Choosing
-from tapehead.ops.gate import check_alike, steps
+from tapehead.ops.estimators.addresses import Addresses, Chooser, check_addresses
+from tapehead.ops.gate import steps
 from tapehead.ops.lengths import within_lengths
 from tapehead.ops.ntm.admission import admit
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
@@ -79,21 +79,9 @@ def ntm_trace(
     return Chosen(y, state, *(inner[name] for name in NEEDED)), inner
 
 
-def check_addresses(
-    x: Tensor, state: NTMState, spec: NTMSpec, choose: Chooser, offset: Tensor | None
-) -> None:
-    """Raise unless what comes for every address of a run is of its shape and type."""
-    given = {"offset": offset}
-    if isinstance(choose, Choosing):
-        given["noise"] = choose.noise
-    given = {name: tensor for name, tensor in given.items() if tensor is not None}
-    shape = (*x.shape[:2], spec.num_heads, state.memory.shape[1])
-    check_alike(given, given.values(), [shape] * len(given), like=x)
-
-
 def _unroll(x, weights, state, spec, choose, lengths, offset, *, keep):
     admit(x, weights, state, spec)
-    check_addresses(x, state, spec, choose, offset)
+    check_addresses(x, spec.num_heads, state.memory.shape[1], choose, offset)
     projected = project(x, weights, spec)
 
     def step(time: int, state: NTMState) -> tuple[Tensor, NTMState, dict[str, Tensor]]:

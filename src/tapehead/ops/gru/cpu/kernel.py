@@ -12,6 +12,7 @@ the gradient is the sum of dh (c - h).
 
 import ctypes
 
+from tapehead.ops.gru.cpu.gates import mix, undo_gates
 from tapehead.ops.numba_kit.copying import clear, copy
 from tapehead.ops.numba_kit.linking import part
 from tapehead.ops.numba_kit.maths import sigmoid, tanh
@@ -159,7 +160,7 @@ def step(a, kind, row, sums, h):
         store(tape + pad + i, update)
         store(tape + 2 * pad + i, candidate)
         store(tape + 3 * pad + i, hidden)
-        store(h + i, fma(update, load(h + i) - candidate, candidate))
+        store(h + i, mix(update, load(h + i), candidate))
 
 
 @part
@@ -222,14 +223,13 @@ def undo(a, kind, row, before, d_h, sums):
     width, pad = lanes(d_h), a.pad
     tape = pointer_like(kind, a.tape) + row * 4 * pad
     d_x = pointer_like(kind, a.d_inputs) + row * 3 * pad
-    one = fill(d_h, 1)
     for i in range(0, pad, width):
         reset, update = load(tape + i), load(tape + pad + i)
         candidate, hidden = load(tape + 2 * pad + i), load(tape + 3 * pad + i)
         above = load(d_h + i)
-        d_candidate = above * (one - update) * (one - candidate * candidate)
-        d_reset = d_candidate * hidden * reset * (one - reset)
-        d_update = above * (load(before + i) - candidate) * update * (one - update)
+        d_reset, d_update, d_candidate = undo_gates(
+            above, reset, update, candidate, hidden, load(before + i)
+        )
         store(d_x + i, d_reset)
         store(d_x + pad + i, d_update)
         store(d_x + 2 * pad + i, d_candidate)

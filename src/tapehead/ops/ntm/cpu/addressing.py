@@ -24,7 +24,7 @@ from tapehead.ops.numba_kit.simd import (
 @part
 def address(a, head, count, record, previous, previous_step, memory, inverse, halo, place):
     """NTM eq. 5 to 9 for `count` heads from `head` on; `previous` is where their w_{t-1} lie, and
-    `place` which step this is (`choices`)."""
+    `place` where the addresses of this step begin (`choices`)."""
     width = lanes(memory)
     rows, rows_pad = a.rows, a.rows_pad
     lowest = fill(memory, LOWEST)
@@ -58,9 +58,19 @@ def address(a, head, count, record, previous, previous_step, memory, inverse, ha
             store(weights + n, value)
             top = larger(value, top)
         if a.choosing:
-            choose(a, h, place, weights)
+            choose(a, place + order_of(a, h) * rows, weights)
         else:
             normalise_exp(rows, weights, max_lanes(top))
+
+
+@part
+def order_of(a, head):
+    """The place of a head in the order of choosing: writes act first, unless reads do."""
+    if a.read_first:
+        return head
+    if head < a.num_reads:
+        return head + a.num_writes
+    return head - a.num_reads
 
 
 @part
@@ -106,7 +116,7 @@ def address_backward(
     `d_record` is arranged as a record; the gradients of head parameters go there. `d_weights`
     starts at the first of these heads; so does `previous`. For read heads `d_reads` are the
     gradients of what they read, `a.word` numbers each; write heads (head > 0) leave it alone.
-    `place` is which step this is (`choices`).
+    `place` is where the addresses of this step begin (`choices`).
     """
     width = lanes(memory)
     rows, rows_pad, shifts = a.rows, a.rows_pad, a.shifts
@@ -126,7 +136,7 @@ def address_backward(
 
         # Sharpening, eq. 9: w = softmax(gamma log(w~ + floor)).
         if a.choosing:
-            choose_backward(a, h, place, weights, change, d_content)
+            choose_backward(a, place + order_of(a, h) * rows, weights, change, d_content)
         else:
             softmax_backward(a, weights, change, change)
         d_sharpening = zero
@@ -170,7 +180,8 @@ def address_backward(
             d_strength = fma(d_logit, load(line + n), d_strength)
             store(d_content + n, strength * d_logit)
         store_one(d_record + a.at_strengths + h, sum_lanes(d_strength))
+        key = a.at_keys + h * a.word_pad
         similarity_backward(
-            a, h, record, memory, inverse, d_content, d_memory, d_reads, d_record,
-            d_content + rows_pad,
+            a, line, record + key, memory, inverse, d_content, d_memory, d_record + key,
+            h < a.num_reads, weights, d_reads + h * a.word, d_content + rows_pad,
         )  # fmt: skip

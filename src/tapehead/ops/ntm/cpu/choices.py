@@ -1,9 +1,10 @@
-"""The end of addressing where rows are chosen, forward and backward: as `ops.ntm.choosing` has it.
+"""Rows are chosen, forward and backward: as `ops.estimators.addresses.Choosing` has it.
 
-`place` is where the addresses of a step of a sequence begin in tensors (batch, time, choices,
-rows), which hold them in the order of choosing.
+`at` is where an address begins in tensors (batch, time, choices, rows), which hold them in the
+order of choosing.
 """
 
+from tapehead.ops.estimators.addresses import Choosing
 from tapehead.ops.ntm.cpu.softmax import LOWEST, normalise_exp, softmax_backward
 from tapehead.ops.numba_kit.copying import add_to, clear, copy
 from tapehead.ops.numba_kit.gathering import some_lane
@@ -29,22 +30,19 @@ SOFT, HARD, GIVEN = 1, 2, 3
 NO_SLOPE, SOFT_SLOPE, RELAXED_SLOPE = 0, 1, 2
 """What stands for the derivative of a choice that is hard."""
 
+_HOW = {"soft": SOFT, "hard": HARD, "given": GIVEN}
+_SLOPE = {"none": NO_SLOPE, "soft": SOFT_SLOPE, "relaxed": RELAXED_SLOPE}
 
-@part
-def order_of(a, head):
-    """The place of a head in the order of choosing: writes act first, unless reads do."""
-    if a.read_first:
-        return head
-    if head < a.num_reads:
-        return head + a.num_writes
-    return head - a.num_reads
+
+def codes(ways: Choosing) -> dict[str, int]:
+    """A way of choosing, as fields of a kernel's arguments."""
+    return {"choosing": _HOW[ways.how], "choice_slope": _SLOPE[ways.slope]}
 
 
 @part
-def choose(a, head, place, weights):
+def choose(a, at, weights):
     """From logits to a weighting, in place, both written down."""
     rows, width = a.rows, lanes(weights)
-    at = place + order_of(a, head) * rows
     if a.choice_offset:
         add_to(weights, pointer_like(weights, a.choice_offset) + at, rows)
     copy(weights, pointer_like(weights, a.choice_logits) + at, rows)
@@ -92,10 +90,9 @@ def one_hot(a, values, top):
 
 
 @part
-def choose_backward(a, head, place, weights, change, room):
+def choose_backward(a, at, weights, change, room):
     """From the gradient of a weighting to that of its logits, in place; `room` is for a row."""
     rows, width = a.rows, lanes(weights)
-    at = place + order_of(a, head) * rows
     if a.d_choice_weights:
         add_to(change, pointer_like(change, a.d_choice_weights) + at, rows)
     if a.choosing == SOFT or (a.choosing == HARD and a.choice_slope != NO_SLOPE):

@@ -10,19 +10,12 @@ import torch
 from torch import Tensor
 
 from tapehead.ops import second_order
-from tapehead.ops.estimators.addresses import Choosing
+from tapehead.ops.estimators.addresses import Choosing, check_addresses
 from tapehead.ops.gate import asks_for_gradients
 from tapehead.ops.ntm import choosing, cpu
-from tapehead.ops.ntm.choosing import Chosen, check_addresses
+from tapehead.ops.ntm.choosing import Chosen
 from tapehead.ops.ntm.cpu import calls
-from tapehead.ops.ntm.cpu.choices import (
-    GIVEN,
-    HARD,
-    NO_SLOPE,
-    RELAXED_SLOPE,
-    SOFT,
-    SOFT_SLOPE,
-)
+from tapehead.ops.ntm.cpu.choices import codes
 from tapehead.ops.ntm.cpu.tracing import unpack
 from tapehead.ops.ntm.parts import NTMSpec, NTMState, NTMWeights
 from tapehead.ops.storage import address, dense
@@ -31,8 +24,6 @@ prepare = calls.prepare
 
 _WEIGHTS, _STATE = len(NTMWeights._fields), len(NTMState._fields)
 _WEIGHTINGS = [NTMState._fields.index(name) for name in ("read_weights", "write_weights")]
-_HOW = {"soft": SOFT, "hard": HARD, "given": GIVEN}
-_SLOPE = {"none": NO_SLOPE, "soft": SOFT_SLOPE, "relaxed": RELAXED_SLOPE}
 
 
 def obstacle(x: Tensor, spec: NTMSpec) -> str | None:
@@ -53,7 +44,7 @@ def ntm(
 ) -> Chosen:
     """As `ops.ntm.choosing.ntm`, of a known way of choosing."""
     noise, ways = choose.noise, choose._replace(noise=None)
-    check_addresses(x, state, spec, choose, offset)
+    check_addresses(x, spec.num_heads, state[0].shape[1], choose, offset)
     given = [tensor for tensor in (noise, offset) if tensor is not None]
     if asks_for_gradients(x, *weights, *state, *given):
         found = _Choosing.apply(spec, ways, lengths, noise, offset, x, *weights, *state)
@@ -88,7 +79,7 @@ def ntm_trace(
     given = [tensor for tensor in (noise, offset) if tensor is not None]
     if asks_for_gradients(x, *weights, *state, *given):
         return choosing.ntm_trace(x, weights, state, spec, choose, lengths, offset)
-    check_addresses(x, state, spec, choose, offset)
+    check_addresses(x, spec.num_heads, state[0].shape[1], choose, offset)
     # One sequence a block and every memory kept: then the tape can be read as it is.
     (y, last, run), more = _forward(
         x, weights, state, spec, ways, lengths, noise, offset, every=1, block=1
@@ -120,11 +111,7 @@ class _More:
 def _fields(ways: Choosing, like: Tensor, **tensors: Tensor | None) -> tuple[dict[str, int], Any]:
     """Fields of the kernel's arguments, and what must live as long as they are read."""
     temperature = like.new_full((1,), ways.temperature)
-    fields = {
-        "choosing": _HOW[ways.how],
-        "choice_slope": _SLOPE[ways.slope],
-        "choice_temperature": temperature.data_ptr(),
-    }
+    fields = codes(ways) | {"choice_temperature": temperature.data_ptr()}
     kept = {name: None if part is None else dense(part) for name, part in tensors.items()}
     fields |= {name: 0 if part is None else address(name, part) for name, part in kept.items()}
     return fields, (temperature, kept)

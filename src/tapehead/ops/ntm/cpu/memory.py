@@ -92,34 +92,38 @@ def write_weights(a, record, head):
 @part
 def read(a, record, memory, features, following):
     """r = sum_n w(n) M(n), NTM eq. 2, into the features and the next step's input."""
-    width = lanes(memory)
-    rows_pad = a.rows_pad
     for head in range(a.num_reads):
-        weights = record + a.at_heads + (head * 3 + 2) * rows_pad
-        place = head * a.word
-        j = 0
-        while j + 4 <= a.word:
-            line = memory + j * rows_pad
-            zero = fill(memory, 0)
-            total, total1, total2, total3 = zero, zero, zero, zero
-            for n in range(0, rows_pad, width):
-                weight = load(weights + n)
-                total = fma(weight, load(line + n), total)
-                total1 = fma(weight, load(line + rows_pad + n), total1)
-                total2 = fma(weight, load(line + 2 * rows_pad + n), total2)
-                total3 = fma(weight, load(line + 3 * rows_pad + n), total3)
-            store_one(features + place + j, sum_lanes(total))
-            store_one(features + place + j + 1, sum_lanes(total1))
-            store_one(features + place + j + 2, sum_lanes(total2))
-            store_one(features + place + j + 3, sum_lanes(total3))
-            j += 4
-        while j < a.word:
-            total = fill(memory, 0)
-            for n in range(0, rows_pad, width):
-                total = fma(load(weights + n), load(memory + j * rows_pad + n), total)
-            store_one(features + place + j, sum_lanes(total))
-            j += 1
+        weights = record + a.at_heads + (head * 3 + 2) * a.rows_pad
+        read_with(a, weights, memory, features + head * a.word)
     copy(features, following, a.read_numbers)
+
+
+@part
+def read_with(a, weights, memory, target):
+    """The same for one head."""
+    width, rows_pad = lanes(memory), a.rows_pad
+    j = 0
+    while j + 4 <= a.word:
+        line = memory + j * rows_pad
+        zero = fill(memory, 0)
+        total, total1, total2, total3 = zero, zero, zero, zero
+        for n in range(0, rows_pad, width):
+            weight = load(weights + n)
+            total = fma(weight, load(line + n), total)
+            total1 = fma(weight, load(line + rows_pad + n), total1)
+            total2 = fma(weight, load(line + 2 * rows_pad + n), total2)
+            total3 = fma(weight, load(line + 3 * rows_pad + n), total3)
+        store_one(target + j, sum_lanes(total))
+        store_one(target + j + 1, sum_lanes(total1))
+        store_one(target + j + 2, sum_lanes(total2))
+        store_one(target + j + 3, sum_lanes(total3))
+        j += 4
+    while j < a.word:
+        total = fill(memory, 0)
+        for n in range(0, rows_pad, width):
+            total = fma(load(weights + n), load(memory + j * rows_pad + n), total)
+        store_one(target + j, sum_lanes(total))
+        j += 1
 
 
 @part

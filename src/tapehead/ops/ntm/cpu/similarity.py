@@ -79,19 +79,14 @@ def similarities(a, head, count, record, memory, inverse):
 
 @part
 def similarity_backward(
-    a, head, record, memory, inverse, d_scores, d_memory, d_reads, d_record, pull
+    a, scores, key, memory, inverse, d_scores, d_memory, d_key, reading, weights, words, pull
 ):
-    """K[k, M]: the key's gradient into `d_record`, the memory's added to `d_memory`.
+    """K[k, M] of one head: the key's gradient into `d_key`, the memory's added to `d_memory`.
 
-    For a read head, so is the gradient that comes through what it read. `d_scores` is overwritten;
-    `pull` is room for one row.
+    If `reading`, so is the gradient that comes through what it read with `weights`, of which the
+    gradient is in `words`. `d_scores` is overwritten; `pull` is room for one row.
     """
     width, rows_pad, word = lanes(memory), a.rows_pad, a.word
-    scores = record + a.at_scores + head * rows_pad
-    key = record + a.at_keys + head * a.word_pad
-    d_key = d_record + a.at_keys + head * a.word_pad
-    weights = record + a.at_heads + (head * 3 + 2) * rows_pad
-    words = d_reads + head * word
     if a.similarity == COSINE or a.similarity == DOT:
         inverse_key = fill(memory, 1)
         total = fill(memory, 0)
@@ -108,7 +103,7 @@ def similarity_backward(
             clear(pull, rows_pad)
         j = 0
         while j + 2 <= word:
-            if head < a.num_reads:
+            if reading:
                 _read_pair(
                     a, j, key, total, memory, d_memory, d_scores, pull, weights, words, d_key
                 )
@@ -116,7 +111,7 @@ def similarity_backward(
                 _key_pair(a, j, key, total, memory, d_memory, d_scores, pull, weights, words, d_key)
             j += 2
         if j < word:
-            if head < a.num_reads:
+            if reading:
                 _read_single(
                     a, j, key, total, memory, d_memory, d_scores, pull, weights, words, d_key
                 )
@@ -131,7 +126,7 @@ def similarity_backward(
     for j in range(word):
         number = broadcast(key + j)
         d_number, d_word = fill(memory, 0), fill(memory, 0)
-        if head < a.num_reads:
+        if reading:
             d_word = broadcast(words + j)
         line, d_line = memory + j * rows_pad, d_memory + j * rows_pad
         for n in range(0, rows_pad, width):
