@@ -38,9 +38,12 @@ train: $(READY)
 	$(BIN)/tapehead train copy --out runs/copy --resume $(ARGS)
 
 # One thread for each worker: the tests are many small operations. They start many processes, which
-# would translate all of our code anew where bytecode is not to be kept.
+# would translate all of our code anew where bytecode is not to be kept. A file stays in one worker,
+# so that what its tests share is made once. Those with the most tests first would leave files of a
+# few long tests for the end.
 test: $(READY)
-	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --maxprocesses 8 $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --maxprocesses 8 \
+		--dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check
