@@ -65,7 +65,7 @@ docs: $(READY_DOCS)
 record-equations: $(READY)
 	$(BIN)/python -m tapehead.ops.verified \
 		tapehead.ops.ntm tapehead.ops.ntm.choosing tapehead.ops.dnc tapehead.ops.rmsprop \
-		tapehead.ops.entities tapehead.ops.gru tapehead.ops.sparse_ntm
+		tapehead.ops.entities tapehead.ops.gru tapehead.ops.sparse_ntm tapehead.ops.dynamic_ntm
 
 # A random sample of results/, run again and compared; `make rerun-results ARGS="--budget 3600 --seed 1"`.
 rerun-results: $(READY)
