@@ -25,6 +25,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(native, "_compiled", {})
     monkeypatch.setattr(cache, "_said", set())
+    # On a busy machine even this kernel takes longer than a compilation may in silence.
+    monkeypatch.setattr(native._notice, "PATIENCE", 600.0)
     return tmp_path / "tapehead"
 
 
@@ -68,6 +70,24 @@ def test_a_kernel_is_compiled_once_and_then_loaded(folder, compilations, caplog)
     assert len(compilations) == 1
     assert [path.name for path in folder.iterdir()] == [the_file(folder).name]
     assert caplog.messages == []
+
+
+def test_a_compilation_that_takes_long_is_said_once(folder, monkeypatch, caplog):
+    monkeypatch.setattr(native._notice, "_said", set())
+    monkeypatch.setattr(native._notice, "PATIENCE", 0.0)
+    said = threading.Event()
+    monkeypatch.setattr(cache.KernelCache, "save_overload", lambda *_: said.wait(60))
+    listener = logging.Handler()
+    listener.emit = lambda record: said.set()
+    logger = logging.getLogger("tapehead")
+    logger.addHandler(listener)
+    try:
+        use_anew()
+        use_anew()
+    finally:
+        logger.removeHandler(listener)
+    (message,) = caplog.messages
+    assert message == "compiling the tiny kernel for this machine, once: up to 20 seconds"
 
 
 def no_longer_whole():

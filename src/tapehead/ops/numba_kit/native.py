@@ -229,14 +229,16 @@ def _native(function: Callable, cache: KernelCache) -> int:
 
 
 class _notice:
-    """Says once a name that a compilation runs, if it still runs after three seconds: to load
+    """Says once a name that a compilation runs, if it still runs after some seconds: to load
     from the cache can take more than one where other work holds the processor."""
 
+    PATIENCE: ClassVar[float] = 3.0
+    """Seconds."""
     _said: ClassVar[set[str]] = set()
 
     def __init__(self, name: str):
         self._name = name
-        self._timer = threading.Timer(3.0, self._say)
+        self._timer = threading.Timer(self.PATIENCE, self._say)
         self._timer.daemon = True
 
     def __enter__(self):
