@@ -1,5 +1,6 @@
 """`tapehead view`: the figures of a run, and its page, as one HTML file."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class View:
     """Sizes of the sequences to draw; left out: the task's test sizes."""
     seed: int = 0
     """Decides the sequences."""
+    data: Path | None = None
+    """Folder of the task's real data, such as a map to walk on; left out: as in training."""
     format: Literal["png", "pdf", "svg"] = "png"
     """Of the figures"""
     listing: bool = False
@@ -68,9 +71,11 @@ def run(argv: Sequence[str]) -> int:
             lengths=command.sizes or None,
             seed=command.seed,
             format=command.format,
+            data=command.data,
         )
     except ValueError as error:
-        raise UsageError(str(error).replace("lengths", "--sizes", 1)) from None
+        words = re.sub("^data ", "--data ", str(error))
+        raise UsageError(words.replace("lengths", "--sizes", 1)) from None
     if command.json:
         pages = [str(file) for file in files if file.suffix == ".html"]
         print_json(

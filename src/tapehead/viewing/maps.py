@@ -1,13 +1,15 @@
 """The graph that an episode is about: where its nodes are drawn, and the walk over it."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from tapehead.tasks import Batch
 from tapehead.tasks.graphs.coding import ANSWER, BLANK, TRIPLE_SIZE, decode
+from tapehead.tasks.graphs.worlds import Map
 
 
 class GraphMap(NamedTuple):
@@ -27,11 +29,12 @@ class GraphMap(NamedTuple):
     walk: Sequence[tuple[int, int | None, int | None]]
 
 
-def graph_map(batch: Batch, said: Tensor) -> GraphMap | None:
+def graph_map(batch: Batch, said: Tensor, known: Map | None = None) -> GraphMap | None:
     """The graph of the first sequence of a graph task's batch, and the answer said about it.
 
     Args:
         said: (batch, time, size), as `Answer.said` gives it.
+        known: the map that was told, whose names then stand in place of three digits.
 
     Returns:
         None: nothing was told of a graph.
@@ -42,13 +45,13 @@ def graph_map(batch: Batch, said: Tensor) -> GraphMap | None:
     if not edge_steps:
         return None
     numbers: dict[int, int] = {}
-    edges, labels, found = [], [], {}
-    for step in edge_steps:
-        source, label, end = triples[step].tolist()
+    edges, found = [], {}
+    told = [tuple(triples[step].tolist()) for step in edge_steps]
+    for source, label, end in told:
         ends = tuple(numbers.setdefault(node, len(numbers)) for node in (source, end))
         found.setdefault((source, label, end), len(edges))
         edges.append(ends)
-        labels.append(f"{label:03d}")
+    node_names, label_names = ({}, {}) if known is None else names_of(told, known)
     wanted, answered = (
         decode(part[0][:, :TRIPLE_SIZE].cpu().float()) for part in (batch.targets, said)
     )
@@ -57,13 +60,63 @@ def graph_map(batch: Batch, said: Tensor) -> GraphMap | None:
         for step in asked.nonzero()[:, 0].tolist()
     ]
     return GraphMap(
-        names=[f"{node:03d}" for node in numbers],
+        names=[node_names.get(node, f"{node:03d}") for node in numbers],
         xy=layout(len(numbers), edges),
         edges=edges,
-        labels=labels,
+        labels=[label_names.get(label, f"{label:03d}") for _, label, _ in told],
         told=edge_steps,
         walk=walk,
     )
+
+
+Edge = tuple[int, int, int]
+"""From, label, to."""
+
+
+def names_of(told: Sequence[Edge], known: Map) -> tuple[dict[int, str], dict[int, str]]:
+    """The names of nodes and of labels that were told under other numbers, wherever the shape of
+    the map leaves no doubt: colours of nodes and labels, refined by those of their edges."""
+    numbers: dict[Any, int] = {}
+    colours = [_refined(edges, numbers) for edges in (told, known.edges)]
+    names = []
+    for part, every in ((0, known.node_names), (1, known.label_names)):
+        of_colour = [defaultdict(list), defaultdict(list)]
+        for side in (0, 1):
+            for number, colour in colours[side][part].items():
+                of_colour[side][colour].append(number)
+        names.append(
+            {
+                here[0]: every[there[0]]
+                for colour, here in of_colour[0].items()
+                if len(here) == 1 == len(there := of_colour[1][colour])
+            }
+        )
+    return names[0], names[1]
+
+
+def _refined(
+    edges: Sequence[Edge], numbers: dict[Any, int], rounds: int = 12
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Colours of nodes and labels, the same in graphs of the same shape (Weisfeiler & Leman 1968).
+    What was seen is numbered in `numbers`, which both graphs share."""
+
+    def colour(*seen: Any) -> int:
+        return numbers.setdefault(seen, len(numbers))
+
+    nodes = {node: 0 for start, _, end in edges for node in (start, end)}
+    labels = {label: 0 for _, label, _ in edges}
+    for _ in range(rounds):
+        rides, out, into = defaultdict(list), defaultdict(list), defaultdict(list)
+        for start, label, end in edges:
+            rides[label].append((nodes[start], nodes[end]))
+            out[start].append((labels[label], nodes[end]))
+            into[end].append((labels[label], nodes[start]))
+        labels = {each: colour(old, *sorted(rides[each])) for each, old in labels.items()}
+        nodes = {
+            each: colour(old, tuple(sorted(out[each])), tuple(sorted(into[each])))
+            for each, old in nodes.items()
+        }
+    return nodes, labels
 
 
 def layout(nodes: int, edges: Sequence[tuple[int, int]], rounds: int = 300) -> np.ndarray:

@@ -31,6 +31,7 @@ def view_runs(
     lengths: Sequence[int | str] | None = None,
     seed: int = 0,
     format: Format = "png",
+    data: Path | str | None = None,
 ) -> list[Path]:
     """Draw every run as `view_run` does, and the learning curves of all of them together.
 
@@ -38,18 +39,18 @@ def view_runs(
         paths: run directories, all of one task.
         out: where the figures go, those of each run in a folder of its own; None leaves each run's
             in it, and puts `learning.png` beside the runs.
-        lengths, seed, format: as for `view_run`.
+        lengths, seed, format, data: as for `view_run`.
 
     Returns:
         The files written.
 
     Raises:
         TapeheadError: as `view_run`, or the runs are of different tasks.
-        ValueError: the task has no such length.
+        ValueError: the task has no such length, or reads no data.
     """
     runs = [Path(path) for path in paths]
     if len(runs) == 1:
-        return view_run(runs[0], out, lengths=lengths, seed=seed, format=format)
+        return view_run(runs[0], out, lengths=lengths, seed=seed, format=format, data=data)
     configs = {run: read_config(run) for run in runs}
     tasks = dict.fromkeys(config.task for config in configs.values())
     if len(tasks) > 1:
@@ -60,7 +61,7 @@ def view_runs(
     files = []
     for run in runs:
         own = None if out is None else Path(out) / run.absolute().relative_to(above)
-        files += view_run(run, own, lengths=lengths, seed=seed, format=format)
+        files += view_run(run, own, lengths=lengths, seed=seed, format=format, data=data)
     machines = _by_machine(configs)
     if machines:
         folder = _as_given(above) if out is None else Path(out)

@@ -46,6 +46,7 @@ def view_run(
     lengths: Sequence[int | str] | None = None,
     seed: int = 0,
     format: Format = "png",
+    data: Path | str | None = None,
 ) -> list[Path]:
     """Draw a run: bits, memory use, heads, learning curve, generalisation and a summary, and write
     its page (docs/page.md), which shows every step.
@@ -60,18 +61,19 @@ def view_run(
             test settings.
         seed: decides the sequences.
         format: of the figures: pdf and svg for papers.
+        data: folder of the task's real data, such as a map to walk on; None takes the run's.
 
     Returns:
         The files written, the page last.
 
     Raises:
         TapeheadError: no run, no checkpoint, damaged files, or `out` cannot be written.
-        ValueError: the task has no such length.
+        ValueError: the task has no such length, or reads no data.
     """
     path = Path(path)
     at = (path if out is None else Path(out)) / PAGE
     out = path / "figures" if out is None else Path(out)
-    config, machine, task = load_viewed(path)
+    config, machine, task = load_viewed(path, data=data)
     name = machine_name(config)
     label = machine_styles([name])[name].label
     varied = varied_size(task)
@@ -195,7 +197,7 @@ def typical_size(settings: dict[str, Task], varied: Varied | None) -> str:
 
 def describe_size(size: str, varied: Varied | None) -> str:
     """A size in a title: "length 20", "6 items"."""
-    if varied is None:
+    if varied is None or not size.isdecimal():
         return size
     return f"{size} {varied.name}" if varied.name.endswith("s") else f"{varied.name} {size}"
 

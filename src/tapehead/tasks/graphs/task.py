@@ -21,7 +21,7 @@ from tapehead.tasks.graphs.coding import (
     tell,
 )
 from tapehead.tasks.graphs.maps import family_tree, underground
-from tapehead.tasks.graphs.worlds import Graphs
+from tapehead.tasks.graphs.worlds import Graphs, Map
 from tapehead.tasks.metrics import SOLVED, PassMark
 from tapehead.tasks.task import CERTAIN_LOGIT, Batch, SequenceTask
 
@@ -70,10 +70,16 @@ class GraphTask(SequenceTask):
     @property
     def max_edges(self) -> int:
         """Edges of a graph at most."""
-        if self.graph == "random":
+        if self.known is None:
             return self.max_nodes * min(self.max_degree, self.max_nodes - 1)
-        known = family_tree() if self.graph == "family" else underground(self.data)
-        return len(known.edges)
+        return len(self.known.edges)
+
+    @property
+    def known(self) -> Map | None:
+        """The one map that it tells of, if its graphs are not random."""
+        if self.graph == "random":
+            return None
+        return family_tree() if self.graph == "family" else underground(self.data)
 
     @property
     def facts(self) -> int:

@@ -3,8 +3,9 @@
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
@@ -26,10 +27,24 @@ class Drawn(NamedTuple):
     recordings: Sequence[Recording]
 
 
-def load_viewed(path: Path | str, *, step: int | str = "best") -> tuple[TrainConfig, Machine, Task]:
+def load_viewed(
+    path: Path | str, *, step: int | str = "best", data: Path | str | None = None
+) -> tuple[TrainConfig, Machine, Task]:
     """What `load_run` gives, with as many rows of memory as in the run's tests, and to be run on a
-    few single problems: by the reference, unless another backend was forced."""
+    few single problems: by the reference, unless another backend was forced.
+
+    Args:
+        data: of the task, in place of that of the run.
+
+    Raises:
+        ValueError: the task reads no data.
+    """
     config, machine, task = load_run(path, step=step, as_tested=True)
+    if data is not None:
+        if "data" not in {field.name for field in fields(task)}:
+            raise ValueError(f"data must be left out for {task.name}, which reads none")
+        changed: dict[str, Any] = {"data": str(data)}
+        task = replace(task, **changed)
     # The reference is through with them before a kernel is compiled, or even loaded.
     if "backend" in machine.changeable and getattr(machine, "backend", "") == "auto":
         machine.backend = "reference"

@@ -14,13 +14,14 @@ from tapehead.tasks.graphs.task import GraphTask
 from tapehead.viewing.bits import bit_figure, length_figure
 from tapehead.viewing.episode import Episode
 from tapehead.viewing.heads import heads_figure
-from tapehead.viewing.maps import graph_map
+from tapehead.viewing.maps import GraphMap, graph_map
 from tapehead.viewing.memory import memory_figure
 from tapehead.viewing.page.panels import Recording
 from tapehead.viewing.page.recordings import sequence_recording
 from tapehead.viewing.problems.running import Drawn, run_one
 from tapehead.viewing.summary import summary_figure
 from tapehead.viewing.traces import has_tensors
+from tapehead.viewing.walks import edges_read, walk_figure
 from tapehead.viewing.words import word_figure
 
 
@@ -47,6 +48,10 @@ def sequence_figures(
         figures["memory"] = memory_figure(episode, trace, values=values, title=title)
     if has_tensors(trace, "gate", "strength", "sharpening", "shift"):
         figures["heads"] = heads_figure(trace, answer_starts=episode.answer_starts, title=title)
+    graph = graph_of(settings[size], *runs[size][:2])
+    if graph is not None and graph.walk:
+        read = edges_read(graph, trace, start_of(machine)) if has_memory else ()
+        figures["walk"] = walk_figure(graph, read, title=title)
     recordings = [
         recorded_sequence(settings[label], *runs[label], start_of(machine), label=label)
         for label in sorted(runs, key=lambda label: label != size)
@@ -60,12 +65,17 @@ def recorded_sequence(
     task: Any, outputs: Tensor, batch: Batch, trace: Trace, start: Tensor | None, *, label: str
 ) -> Recording:
     """What the page shows of one sequence, from what `run_one` gives."""
-    graph = None
-    if isinstance(task, GraphTask):
-        graph = graph_map(batch, task.answer.said(outputs, batch))
     return sequence_recording(
-        episode_of(task, outputs, batch), trace, label=label, start=start, graph=graph
-    )
+        episode_of(task, outputs, batch), trace, label=label, start=start,
+        graph=graph_of(task, outputs, batch),
+    )  # fmt: skip
+
+
+def graph_of(task: Any, outputs: Tensor, batch: Batch) -> GraphMap | None:
+    """The graph that a sequence tells of, if it is one of a task of graphs."""
+    if not isinstance(task, GraphTask):
+        return None
+    return graph_map(batch, task.answer.said(outputs, batch), task.known)
 
 
 def start_of(machine: Any) -> Tensor | None:
