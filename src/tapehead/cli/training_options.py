@@ -102,9 +102,12 @@ def help_of(command: type, prog: str, base: TrainConfig, options: Options, every
 
 def config_of(base: TrainConfig, options: Options, values: Mapping[str, Any]) -> TrainConfig:
     """Settings with the values of these options."""
+    training = {option.name: values[option.name] for option in options.training}
+    if not training["stop_when_solved"] and training["cooldown"] == base.cooldown:
+        training["cooldown"] = 0  # a recipe's own, at whose end the run would stop
     return dataclasses.replace(
         base,
-        **{option.name: values[option.name] for option in options.training},
+        **training,
         seed=values.get("seed", base.seed),
         machine_options=_changed(base.machine_options, options.machine, values),
         objective_options=_changed(base.objective_options, options.objective, values),

@@ -187,7 +187,7 @@ def _free_place(
 
 
 _BEND = 0.18
-"""Of its length: how far an arrow bends aside, so that the way back has a line of its own."""
+"""Of its length: how far an arrow bends aside, to leave room for one in the other direction."""
 
 
 def _arrow(start: np.ndarray, end: np.ndarray, colour: str, ls: Any = "-") -> FancyArrowPatch:

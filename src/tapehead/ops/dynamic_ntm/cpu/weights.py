@@ -77,7 +77,7 @@ def pack_asked(a, target, column, weight, bias, inputs, count):
 
 @part
 def pack_asked_back(a, target, row, weight, inputs, count):
-    """The same, for the way back."""
+    """The same, for the backward pass."""
     size = a.hidden_size
     source = pointer_like(target, weight) + inputs
     pack(target, a.asked, size, row, 0, source, inputs + size, 1, count, size)
