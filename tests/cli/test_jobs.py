@@ -149,6 +149,22 @@ def test_switches(call, tmp_path, flag, value):
     assert read_config(tmp_path / "run").task_options.get("mixed_lengths", True) is value
 
 
+def test_who_does_not_stop_does_not_cool_down(call, tmp_path):
+    """A recipe's cooldown ends a run, so it gives way; asked for beside it, it is an error."""
+    small = [
+        "train", "associative-recall", "--memory-size=6", "--hidden-size=5", "--backend=reference",
+        "--max-sequences=32", "--batch-size=8", "--report-every=16", "--validation-sequences=4",
+        "--test-sequences=0", "--no-figures", "--quiet",
+    ]  # fmt: skip
+    assert call(*small, "--out=run").code == 0
+    assert read_config(tmp_path / "run").cooldown > 0
+    assert call(*small, "--out=on", "--no-stop-when-solved").code == 0
+    config = read_config(tmp_path / "on")
+    assert (config.cooldown, config.stop_when_solved) == (0, False)
+    both = call(*small, "--out=both", "--no-stop-when-solved", "--cooldown=50")
+    assert "cooldown must be 0 without stop_when_solved" in complaint(both, 2)
+
+
 def test_bench_sets_the_contenders_side_by_side(call):
     timed = call("bench", "--batches", 1, 2, "--seconds=0.001", "--threads=2", "--json")
     assert timed.code == 0
