@@ -10,11 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.patheffects import withStroke
-from torch import Tensor
 
 from tapehead.viewing.header import Header, text_mm
 from tapehead.viewing.maps import GraphMap
-from tapehead.viewing.origins import origins_of
+from tapehead.viewing.origins import Origins
 from tapehead.viewing.style import (
     DOUBLE,
     ERROR,
@@ -48,12 +47,9 @@ class Found(NamedTuple):
     share: float
 
 
-def edges_read(graph: GraphMap, trace: Any, start: Tensor | None) -> list[list[Found]]:
-    """For each step of the answer, the edges that its heads had read by then to answer it, the
-    largest shares first, each edge once; nothing where it cannot be worked out what was read."""
-    origins = None if start is None else origins_of(trace, start)
-    if origins is None:
-        return [[] for _ in graph.walk]
+def edges_read(graph: GraphMap, origins: Origins) -> list[list[Found]]:
+    """For each step of the answer, the edges that the heads read at it, the largest shares first,
+    each edge once."""
     number = {step: edge for edge, step in enumerate(graph.told)}
     found = []
     for step, _, _ in graph.walk:

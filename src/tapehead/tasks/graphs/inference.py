@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tapehead.checks import Count, Size, choice, whole
 from tapehead.tasks.graphs.coding import ANSWER, BLANK, TRIPLE_SIZE, decode
-from tapehead.tasks.graphs.maps import family_tree
 from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
 from tapehead.tasks.graphs.worlds import (
     Graphs,
@@ -123,8 +122,8 @@ class Inference(GraphTask):
         return {"final lesson": final, "family tree": family}
 
     def _graphs(self, generator: torch.Generator, batch_size: int) -> Graphs:
-        if self.graph == "family":
-            return told_map(generator, batch_size, family_tree(), fixed_labels=True)
+        if self.known is not None:
+            return told_map(generator, batch_size, self.known, fixed_labels=True)
         nodes, degree = (self.min_nodes, self.max_nodes), (self.min_degree, self.max_degree)
         return random_graphs(generator, batch_size, nodes, degree, EDGE_LABELS)
 

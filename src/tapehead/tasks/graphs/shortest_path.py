@@ -21,7 +21,6 @@ from tapehead.tasks.graphs.coding import (
     decode,
     encode,
 )
-from tapehead.tasks.graphs.maps import family_tree, underground
 from tapehead.tasks.graphs.planner import (
     UNREACHABLE,
     Told,
@@ -123,11 +122,10 @@ class ShortestPath(GraphTask):
         return settings
 
     def _graphs(self, generator: torch.Generator, batch_size: int) -> Graphs:
-        if self.graph == "random":
-            nodes, degree = (self.min_nodes, self.max_nodes), (self.min_degree, self.max_degree)
-            return random_graphs(generator, batch_size, nodes, degree)
-        known = underground(self.data) if self.graph == "underground" else family_tree()
-        return told_map(generator, batch_size, known)
+        if self.known is not None:
+            return told_map(generator, batch_size, self.known)
+        nodes, degree = (self.min_nodes, self.max_nodes), (self.min_degree, self.max_degree)
+        return random_graphs(generator, batch_size, nodes, degree)
 
     def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
         """Sequences in which the teacher walks all the way."""

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from tapehead.checks import Size
 from tapehead.tasks.graphs.coding import ANSWER, BLANK, FINISHED, NEW_PHASE, TRIPLE_SIZE, decode
-from tapehead.tasks.graphs.maps import family_tree, underground
 from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
 from tapehead.tasks.graphs.worlds import Graphs, pick, random_graphs, told_map
 from tapehead.tasks.task import Batch, Task, random_integers
@@ -83,11 +82,10 @@ class Traversal(GraphTask):
         return settings
 
     def _graphs(self, generator: torch.Generator, batch_size: int) -> Graphs:
-        if self.graph == "random":
-            nodes, degree = (self.min_nodes, self.max_nodes), (self.min_degree, self.max_degree)
-            return random_graphs(generator, batch_size, nodes, degree)
-        known = underground(self.data) if self.graph == "underground" else family_tree()
-        return told_map(generator, batch_size, known)
+        if self.known is not None:
+            return told_map(generator, batch_size, self.known)
+        nodes, degree = (self.min_nodes, self.max_nodes), (self.min_degree, self.max_degree)
+        return random_graphs(generator, batch_size, nodes, degree)
 
     def _sample(self, generator: torch.Generator, batch_size: int) -> Batch:
         graphs = self._graphs(generator, batch_size)

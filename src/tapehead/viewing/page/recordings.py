@@ -10,7 +10,7 @@ from tapehead.machines.machine import Trace
 from tapehead.viewing.episode import NOTABLE, Episode
 from tapehead.viewing.image import group_names
 from tapehead.viewing.maps import GraphMap
-from tapehead.viewing.origins import MOST, origins_of
+from tapehead.viewing.origins import MOST, Origins, origins_of
 from tapehead.viewing.page.panels import Panel, Recording
 from tapehead.viewing.page.traced import origin_data, origin_panels, trace_panels
 from tapehead.viewing.points import Pointed, arrows_of, sides_of
@@ -19,16 +19,24 @@ from tapehead.viewing.tapes import Walk
 
 
 def sequence_recording(
-    episode: Episode, trace: Trace, *, label: str, start: Any = None, graph: GraphMap | None = None
+    episode: Episode,
+    trace: Trace,
+    *,
+    label: str,
+    start: Any = None,
+    origins: Origins | None = None,
+    graph: GraphMap | None = None,
 ) -> Recording:
     """Of a sequence: what went in and came out, and every tensor of the trace.
 
     Args:
         start: the memory before the first step, (1, rows, word), of a machine that has one.
+        origins: where its reads came from, if that is worked out already.
         graph: where the episode is about a graph.
     """
     panels = answer_panels(episode)
-    origins = None if start is None else origins_of(trace, start)
+    if origins is None and start is not None:
+        origins = origins_of(trace, start)
     if origins is not None:
         panels += origin_panels(origins)
     if graph is not None:

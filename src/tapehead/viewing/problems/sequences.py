@@ -16,6 +16,7 @@ from tapehead.viewing.episode import Episode
 from tapehead.viewing.heads import heads_figure
 from tapehead.viewing.maps import GraphMap, graph_map
 from tapehead.viewing.memory import memory_figure
+from tapehead.viewing.origins import Origins, origins_of
 from tapehead.viewing.page.panels import Recording
 from tapehead.viewing.page.recordings import sequence_recording
 from tapehead.viewing.problems.running import Drawn, run_one
@@ -48,25 +49,38 @@ def sequence_figures(
         figures["memory"] = memory_figure(episode, trace, values=values, title=title)
     if has_tensors(trace, "gate", "strength", "sharpening", "shift"):
         figures["heads"] = heads_figure(trace, answer_starts=episode.answer_starts, title=title)
-    graph = graph_of(settings[size], *runs[size][:2])
+    graph, start = graph_of(settings[size], *runs[size][:2]), start_of(machine)
+    origins = None
     if graph is not None and graph.walk:
-        read = edges_read(graph, trace, start_of(machine)) if has_memory else ()
+        origins = None if start is None else origins_of(trace, start)
+        read = () if origins is None else edges_read(graph, origins)
         figures["walk"] = walk_figure(graph, read, title=title)
     recordings = [
-        recorded_sequence(settings[label], *runs[label], start_of(machine), label=label)
+        recorded_sequence(
+            settings[label], *runs[label], start, label=label,
+            origins=origins if label == size else None,
+        )
         for label in sorted(runs, key=lambda label: label != size)
-    ]
+    ]  # fmt: skip
     return Drawn(
         figures, partial(summary_figure, episode, trace) if has_memory else None, recordings
     )
 
 
 def recorded_sequence(
-    task: Any, outputs: Tensor, batch: Batch, trace: Trace, start: Tensor | None, *, label: str
+    task: Any,
+    outputs: Tensor,
+    batch: Batch,
+    trace: Trace,
+    start: Tensor | None,
+    *,
+    label: str,
+    origins: Origins | None = None,
 ) -> Recording:
-    """What the page shows of one sequence, from what `run_one` gives."""
+    """What the page shows of one sequence, from what `run_one` gives; `origins` as for
+    `sequence_recording`."""
     return sequence_recording(
-        episode_of(task, outputs, batch), trace, label=label, start=start,
+        episode_of(task, outputs, batch), trace, label=label, start=start, origins=origins,
         graph=graph_of(task, outputs, batch),
     )  # fmt: skip
 
