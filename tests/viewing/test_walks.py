@@ -58,6 +58,14 @@ def test_what_can_be_turned_round_keeps_its_digits():
     assert labels == {5: "go", 6: "on"}
     # Another graph than the map is not given its names.
     assert names_of([(1, 5, 2)], known) == ({}, {})
+    once = Map(("here", "there"), ("go",), ((0, 0, 1),))
+    assert names_of([(1, 5, 2), (3, 6, 4)], once) == ({}, {})
+
+
+def test_who_points_at_a_node_tells_it_from_others():
+    known = Map(("x", "a", "b", "c", "d"), ("on",), ((0, 0, 1), (1, 0, 2), (3, 0, 4)))
+    nodes, _ = names_of([(14, 9, 13), (11, 9, 12), (12, 9, 10)], known)
+    assert nodes == {11: "x", 12: "a", 10: "b", 14: "c", 13: "d"}
 
 
 def test_an_episode_on_a_known_map_has_its_names():
