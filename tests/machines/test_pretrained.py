@@ -12,7 +12,7 @@ import torch
 from tapehead import DNC, LSTM, NTM, DynamicNTM, Machine
 from tapehead.errors import TapeheadError
 from tapehead.machines import MACHINES
-from tapehead.machines.pretrained import _fingerprint
+from tapehead.machines.pretrained import fingerprint
 from tapehead.runs import TrainConfig
 from tapehead.runs.build import build_machine, build_task
 from tapehead.tasks import TASKS
@@ -137,7 +137,7 @@ def test_loading_runs_no_code(tmp_path, monkeypatch):
     assert "load it by its own class" in refusal(tmp_path, Machine)
     assert "evil" not in sys.modules
     data = pickle.dumps(torch.nn.Linear(1, 1))
-    broken(tmp_path, weights=_fingerprint(data))
+    broken(tmp_path, weights=fingerprint(data))
     (tmp_path / "model.safetensors").write_bytes(data)
     assert "holds no tensors" in refusal(tmp_path)
     assert not (tmp_path / "was-run").exists()
