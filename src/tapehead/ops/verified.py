@@ -205,11 +205,17 @@ def _fingerprint_of_value(value: Any) -> str:
 
 
 def _bare(value: Any) -> FunctionType | None:
-    """The function of ours behind a value, without the wrapper that tests put around it."""
+    """The function of ours behind a value, without a wrapper that only checks its arguments."""
     value = value.fget if isinstance(value, property) else value
-    while isinstance(value, FunctionType) and "jaxtyping" in Path(value.__code__.co_filename).parts:
+    while isinstance(value, FunctionType) and _only_checks(value):
         value = value.__wrapped__  # pyrefly: ignore
     return value if isinstance(value, FunctionType) and _ours(value) else None
+
+
+def _only_checks(function: FunctionType) -> bool:
+    """Whether it is a wrapper of jaxtyping's, or one that was defined as `only_checks`."""
+    code = function.__code__  # of the wrapper: its `__name__` is that of what it wraps
+    return "jaxtyping" in Path(code.co_filename).parts or code.co_name == "only_checks"
 
 
 def _tree(function: FunctionType) -> ast.AST | None:
