@@ -19,6 +19,6 @@ hypothesis.settings.load_profile("tapehead")
 
 
 @pytest.fixture(autouse=True)
-def _seeded():
+def _each_test_begins_alike():
     torch.manual_seed(0)
     signatures.start_a_test()

@@ -11,8 +11,8 @@ import torch
 
 from tapehead import DNC, LSTM, NTM, DynamicNTM, Machine
 from tapehead.errors import TapeheadError
+from tapehead.files import fingerprint
 from tapehead.machines import MACHINES
-from tapehead.machines.pretrained import fingerprint
 from tapehead.runs import TrainConfig
 from tapehead.runs.build import build_machine, build_task
 from tapehead.tasks import TASKS
