@@ -29,7 +29,9 @@ def start_a_test() -> None:
 
 def _kinds(args: Any) -> tuple:
     return tuple(
-        (value.dtype, value.shape) if isinstance(value, torch.Tensor) else type(value)
+        (value.dtype, value.shape)
+        if isinstance(value, torch.Tensor) and not value.is_nested  # such a one may have no shape
+        else type(value)
         for value in args
     )
 

@@ -211,7 +211,7 @@ def _short(value: Any) -> Any:
         return [_short(one) for one in value]
     if isinstance(value, str):
         return _COMMIT.sub(lambda found: found[0][:12], value)
-    return float(f"{value:.9g}") if isinstance(value, float) else value
+    return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
 def middle(values: Sequence[float | int]) -> float | int:
