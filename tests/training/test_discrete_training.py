@@ -19,6 +19,7 @@ from tapehead.tasks.copy import Copy
 from tapehead.training import Stopped, load_run, train
 from tapehead.training import rows as written
 from tapehead.training.objectives import RowChoices, Supervised, make_objective
+from tapehead.training.processes import OneProcess
 from tapehead.training.session import Session
 
 SIZES = {"memory_size": 5, "word_size": 3, "hidden_size": 6}
@@ -40,12 +41,10 @@ def chooser(machine="discrete-ntm", **options):
 
 
 def session(config):
-    from lightning_fabric import Fabric
-
     task = build_task(config)
     machine = build_machine(config, task)
     objective = make_objective(machine, task, **config.objective_options)
-    return Session(config, task, machine, objective, Fabric(accelerator="cpu"))
+    return Session(config, task, machine, objective, OneProcess(torch.device("cpu")))
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "rmsprop", "graves-rmsprop"])

@@ -9,7 +9,7 @@ from tapehead.runs.randomness import Stream, generator_for
 from tapehead.training import NonFiniteError, load_run, read_batch, rows, train
 from tapehead.training.learner import Learner, _Watch
 from tapehead.training.objectives import Supervised
-from tapehead.training.processes import launch_fabric
+from tapehead.training.processes import launch_processes
 from tapehead.training.session import Session
 
 
@@ -60,7 +60,7 @@ def test_a_device_that_is_not_waited_for_is_looked_at_one_step_later():
     config = tiny(machine="breaking", machine_options={"at_step": 3, "how": "gradient"})
     task = build_task(config)
     machine = build_machine(config, task)
-    learner = Learner(config, machine, Supervised(), launch_fabric(config))
+    learner = Learner(config, machine, Supervised(), launch_processes(config))
     learner._watch = _Watch(learner.flat)
     generator = torch.Generator().manual_seed(0)
     batches = [task.batch(generator, 4) for _ in range(5)]
@@ -140,7 +140,7 @@ def test_an_infinite_weight_is_noticed_though_loss_and_gradient_are_finite():
     task = build_task(config)
     machine = build_machine(config, task)
     for watched in (False, True):
-        learner = Learner(config, machine, Supervised(), launch_fabric(config))
+        learner = Learner(config, machine, Supervised(), launch_processes(config))
         learner._watch = _Watch(learner.flat) if watched else None
         batch = task.batch(torch.Generator().manual_seed(0), 4)
         learner.step(task, batch, 1, 0.01)

@@ -117,7 +117,6 @@ def _train(command: Train, config: TrainConfig) -> int:
     from tapehead.training import make_reporter, train, train_seeds
     from tapehead.training.display import Together
     from tapehead.training.display.showing import Showing
-    from tapehead.viewing import view_runs
 
     show = Showing()
     out = command.out or _free_folder(config)
@@ -149,6 +148,8 @@ def _train(command: Train, config: TrainConfig) -> int:
     if talkative:
         show(print, f"run directory: {out}")
     if command.figures:
+        from tapehead.viewing import view_runs  # matplotlib takes most of a second
+
         files = view_runs(paths)
         pages = [file for file in files if file.suffix == ".html"]
         figures = [file for file in files if file not in pages]

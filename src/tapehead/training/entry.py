@@ -13,7 +13,7 @@ from tapehead.training.display.showing import Shielded, Showing
 from tapehead.training.failures import NonFiniteError
 from tapehead.training.loop import Loop
 from tapehead.training.objectives import make_objective
-from tapehead.training.processes import launch_fabric, process_settings
+from tapehead.training.processes import launch_processes, process_settings
 from tapehead.training.resuming import open_run, restore_latest
 from tapehead.training.session import Session
 
@@ -55,17 +55,17 @@ def train(
         machine = build_machine(config, task)
         objective = make_objective(machine, task, **config.objective_options)
         check_memory(config, task, machine)
-        fabric = launch_fabric(config)
-        reporter = Shielded(reporter if fabric.is_global_zero else Reporter(), Showing(stop))
+        processes = launch_processes(config)
+        reporter = Shielded(reporter if processes.is_global_zero else Reporter(), Showing(stop))
         try:
             task.prepare(reporter.preparing)
         except BaseException:
             reporter.ended()
             raise
-        session = Session(config, task, machine, objective, fabric)
+        session = Session(config, task, machine, objective, processes)
         stack.callback(session.learner.release)
         run = None
-        if out is not None and fabric.is_global_zero:
+        if out is not None and processes.is_global_zero:
             facts = {
                 "parameters": sum(weights.numel() for weights in machine.parameters()),
                 "backend": str(machine.backend_choice()),
@@ -82,7 +82,7 @@ def train(
             return loop.finish()
         except NonFiniteError as error:
             if out is not None:
-                error.save(Path(out), fabric.global_rank)
+                error.save(Path(out), processes.global_rank)
             raise
 
 

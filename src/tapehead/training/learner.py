@@ -2,7 +2,7 @@
 
 import math
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,9 +15,7 @@ from tapehead.training.failures import non_finite, overgrown
 from tapehead.training.flat import FlatParameters
 from tapehead.training.objectives import Objective
 from tapehead.training.optimisers import clip_gradient, make_optimiser
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+from tapehead.training.processes import Processes
 
 
 class Step(NamedTuple):
@@ -43,7 +41,7 @@ class Learner:
     """
 
     def __init__(
-        self, config: TrainConfig, machine: Machine, objective: Objective, fabric: "Fabric"
+        self, config: TrainConfig, machine: Machine, objective: Objective, processes: Processes
     ):
         self.machine, self.objective = machine.train(), objective.train()
         self.device, self.dtype = place(machine)
@@ -58,8 +56,8 @@ class Learner:
         self._clips = config.clip_value is not None or config.clip_norm is not None
         precise = self._clips and self.device.type == "cuda"
         self._norm_dtype = torch.float64 if precise else None
-        self._autocast = fabric.autocast if config.precision == "bf16-mixed" else nullcontext
-        self._reduce = fabric.all_reduce if fabric.world_size > 1 else None
+        self._autocast = processes.autocast if config.precision == "bf16-mixed" else nullcontext
+        self._reduce = processes.all_reduce if processes.world_size > 1 else None
         self._watch = None if self.device.type == "cpu" else _Watch(self.flat)
         self._fresh_optimiser = config.fresh_optimiser
         # A machine that is never soft begins with no other epsilon than it goes on with.

@@ -35,7 +35,7 @@ class Loop:
         stop: StopRequest,
         path: Path | None,
     ):
-        self.session, self.config, self.fabric = session, session.config, session.fabric
+        self.session, self.config, self.processes = session, session.config, session.processes
         self._run, self._reporter, self._stop, self._path = run, reporter, stop, path
         self._learning_rate = learning_rate_schedule(self.config)
         self._saver, self._stopwatch = Saver(session, run), Stopwatch(session)
@@ -67,7 +67,7 @@ class Loop:
         self._stopwatch.stop()
 
     def _loop(self) -> None:
-        progress, config, alone = self.session.progress, self.config, self.fabric.world_size == 1
+        progress, config, alone = self.session.progress, self.config, self.processes.world_size == 1
         self._stopwatch.start()
         self._save_at = perf_counter() + config.checkpoint_every
         tell_at = 0.0
@@ -150,11 +150,11 @@ class Loop:
 
     def _save_or_stop(self, now: float) -> None:
         due, signal = now >= self._save_at, self._stop.number
-        if self.fabric.world_size > 1:
+        if self.processes.world_size > 1:
             # Whatever one process decides must happen in all of them at the same step.
-            wishes = [due and self.fabric.is_global_zero, signal or 0]
-            wishes = torch.tensor(wishes, device=self.fabric.device)
-            decided = cast(torch.Tensor, self.fabric.all_reduce(wishes, reduce_op="max"))
+            wishes = [due and self.processes.is_global_zero, signal or 0]
+            wishes = torch.tensor(wishes, device=self.processes.device)
+            decided = cast(torch.Tensor, self.processes.all_reduce(wishes, reduce_op="max"))
             due, signal = decided.tolist()
         if due or signal or self._save_now:
             self._save()
@@ -179,9 +179,9 @@ class Loop:
             machine=config.machine,
             seed=config.seed,
             parameters=session.learner.flat.parameter.numel(),
-            device=str(self.fabric.device),
+            device=str(self.processes.device),
             threads=torch.get_num_threads(),
-            processes=self.fabric.world_size,
+            processes=self.processes.world_size,
             max_sequences=config.max_sequences,
             stop_when_solved=config.stop_when_solved,
             pass_mark=session.task.pass_mark,

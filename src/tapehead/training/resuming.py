@@ -77,8 +77,8 @@ def restore_latest(
         checkpoint, warning = load_latest(folder, run.id, partial(_check, run, session.config))
         if warning:
             reporter.noted(f"warning: {warning}")
-    if session.fabric.world_size > 1:
-        step = session.fabric.broadcast(checkpoint.step if checkpoint else None)
+    if session.processes.world_size > 1:
+        step = session.processes.broadcast(checkpoint.step if checkpoint else None)
         if run is None and step is not None:
             checkpoint = load_checkpoint(folder, step, run_id(path))
     if checkpoint is not None:

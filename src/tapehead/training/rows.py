@@ -41,7 +41,7 @@ class Rows:
         """Write a row; returns whether its scores call for a validation."""
         session, progress = self._session, self._session.progress
         with self._stopwatch.stopped():
-            means = session.tally.means(self._average if session.fabric.world_size > 1 else None)
+            means = session.tally.means(self._average if session.processes.world_size > 1 else None)
             session.tally.clear()
             self._means = means if restart_is_due(session.config, progress) else None
             sequences = progress.sequences - progress.row_sequences
@@ -106,7 +106,7 @@ class Rows:
                 derived_seed(config.seed, Stream.CURRICULUM, session.progress.step),
                 Stream.VALIDATION,
             )
-        return session.fabric.broadcast(scores) if session.fabric.world_size > 1 else scores
+        return session.processes.broadcast(scores)
 
     def _averaged_scores(self, task: Task) -> dict[str, float]:
         with self._session.judged():
@@ -124,8 +124,7 @@ class Rows:
                 VALIDATION_SEED,
                 Stream.VALIDATION,
             )
-            if session.fabric.world_size > 1:  # all must come to the same verdict
-                scores = session.fabric.broadcast(scores)
+            scores = session.processes.broadcast(scores)  # all must come to the same verdict
             for name, score in scores.items():
                 if not math.isfinite(score):
                     description = f"the {name} of the validation is {score}"
@@ -173,5 +172,6 @@ class Rows:
         self._reporter.reported(row)
 
     def _average(self, tensor: torch.Tensor) -> torch.Tensor:
-        fabric = self._session.fabric
-        return cast(torch.Tensor, fabric.all_reduce(tensor.to(fabric.device), reduce_op="mean"))
+        processes = self._session.processes
+        mean = processes.all_reduce(tensor.to(processes.device), reduce_op="mean")
+        return cast(torch.Tensor, mean)

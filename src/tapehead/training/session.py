@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,10 +30,8 @@ from tapehead.training.curriculum import CurriculumSchedule
 from tapehead.training.learner import Learner
 from tapehead.training.objectives import Objective, make_objective
 from tapehead.training.optimisers.schedules import Schedule
+from tapehead.training.processes import Processes
 from tapehead.training.tally import Tally
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 
 @dataclass(kw_only=True)
@@ -126,9 +124,9 @@ class Session:
         task: Task,
         machine: Machine,
         objective: Objective,
-        fabric: "Fabric",
+        processes: Processes,
     ):
-        self.config, self.task, self.fabric = config, task, fabric
+        self.config, self.task, self.processes = config, task, processes
         self.machine, self.objective = machine, objective
         self.curriculum = CurriculumSchedule(config, task)
         resized = isinstance(machine, Resizable) and config.lesson_rows
@@ -136,16 +134,16 @@ class Session:
         self.progress = Progress(level=self.curriculum.level)
         self.tally = Tally()
         # Each process draws its own sequences, always on the CPU: see `batch_to`.
-        self.generator = generator_for(config.seed, Stream.TRAINING, fabric.global_rank)
-        seed_globals(config.seed, 1 + fabric.global_rank)
+        self.generator = generator_for(config.seed, Stream.TRAINING, processes.global_rank)
+        seed_globals(config.seed, 1 + processes.global_rank)
         for module in (machine, objective):
             if config.precision == "64":
                 module.double()
-            module.to(fabric.device)
-            if fabric.world_size > 1:
+            module.to(processes.device)
+            if processes.world_size > 1:
                 for tensor in module.state_dict().values():
-                    tensor.copy_(fabric.broadcast(tensor))
-        self.learner = Learner(config, machine, objective, fabric)
+                    tensor.copy_(processes.broadcast(tensor))
+        self.learner = Learner(config, machine, objective, processes)
         self._average = None
         if config.weight_average:
             self._average = WeightAverage(self.learner.flat, config.weight_average)
@@ -165,7 +163,7 @@ class Session:
     def begin_again(self) -> None:
         """Fresh weights, drawn from the next seed that the run's own gives, a fresh optimiser and
         the first level. Sequences and rows go on as they would have."""
-        progress, device = self.progress, self.fabric.device
+        progress, device = self.progress, self.processes.device
         progress.restarts, progress.began = progress.restarts + 1, progress.sequences
         progress.level_since, progress.halvings = progress.sequences, 0
         progress.stuck = False
@@ -195,7 +193,7 @@ class Session:
     def snapshot(self) -> Checkpoint:
         """The whole session; every process must call this at the same step."""
         self.progress.level = self.curriculum.level
-        states = capture_globals(self.fabric.device) | {"training": self.generator.get_state()}
+        states = capture_globals(self.processes.device) | {"training": self.generator.get_state()}
         parts = {
             "optimiser": self.learner.optimiser_tensors(),
             "random": self._gather(states),
@@ -211,7 +209,7 @@ class Session:
         return Checkpoint(
             step=self.progress.step,
             parts=parts,
-            progress=asdict(self.progress) | {"processes": self.fabric.world_size},
+            progress=asdict(self.progress) | {"processes": self.processes.world_size},
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -237,11 +235,11 @@ class Session:
                 "looked at and not trained on: train again from the start in another folder"
             )
         progress = progress_of(checkpoint)
-        processes = checkpoint.progress["processes"]
-        if processes != self.fabric.world_size:
+        trained_by = checkpoint.progress["processes"]
+        if trained_by != self.processes.world_size:
             raise TapeheadError(
-                f"this run was trained by {processes} processes and can be resumed only by as "
-                f"many, not by {self.fabric.world_size}"
+                f"this run was trained by {trained_by} processes and can be resumed only by as "
+                f"many, not by {self.processes.world_size}"
             )
         load_weights(self.machine, checkpoint)
         own = checkpoint.parts.get(OBJECTIVE, {})
@@ -255,7 +253,7 @@ class Session:
         self.tally.restore(self._own(checkpoint.parts["scores"]), self.learner.device)
         states = self._own(checkpoint.parts["random"])
         self.generator.set_state(states.pop("training"))
-        restore_globals(states, self.fabric.device)
+        restore_globals(states, self.processes.device)
         self.progress = progress
         self.curriculum.restore(progress.level)
 
@@ -267,7 +265,7 @@ class Session:
 
     def warm_up(self) -> None:
         """One step without effect: whatever is compiled on first use is compiled now."""
-        states = capture_globals(self.fabric.device)
+        states = capture_globals(self.processes.device)
         # What machine and objective count or average over their batches.
         buffers = [*self.machine.buffers(), *self.objective.buffers()]
         buffers = [(buffer, buffer.clone()) for buffer in buffers]
@@ -276,15 +274,15 @@ class Session:
         )
         batch, outputs, _ = self.learner.differentiate(self.task, batch)
         self.task.scores(outputs, batch)
-        if self.fabric.device.type == "cuda":
-            torch.cuda.synchronize(self.fabric.device)
-        restore_globals(states, self.fabric.device)
+        if self.processes.device.type == "cuda":
+            torch.cuda.synchronize(self.processes.device)
+        restore_globals(states, self.processes.device)
         for buffer, before in buffers:
             buffer.copy_(before)
 
     @property
     def sequences_per_process(self) -> int:
-        return self.config.batch_size // self.fabric.world_size
+        return self.config.batch_size // self.processes.world_size
 
     def _gather(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of every process, under names that tell them apart."""
@@ -295,15 +293,15 @@ class Session:
         }
 
     def _from_each(self, tensor: Tensor) -> list[Tensor]:
-        if self.fabric.world_size == 1:
+        if self.processes.world_size == 1:
             return [tensor]
-        tensor = tensor.to(self.fabric.device)
-        parts = [torch.empty_like(tensor) for _ in range(self.fabric.world_size)]
+        tensor = tensor.to(self.processes.device)
+        parts = [torch.empty_like(tensor) for _ in range(self.processes.world_size)]
         torch.distributed.all_gather(parts, tensor)
         return parts
 
     def _own(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        prefix = f"process-{self.fabric.global_rank}/"
+        prefix = f"process-{self.processes.global_rank}/"
         return {
             name.removeprefix(prefix): tensor
             for name, tensor in tensors.items()

@@ -1,5 +1,6 @@
 """What all our optimisers share."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,6 +23,10 @@ class Optimiser(torch.optim.Optimizer):
 
     def __init__(self, params: Iterable[nn.Parameter], settings: dict):
         super().__init__(params, settings)
+
+    # PyTorch keeps its compiler from looking into this, for which it is imported: two seconds that
+    # only a training that is compiled should wait for.
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
