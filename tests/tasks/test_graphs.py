@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from dataclasses import replace
 
 import networkx as nx
 import pytest
@@ -557,6 +558,25 @@ def test_gradients_reach_what_was_said():
 
 
 # Lessons
+
+
+def test_spelling_charges_for_the_digits_of_the_teachers_edge_too():
+    task = ShortestPath(**SMALL, min_length=1, max_length=3)
+    spelled = replace(task, spelling=0.5)
+    batch = task.batch(torch.Generator().manual_seed(3), 5)
+    outputs = torch.randn(*batch.targets.shape, generator=torch.Generator().manual_seed(4))
+    outputs.requires_grad_()
+    digits = batch.targets[batch.mask].unflatten(-1, (9, 10)).argmax(-1)
+    said = outputs[batch.mask].unflatten(-1, (9, 10))
+    spelling = torch.nn.functional.cross_entropy(said.flatten(0, 1), digits.flatten())
+    loss = spelled.loss(outputs, batch)
+    torch.testing.assert_close(loss, task.loss(outputs, batch) + 0.5 * spelling)
+    torch.testing.assert_close(spelled.step_costs(outputs, batch).sum(1).mean(), loss)
+    # The choice alone says nothing where one edge leaves a node; the digits of it do.
+    (slope,) = torch.autograd.grad(loss, outputs)
+    assert (slope[batch.mask].abs().sum(-1) > 0).all()
+    for name, score in task.scores(outputs, batch).items():
+        assert torch.equal(score, spelled.scores(outputs, batch)[name])
 
 
 @pytest.mark.parametrize(("task", "count"), [(Traversal, 14), (ShortestPath, 15), (Inference, 17)])

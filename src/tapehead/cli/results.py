@@ -91,12 +91,11 @@ def results_table(cells: Sequence[dict[str, Any]]) -> str:
 def _section(cells: Sequence[dict[str, Any]]) -> str:
     """The table at full length if it fits; or else numbers of fewer digits, no seconds, and names
     on several lines."""
+    tested = any(cell.get("test") for cell in cells)
     for digits, left_out in ((4, ()), (3, ()), (3, ("seconds",)), (2, ("seconds", "sequences"))):
         columns = {
             "machine": [cell["machine"] for cell in cells],
-            "test": [
-                cell.get("test", "") or ("as trained" if "test" in cell else "") for cell in cells
-            ],
+            "test": [(cell.get("test") or "as trained") if tested else "" for cell in cells],
             "ours": [_spread(cell["values"], digits) for cell in cells],
             "published": [
                 "" if cell["published"] is None else _number(cell["published"], digits)

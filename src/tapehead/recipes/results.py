@@ -144,7 +144,8 @@ def all_cells(folder: Path) -> list[Cell]:
 
 SUMMARY = Path(__file__).with_name("results.json")
 """What `tapehead results` shows of the repository's results, for installed packages:
-`python -m tapehead.recipes.results` writes it."""
+`python -m tapehead.recipes.results` writes it, a line for each cell. A line leaves out what is as
+in the line before."""
 
 _SUMMARISED = (
     "experiment", "machine", "task", "setting", "test", "metric", "unit", "seeds", "values",
@@ -157,7 +158,8 @@ def cells_at(folder: Path | None = None) -> list[Cell]:
     those that come with the package, without their curves and further scores."""
     here = Path("results")
     if folder is None and not here.is_dir():
-        return json.loads(SUMMARY.read_bytes())
+        cell: Cell = {}
+        return [cell := cell | line for line in json.loads(SUMMARY.read_bytes())]
     return all_cells(folder or here)
 
 
@@ -191,18 +193,14 @@ def _solved_by_seed(cell: Cell) -> list[bool | None]:
 
 
 def summary(folder: Path) -> str:
-    """The text of `SUMMARY` for the results below a folder: a line for each cell."""
-    lines = [
-        json.dumps({name: _short(cell[name]) for name in _SUMMARISED if _tells(cell, name)})
-        for cell in all_cells(folder)
-    ]
+    """The text of `SUMMARY` for the results below a folder."""
+    lines, before = [], {}
+    for cell in all_cells(folder):
+        told = {name: _short(cell.get(name)) for name in _SUMMARISED}
+        new = {name: value for name, value in told.items() if before.get(name, ...) != value}
+        lines.append(json.dumps(new))
+        before = told
     return "[\n{}\n]\n".format(",\n".join(lines))
-
-
-def _tells(cell: Cell, name: str) -> bool:
-    """Whether an entry says what the others do not."""
-    alike = name == "solved_by_seed" and cell["solved"] in (0, len(cell["seeds"]))
-    return name in cell and not alike
 
 
 def _short(value: Any) -> Any:

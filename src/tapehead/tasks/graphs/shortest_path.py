@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from tapehead.checks import Count, Size, number
+from tapehead.checks import Count, NotNegative, Size, number
 from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer
 from tapehead.tasks.graphs.coding import (
@@ -53,6 +53,9 @@ class ShortestPath(GraphTask):
     planning_steps: steps between query and answer.
     teacher: the paper's beta.
     extra_steps: how many steps more than needed the machine may take before it is stopped.
+    spelling: how much the loss has, beside the choice's, of the mean cross-entropy of the nine
+        digits of the teacher's edge. The choice alone, among the edges that leave a node, says
+        nothing where there is only one.
     graph: "random", "underground" or "family".
     data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
 
@@ -99,10 +102,11 @@ class ShortestPath(GraphTask):
     planning_steps: Count = 10
     teacher: Annotated[float, number(0.0, most=1.0)] = 0.8
     extra_steps: Count = 5
+    spelling: NotNegative = 0.0
 
     @property
     def answer(self) -> Answer:
-        return Walk(channel_names(), softmaxes=DIGITS, words=WORDS)
+        return Walk(channel_names(), softmaxes=DIGITS, words=WORDS, spelling=self.spelling)
 
     @property
     def max_steps(self) -> int:

@@ -41,7 +41,13 @@ class Choice(NamedTuple):
 class Walk(Symbols):
     """Triples, read as choices: nine softmaxes give each edge that leaves the node stood on its
     share, and the cost is the cross-entropy of that choice against the first step of a shortest
-    path. A step is right if it begins one."""
+    path. A step is right if it begins one.
+
+    spelling: how much the loss has, beside the cost of the choice, of the mean cross-entropy of the
+        nine digits.
+    """
+
+    spelling: float = 0.0
 
     @property
     def part(self) -> str:
@@ -97,8 +103,20 @@ class Walk(Symbols):
             said[sequences, step.place] += chosen
         return said
 
+    def step_costs(
+        self, outputs: Float[Tensor, "batch time size"], batch: Batch
+    ) -> Float[Tensor, "batch time"]:
+        costs = super().step_costs(outputs, batch)
+        if self.spelling:
+            share = self.spelling * len(costs) / batch.mask.sum()
+            costs = costs + share * super().costs(outputs, batch).mean(-1)
+        return costs
+
     def _total(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return torch.stack([step.cost for step in _choices(outputs, batch)], 1).sum(1).sum()
+        total = torch.stack([step.cost for step in _choices(outputs, batch)], 1).sum(1).sum()
+        if self.spelling:
+            total = total + self.spelling * super().costs(outputs, batch).mean(-1).sum()
+        return total
 
 
 def _choices(outputs: Tensor, batch: Batch) -> Iterator[Choice]:
