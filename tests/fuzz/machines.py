@@ -49,6 +49,7 @@ def dnc_options(draw: random.Random) -> dict[str, Any]:
         "similarity": draw.choice(tuple(SIMILARITIES)),
         "allocation": draw.choice(tuple(ALLOCATIONS)),
         "masked_lookup": draw.random() < 0.3,
+        "freeing": draw.random() < 0.7,
         "erase_freed": draw.random() < 0.3,
         "sharp_links": draw.random() < 0.3,
         "layer_norm": draw.random() < 0.3,

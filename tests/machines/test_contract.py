@@ -93,6 +93,7 @@ CASES = {
         "dnc",
         SMALL | {"masked_lookup": True, "erase_freed": True, "sharp_links": True, "num_reads": 2},
     ),
+    "dnc keeping": Case("dnc", SMALL | {"freeing": False, "num_reads": 2}),
     "dnc normed": Case(
         "dnc",
         SMALL

@@ -307,6 +307,18 @@ def test_freeing_a_row_takes_its_usage_and_with_the_switch_its_content(erase_fre
     torch.testing.assert_close(trace.memory[0, 0], left)
 
 
+def test_without_freeing_what_was_read_stays_in_use():
+    machine = small(memory_size=3, num_reads=2, freeing=False)
+    assert machine.spec.interface_size == small(memory_size=3, num_reads=2).spec.interface_size - 2
+    state = machine.initial_state(1)
+    row = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)
+    state = state._replace(usage=row[None], read_weights=row[None, None].expand(1, 2, 3))
+    planted(machine, write_gate=SHUT)
+    trace = machine.trace(inputs(batch=1, time=4), state)
+    assert "free_gates" not in trace.tensors
+    torch.testing.assert_close(trace.usage, row.expand(1, 4, 3))
+
+
 def test_a_masked_look_up_compares_only_what_the_mask_lets_through():
     machine = small(memory_size=2, word_size=3, masked_lookup=True)
     memory = torch.tensor([[[1.0, 0, 5], [0, 1, 0]]], dtype=torch.float64)

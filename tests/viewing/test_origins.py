@@ -123,6 +123,7 @@ MACHINES = {
     "ntm": lambda: NTM(**SIZES, num_reads=2, num_writes=3),
     "ntm, read last": lambda: NTM(**SIZES, read_first=False, memory_init="random"),
     "dnc": lambda: DNC(**SIZES, num_reads=2),
+    "dnc, not freeing": lambda: DNC(**SIZES, num_reads=2, freeing=False),
     "dnc, erase freed": lambda: DNC(**SIZES, num_reads=2, erase_freed=True),
     "dynamic ntm": lambda: DynamicNTM(**SIZES, num_reads=2, num_writes=2),
     "dynamic ntm, discrete": lambda: DynamicNTM(**SIZES, addressing="discrete"),

@@ -71,6 +71,8 @@ class DNC(Controlled):
             `tapehead.ops.allocation`.
         masked_lookup: each head compares only what a mask it emits lets through (Csordas &
             Schmidhuber 2019).
+        freeing: each read head has a free gate, by which rows that it read are given back. Turned
+            off, only the write gate keeps rows: for tasks whose rows are read more than once.
         erase_freed: freed rows lose their content, not only their usage (the same).
         sharp_links: each read head sharpens where the links lead (the same).
         layer_norm: normalise the interface vector (Franke, Niehues & Waibel 2018).
@@ -125,6 +127,7 @@ class DNC(Controlled):
         ] = "cosine",
         allocation: Annotated[str, choice(ALLOCATIONS)] = "sort",
         masked_lookup: bool = False,
+        freeing: bool = True,
         erase_freed: bool = False,
         sharp_links: bool = False,
         layer_norm: bool = False,
@@ -155,6 +158,7 @@ class DNC(Controlled):
             similarity=similarity,
             allocation=allocation,
             masked=masked_lookup,
+            freeing=freeing,
             erase_freed=erase_freed,
             sharp_links=sharp_links,
             layer_norm=layer_norm,

@@ -67,6 +67,7 @@ def dnc_numbers(
     hidden_size: int,
     num_layers: int,
     masked_lookup: bool,
+    freeing: bool,
     sharp_links: bool,
     layer_norm: bool,
     bidirectional: bool,
@@ -76,7 +77,7 @@ def dnc_numbers(
 ) -> int:
     recurrent, gates = _layers(controller, hidden_size, num_layers)
     read, hidden = num_reads * word_size, num_layers * hidden_size
-    interface = read + 3 * word_size + 5 * num_reads + 3
+    interface = read + 3 * word_size + (4 + freeing) * num_reads + 3
     interface += masked_lookup * (num_reads + 1) * word_size + sharp_links * 2 * num_reads
     controls = num_layers * linear(input_size + read, gates)
     controls += (recurrent + num_layers - 1) * gates * hidden_size

@@ -88,9 +88,9 @@ FAST_TRAINING: dict[str, Any] = {
     # Small batches and steps of bounded length begin the first lessons in half the sequences.
     "learning_rate": 5e-4,
     # At this rate the late lessons stay just below their mark, and a rate that falls comes to them
-    # too late. An average of the weights passes them at the full rate. No cooldown follows: some
-    # 30,000 sequences after it is solved the task is lost again, at a falling rate and at this one.
+    # too late. An average of the weights passes them at the full rate.
     "weight_average": 8_000,
+    "cooldown": 60_000,
     "patience": 120_000,
     "clip_value": None,
     "clip_norm": 1.0,
@@ -103,6 +103,9 @@ FAST_MACHINE: dict[str, Any] = {
     "word_size": 32,
     "num_reads": 4,
     "hidden_size": 128,
+    # With free gates a machine comes to give back each row that it reads, and overwrites an edge
+    # that a walk takes again.
+    "freeing": False,
 }
 LESSONS: dict[str, Any] = {
     # The last lesson is far off for most of the way, and validations are of it.

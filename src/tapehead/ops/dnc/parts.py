@@ -57,6 +57,7 @@ class DNCSpec:
     """What is fixed about a Differentiable Neural Computer besides its weights.
 
     `controller`, `similarity`: a name, or what the caller brought along.
+    `freeing`: read heads have free gates.
     `sparse_links`: links kept for each row, 0 for the whole link matrix.
     `mask_floor`: the least that a mask lets through.
     `gradient_clip`: the backward pass cuts the gradient of each controller activation to plus or
@@ -70,6 +71,7 @@ class DNCSpec:
     similarity: str | Similarity = "cosine"
     allocation: str = "sort"
     masked: bool = False
+    freeing: bool = True
     erase_freed: bool = False
     sharp_links: bool = False
     layer_norm: bool = False
@@ -77,6 +79,11 @@ class DNCSpec:
     mask_floor: float = 0.0
     gradient_clip: float = 0.0
     called: Called | None = None
+
+    @property
+    def frees(self) -> int:
+        """Heads that have a free gate."""
+        return self.num_reads if self.freeing else 0
 
     @property
     def interface_sizes(self) -> list[int]:
@@ -87,7 +94,7 @@ class DNCSpec:
         reads, word = self.num_reads, self.word_size
         mask = (reads + 1) * word if self.masked else 0
         sharpness = 2 * reads if self.sharp_links else 0
-        paper = [reads * word, reads, word, 1, word, word, reads, 1, 1, 3 * reads]
+        paper = [reads * word, reads, word, 1, word, word, self.frees, 1, 1, 3 * reads]
         return [*paper, mask, sharpness]
 
     @property
@@ -99,14 +106,14 @@ class DNCSpec:
 class Interface(NamedTuple):
     """The interface vector of one step, split and brought into range. Heads: reads, then the write.
 
-    `mask` and `sharpness` (backward, forward) are None unless their switches are on.
+    `free_gates`, `mask` and `sharpness` (backward, forward) are None where their switches are off.
     """
 
     key: Float[Tensor, "batch heads word"]
     strength: Float[Tensor, "batch heads"]
     erase: Float[Tensor, "batch 1 word"]
     add: Float[Tensor, "batch 1 word"]
-    free_gates: Float[Tensor, "batch reads"]
+    free_gates: Float[Tensor, "batch reads"] | None
     allocation_gate: Float[Tensor, " batch"]
     write_gate: Float[Tensor, " batch"]
     read_modes: Float[Tensor, "batch reads 3"]

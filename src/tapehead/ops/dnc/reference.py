@@ -83,7 +83,7 @@ def split_interface(interface: Float[Tensor, "batch interface"], spec: DNCSpec) 
         strength=oneplus(torch.cat([read_strength, write_strength], -1)),
         erase=erased[:, None].sigmoid(),
         add=added[:, None],
-        free_gates=free.sigmoid(),
+        free_gates=free.sigmoid() if spec.freeing else None,
         allocation_gate=allocation_gate[:, 0].sigmoid(),
         write_gate=write_gate[:, 0].sigmoid(),
         read_modes=modes.unflatten(-1, (reads, 3)).softmax(-1),
@@ -202,7 +202,9 @@ def dnc_step(
     heads = split_interface(interface_vector(output, offset, weights, spec), spec)
     reading, writing = slice(None, spec.num_reads), slice(spec.num_reads, None)
 
-    kept = retention(heads.free_gates, state.read_weights)
+    kept = torch.ones_like(state.usage)
+    if heads.free_gates is not None:
+        kept = retention(heads.free_gates, state.read_weights)
     usage = update_usage(state.usage, state.write_weights[:, 0], kept)
     allocation = allocate(usage, weights, spec)
     write_content = look_up(state.memory, heads, writing, spec.similarity)

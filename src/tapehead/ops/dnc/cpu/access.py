@@ -56,9 +56,9 @@ def split_interface(a, interface, record):
         store(record + a.at_erase + j, sigmoid(load(at + j)))
     copy(at + word, record + a.at_add, word)
     at = at + 2 * word
-    for j in range(0, reads + 2, width):
+    for j in range(0, a.frees + 2, width):
         store(record + a.at_gates + j, sigmoid(load(at + j)))
-    at = at + reads + 2
+    at = at + a.frees + 2
     for head in range(reads):
         modes = record + a.at_modes + head * a.modes_pad
         value = first(load(at + 3 * head), 3, fill(at, LOWEST))
@@ -79,7 +79,7 @@ def use_rows(a, record, before):
     width, rows_pad = lanes(record), a.rows_pad
     for n in range(0, rows_pad, width):
         kept = fill(record, 1)
-        for head in range(a.num_reads):
+        for head in range(a.frees):
             gate = broadcast(record + a.at_gates + head)
             kept = kept * (1 - gate * load(before + a.at_read_weights + head * rows_pad + n))
         used, written = load(before + a.at_usage + n), load(before + a.at_write_weights + n)
@@ -131,7 +131,7 @@ def allocate(a, record, order_before, order):
 def weigh_write(a, record):
     """w = g^w (g^a a + (1 - g^a) c)."""
     width = lanes(record)
-    gates = record + a.at_gates + a.num_reads
+    gates = record + a.at_gates + a.frees
     allocates, writes = broadcast(gates), broadcast(gates + 1)
     content = record + a.at_content + a.num_reads * a.rows_pad
     for n in range(0, a.rows_pad, width):

@@ -142,7 +142,7 @@ def write_backward(a, record, memory, carry, d_memory, d_record, d_kept):
 def weigh_write_backward(a, record, carry, d_allocation, d_content, d_record):
     """w = g^w (g^a a + (1 - g^a) c); its weighting's gradient becomes zero."""
     width, rows_pad = lanes(record), a.rows_pad
-    gates = record + a.at_gates + a.num_reads
+    gates = record + a.at_gates + a.frees
     allocates, writes = broadcast(gates), broadcast(gates + 1)
     content = record + a.at_content + a.num_reads * rows_pad
     d_write = d_write_of(a, carry)
@@ -157,7 +157,7 @@ def weigh_write_backward(a, record, carry, d_allocation, d_content, d_record):
         store(d_allocation + n, change * allocates)
         store(d_content + n, change * (1 - allocates))
         store(d_write + n, zero)
-    target = d_record + a.at_gates + a.num_reads
+    target = d_record + a.at_gates + a.frees
     store_one(target, sum_lanes(d_allocates))
     store_one(target + 1, sum_lanes(d_writes))
 
@@ -205,7 +205,7 @@ def allocate_backward(a, record, order, d_allocation, d_usage, products, d_stren
 @part
 def use_rows_backward(a, record, before, carry, d_kept, d_record):
     """u = (u' + w' - u' w') psi and psi = prod (1 - f w'): into what the step before left."""
-    width, rows_pad, reads = lanes(record), a.rows_pad, a.num_reads
+    width, rows_pad = lanes(record), a.rows_pad
     d_write, d_usage = d_write_of(a, carry), d_usage_of(a, carry)
     read_weights = before + a.at_read_weights
     for n in range(0, rows_pad, width):
@@ -215,11 +215,11 @@ def use_rows_backward(a, record, before, carry, d_kept, d_record):
         change = change * load(record + a.at_kept + n)
         store(d_usage + n, change * (1 - written))
         store(d_write + n, fma(change, 1 - used, load(d_write + n)))
-    for head in range(reads):
+    for head in range(a.frees):
         gate, total = broadcast(record + a.at_gates + head), fill(record, 0)
         for n in range(0, rows_pad, width):
             through = load(d_kept + n)
-            for other in range(reads):
+            for other in range(a.frees):
                 if other != head:
                     frees = broadcast(record + a.at_gates + other)
                     through = through * (1 - frees * load(read_weights + other * rows_pad + n))
@@ -250,8 +250,8 @@ def split_backward(a, record, d_record, target):
     sigmoid_backward(record + a.at_erase, d_record + a.at_erase, at, word)
     copy(d_record + a.at_add, at + word, word)
     at = at + 2 * word
-    sigmoid_backward(record + a.at_gates, d_record + a.at_gates, at, reads + 2)
-    at = at + reads + 2
+    sigmoid_backward(record + a.at_gates, d_record + a.at_gates, at, a.frees + 2)
+    at = at + a.frees + 2
     for head in range(reads):
         place = head * a.modes_pad
         modes = load(record + a.at_modes + place)

@@ -55,8 +55,8 @@ _POINTERS = [
 ]
 
 _SIZES = """
-    batch time rows word num_reads heads hidden_size layers lstm similarity allocation erase_freed
-    layer_norm masked sharp_links sparse_links kept
+    batch time rows word num_reads frees heads hidden_size layers lstm similarity allocation
+    erase_freed layer_norm masked sharp_links sparse_links kept
     gates all_gates interface features_size read_numbers outputs block blocks every
     rows_pad word_pad hidden_pad gates_pad interface_pad modes_pad outputs_pad reads_pad
     record layer_record at_keys at_strengths at_erase at_add at_gates at_modes at_scores

@@ -28,6 +28,7 @@ OPTIONS = {
     "controller": "str",
     "similarity": "str",
     "allocation": "str",
+    "freeing": "bool",
     "erase_freed": "bool",
     "layer_norm": "bool",
     "masked": "bool",

@@ -31,7 +31,7 @@ def machine_sizes(
     def pad(count: int) -> int:
         return -(-count // width) * width
 
-    reads, word = spec.num_reads, spec.word_size
+    reads, frees, word = spec.num_reads, spec.frees, spec.word_size
     heads = reads + 1
     lstm = int(spec.controller == "lstm")
     gates = 4 * hidden if lstm else hidden
@@ -49,7 +49,7 @@ def machine_sizes(
     at = dict(  # noqa: C408
         at_keys=record.take(heads * word_pad), at_strengths=record.take(pad(heads)),
         at_erase=record.take(word_pad), at_add=record.take(word_pad),
-        at_gates=record.take(pad(reads + 2)), at_modes=record.take(reads * modes_pad),
+        at_gates=record.take(pad(frees + 2)), at_modes=record.take(reads * modes_pad),
         at_scores=record.take(heads * rows_pad), at_content=record.take(heads * rows_pad),
         at_read_weights=record.take(reads * rows_pad), at_write_weights=record.take(rows_pad),
         at_usage=record.take(rows_pad), at_kept=record.take(rows_pad),
@@ -79,7 +79,7 @@ def machine_sizes(
     at_packed_below = packed.take((layers - 1) * packed_recurrent)
     at_packed_interface = packed.take(max(outputs * pad(interface), interface * pad(outputs)))
     return dict(
-        rows=rows, word=word, num_reads=reads, heads=heads, hidden_size=hidden, layers=layers,
+        rows=rows, word=word, num_reads=reads, frees=frees, heads=heads, hidden_size=hidden, layers=layers,
         lstm=lstm, similarity=SIMILARITY_CODES[spec.similarity],
         allocation=ALLOCATION_CODES[spec.allocation], erase_freed=int(spec.erase_freed),
         layer_norm=norm, masked=masked, sharp_links=sharp, sparse_links=sparse, kept=kept,
