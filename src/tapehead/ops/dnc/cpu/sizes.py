@@ -79,8 +79,8 @@ def machine_sizes(
     at_packed_below = packed.take((layers - 1) * packed_recurrent)
     at_packed_interface = packed.take(max(outputs * pad(interface), interface * pad(outputs)))
     return dict(
-        rows=rows, word=word, num_reads=reads, frees=frees, heads=heads, hidden_size=hidden, layers=layers,
-        lstm=lstm, similarity=SIMILARITY_CODES[spec.similarity],
+        rows=rows, word=word, num_reads=reads, frees=frees, heads=heads, hidden_size=hidden,
+        layers=layers, lstm=lstm, similarity=SIMILARITY_CODES[spec.similarity],
         allocation=ALLOCATION_CODES[spec.allocation], erase_freed=int(spec.erase_freed),
         layer_norm=norm, masked=masked, sharp_links=sharp, sparse_links=sparse, kept=kept,
         gates=gates, all_gates=layers * gates, interface=interface,
