@@ -99,7 +99,7 @@ ZOO: dict[str, Exhibit] = {
     "pointer-network/sorting": Exhibit("pointer/sorting", "pointer-network", whole=True),
     "dnc/associative-recall": Exhibit("dnc/associative-recall", "dnc"),
     "dnc/repeat-copy": Exhibit("dnc/repeat-copy", "dnc"),
-    "dnc/traversal": Exhibit("dnc/graphs", "dnc", "traversal"),
+    "dnc/traversal": Exhibit("dnc/graphs", "dnc", "traversal", seed=3003),
     "dynamic-ntm/copy": Exhibit("discrete/copy", "annealed dynamic-ntm reinforce"),
     "tardis/copy": Exhibit("discrete/tardis", "tardis straight-through-gumbel", "copy"),
     "pointer-network/convex-hull": Exhibit("pointer/convex-hull", "pointer-network", whole=True),
