@@ -1,6 +1,5 @@
 """The three graph tasks, against networkx and against what the paper says of their episodes."""
 
-import csv
 from collections import Counter
 from dataclasses import replace
 
@@ -30,6 +29,7 @@ from tapehead.tasks.graphs.maps import family_tree, underground
 from tapehead.tasks.graphs.walk import LATE
 from tapehead.tasks.graphs.worlds import edge_table, pick, random_graphs
 from tapehead.tasks.metrics import SOLVED
+from underground_tables import write_tables
 
 GRAPH_TASKS = [Traversal, ShortestPath, Inference]
 SMALL = {"min_nodes": 4, "max_nodes": 7, "min_degree": 1, "max_degree": 3}
@@ -182,35 +182,6 @@ def test_the_family_is_a_family():
         nx.DiGraph((a, b) for a, label, b in family.edges if labels[label] in ("mother", "father"))
     )
     assert depth == 3
-
-
-def write_tables(folder):
-    tables = {
-        "stations": [
-            ("id", "latitude", "longitude", "name", "zone"),
-            (1, 51.5, -0.20, "West", 1),
-            (2, 51.5, -0.15, "Between", 1),
-            (3, 51.5, -0.10, "Middle", 1),
-            (4, 51.5, -0.05, "East", 1.5),
-            (5, 51.6, -0.10, "North", 1),
-            (6, 51.9, -0.10, "Far", 3),
-        ],
-        "lines": [("line", "name"), (7, "Red"), (8, "Blue")],
-        "connections": [
-            ("station1", "station2", "line", "time"),
-            (1, 2, 7, 1),
-            (2, 3, 7, 1),
-            (3, 4, 7, 1),
-            (1, 5, 8, 1),
-            (5, 3, 8, 1),
-            (5, 6, 8, 1),
-            (4, 5, 8, 1),
-            (4, 6, 7, 1),
-        ],
-    }
-    for name, rows in tables.items():
-        with (folder / f"london.{name}.csv").open("w", newline="") as file:
-            csv.writer(file).writerows(rows)
 
 
 def test_the_underground_keeps_meeting_stations_and_names_lines_by_direction(tmp_path):

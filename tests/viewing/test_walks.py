@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from samples import texts
 
 from tapehead.cli import main
@@ -17,8 +18,10 @@ from tapehead.tasks.graphs.worlds import Map, told_map
 from tapehead.training import TrainConfig, train
 from tapehead.viewing.maps import GraphMap, graph_map, names_of
 from tapehead.viewing.origins import origins_of
+from tapehead.viewing.problems import sequences
 from tapehead.viewing.style import ERROR, READ
 from tapehead.viewing.walks import Found, edges_read, walk_figure
+from underground_tables import write_tables
 
 GRAPH = GraphMap(
     names=["Bank", "Euston", "Temple"],
@@ -150,7 +153,7 @@ def test_names_lie_apart_and_on_the_map():
     assert len(set(heights)) > 1
 
 
-def test_a_run_is_drawn_with_its_walk_and_on_another_map(tmp_path, capsys):
+def test_a_run_is_drawn_with_its_walk_and_on_another_map(tmp_path, capsys, monkeypatch):
     small = {"memory_size": 16, "word_size": 6, "num_reads": 2, "hidden_size": 8}
     config = TrainConfig(
         task="traversal", machine="dnc", machine_options=small, max_sequences=4, batch_size=4,
@@ -163,6 +166,15 @@ def test_a_run_is_drawn_with_its_walk_and_on_another_map(tmp_path, capsys):
     capsys.readouterr()
     assert main(["view", str(tmp_path / "run"), "--data", str(tmp_path)]) != 0
     assert "london.stations.csv" in capsys.readouterr().err
+    # Of all sizes those that the data bring, whatever training has seen.
+    write_tables(tmp_path)
+    titles = []
+    monkeypatch.setattr(
+        sequences, "walk_figure", lambda *_, title: titles.append(title) or Figure()
+    )
+    assert main(["view", str(tmp_path / "run"), "--data", str(tmp_path)]) == 0
+    assert titles == ["DNC: Graph traversal, underground"]
+    capsys.readouterr()
     train(TrainConfig(machine="lstm", max_sequences=16, threads=1), tmp_path / "copy")
     assert main(["view", str(tmp_path / "copy"), "--data", str(tmp_path)]) == 2
     assert "--data must be left out for copy, which reads none" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tapehead.checks import listed, shown
 from tapehead.files import clear_errors
 from tapehead.forms import Points, Story, Tape
-from tapehead.runs import TrainConfig, read_result
+from tapehead.runs import TrainConfig, load_task, read_result
 from tapehead.runs.records import read_start
 from tapehead.tasks import Task
 from tapehead.tasks.metrics import Metric
@@ -58,7 +58,7 @@ def view_run(
         path: run directory.
         out: where the figures and the page go; None takes `<path>/figures`, and `<path>/view.html`.
         lengths: sizes to draw, labels of the task's test settings or other numbers; None takes the
-            test settings.
+            test settings, and where `data` brings some, those alone.
         seed: decides the sequences.
         format: of the figures: pdf and svg for papers.
         data: folder of the task's real data, such as a map to walk on; None takes the run's.
@@ -77,6 +77,9 @@ def view_run(
     name = machine_name(config)
     label = machine_styles([name])[name].label
     varied = varied_size(task)
+    if data is not None and lengths is None:
+        known = load_task(path).test_settings()
+        lengths = [size for size in task.test_settings() if size not in known] or None
     settings = choose_settings(task, lengths)
     with clear_errors(f"write figures to {out}"):
         out.mkdir(parents=True, exist_ok=True)
