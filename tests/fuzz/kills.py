@@ -32,7 +32,6 @@ from tapehead.recipes.jobs import plan, run_plan
 from tapehead.signals import Stopped
 from tapehead.training import TrainConfig, train
 from tapehead.training.fleet import Processes
-from tapehead.training.processes import launch_processes
 
 SIGNALS = [signal.SIGKILL] * 6 + [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 SMALL = {"memory_size": 8, "word_size": 5, "hidden_size": 8}
@@ -109,7 +108,6 @@ def main() -> int:
     if options.reproduce_into:
         reproduce(options.reproduce_into, options.seed)
         return 0
-    launch_processes(settings("lstm", 0))  # imports what training will
     kills, runs, wrong = Counter(), Counter(), []
     number = options.seed
     while kills.total() < options.kills:

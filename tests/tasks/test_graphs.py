@@ -528,9 +528,6 @@ def test_gradients_reach_what_was_said():
     assert graph_has_choice
 
 
-# Lessons
-
-
 def test_spelling_charges_for_the_digits_of_the_teachers_edge_too():
     task = ShortestPath(**SMALL, min_length=1, max_length=3)
     spelled = replace(task, spelling=0.5)
@@ -548,6 +545,9 @@ def test_spelling_charges_for_the_digits_of_the_teachers_edge_too():
     assert (slope[batch.mask].abs().sum(-1) > 0).all()
     for name, score in task.scores(outputs, batch).items():
         assert torch.equal(score, spelled.scores(outputs, batch)[name])
+
+
+# Lessons
 
 
 @pytest.mark.parametrize(("task", "count"), [(Traversal, 14), (ShortestPath, 15), (Inference, 17)])

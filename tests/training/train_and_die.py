@@ -16,7 +16,6 @@ from pathlib import Path
 import stand_ins
 
 from tapehead.training import TrainConfig, train
-from tapehead.training.processes import launch_processes
 
 
 def child(config: TrainConfig, folder: Path) -> None:
@@ -31,7 +30,6 @@ def child(config: TrainConfig, folder: Path) -> None:
 def main() -> int:
     config, folder = TrainConfig.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2])
     stand_ins.install()
-    launch_processes(config)  # imports what training will
     moments = random.Random(0)
     killed = 0
     while True:

@@ -44,10 +44,10 @@ class DNC(Controlled):
     `hidden` (layers * hidden), `key` (reads + 1, word), `strength` (reads + 1),
     `content_weights` (reads + 1, rows), `read_weights`, `forward_weights`, `backward_weights`
     (reads, rows), `write_weights` (1, rows), `erase`, `add` (1, word), `reads` (reads, word),
-    `free_gates` (reads), `allocation_gate`, `write_gate`, `read_modes` (reads; backward, content,
-    forward), `allocation`, `usage` (rows), and after the step `precedence` (rows), `link`
-    (rows, rows), `memory` (rows, word). With `masked_lookup` also `mask` (reads + 1, word), with
-    `sharp_links` also `sharpness` (reads; backward, forward).
+    `free_gates` (reads; only with `freeing`), `allocation_gate`, `write_gate`, `read_modes`
+    (reads; backward, content, forward), `allocation`, `usage` (rows), and after the step
+    `precedence` (rows), `link` (rows, rows), `memory` (rows, word). With `masked_lookup` also
+    `mask` (reads + 1, word), with `sharp_links` also `sharpness` (reads; backward, forward).
 
     Nothing learned depends on the number of rows, so `machine.memory_size = 512` gives a trained
     machine another memory; a state from before no longer fits.

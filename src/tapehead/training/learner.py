@@ -15,7 +15,7 @@ from tapehead.training.failures import non_finite, overgrown
 from tapehead.training.flat import FlatParameters
 from tapehead.training.objectives import Objective
 from tapehead.training.optimisers import clip_gradient, make_optimiser
-from tapehead.training.processes import Processes
+from tapehead.training.processes import ProcessGroup
 
 
 class Step(NamedTuple):
@@ -41,7 +41,7 @@ class Learner:
     """
 
     def __init__(
-        self, config: TrainConfig, machine: Machine, objective: Objective, processes: Processes
+        self, config: TrainConfig, machine: Machine, objective: Objective, processes: ProcessGroup
     ):
         self.machine, self.objective = machine.train(), objective.train()
         self.device, self.dtype = place(machine)

@@ -21,7 +21,7 @@ _PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {
 
 
 @runtime_checkable
-class Processes(Protocol):
+class ProcessGroup(Protocol):
     """What training asks of the processes that share a run, each of which holds one of these.
 
     They are named as in `lightning_fabric.Fabric`, which is one of them. `autocast` is for
@@ -61,7 +61,7 @@ class OneProcess:
         return obj
 
 
-def launch_processes(config: TrainConfig) -> Processes:
+def launch_processes(config: TrainConfig) -> ProcessGroup:
     """This process on its own, or as one of those that `torchrun` started.
 
     Raises:
@@ -75,7 +75,7 @@ def launch_processes(config: TrainConfig) -> Processes:
     return _launch_fabric(config, kind)
 
 
-def _launch_fabric(config: TrainConfig, accelerator: str) -> Processes:
+def _launch_fabric(config: TrainConfig, accelerator: str) -> ProcessGroup:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import TorchElasticEnvironment
 

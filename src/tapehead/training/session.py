@@ -30,7 +30,7 @@ from tapehead.training.curriculum import CurriculumSchedule
 from tapehead.training.learner import Learner
 from tapehead.training.objectives import Objective, make_objective
 from tapehead.training.optimisers.schedules import Schedule
-from tapehead.training.processes import Processes
+from tapehead.training.processes import ProcessGroup
 from tapehead.training.tally import Tally
 
 
@@ -124,7 +124,7 @@ class Session:
         task: Task,
         machine: Machine,
         objective: Objective,
-        processes: Processes,
+        processes: ProcessGroup,
     ):
         self.config, self.task, self.processes = config, task, processes
         self.machine, self.objective = machine, objective
