@@ -14,8 +14,8 @@ from tapehead import NTM
 from tapehead.forms import Sequence
 from tapehead.tasks import Batch, SequenceTask
 from tapehead.tasks.answers import Bits
+from tapehead.tasks.draws import random_bits
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
-from tapehead.tasks.task import random_bits
 from tapehead.viewing import memory_figure, run_episode, save
 
 # %%

@@ -27,9 +27,10 @@ from tapehead.training import (
 )
 from tapehead.training.flat import FlatParameters
 from tapehead.training.optimisers import RMSprop, learning_rate_schedule
+from tapehead.training.progress import Progress
 from tapehead.training.restarts import is_stuck, restart_is_due
 from tapehead.training.rows import Rows
-from tapehead.training.session import Progress, Session
+from tapehead.training.session import Session
 
 
 def hopeless(**changes):

@@ -52,7 +52,8 @@ def _hardware() -> dict[str, Any]:
 
 @cache
 def _commit() -> tuple[str | None, bool | None]:
-    """Commit of the checkout this package runs from, and whether files differ from it."""
+    """Commit of the checkout this package runs from, and whether files besides `results/` differ
+    from it."""
     package = Path(tapehead.__file__).parent
 
     def git(*arguments: str) -> str | None:
@@ -71,4 +72,7 @@ def _commit() -> tuple[str | None, bool | None]:
     # A package installed into an environment inside some other checkout has no commit.
     if top is None or package != Path(top) / "src" / "tapehead":
         return None, None
-    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    # Results that were written a moment ago change nothing of the next ones.
+    files = (":(top)", ":(top,exclude)results")
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", *files)
+    return git("rev-parse", "HEAD"), bool(changes)

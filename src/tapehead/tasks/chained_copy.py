@@ -10,17 +10,9 @@ from torch import Tensor
 from tapehead.checks import Size, Width, whole
 from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Bits
+from tapehead.tasks.draws import random_bits, random_integers
 from tapehead.tasks.metrics import BIT_ERRORS, PassMark
-from tapehead.tasks.task import (
-    Batch,
-    SequenceTask,
-    Task,
-    bit_names,
-    certain_logits,
-    random_bits,
-    random_integers,
-    take_steps,
-)
+from tapehead.tasks.task import Batch, SequenceTask, Task, bit_names, certain_logits, take_steps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,9 @@ from torch import Tensor
 from tapehead.checks import Size, whole
 from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Bits
+from tapehead.tasks.draws import random_uniform
 from tapehead.tasks.metrics import BITS, REGRET, Metric, PassMark
-from tapehead.tasks.task import Batch, SequenceTask, Task, random_uniform
+from tapehead.tasks.task import Batch, SequenceTask, Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,16 +10,9 @@ from torch import Tensor
 from tapehead.checks import Size, Width, whole
 from tapehead.forms import Sequence
 from tapehead.tasks.answers import Answer, Bits
+from tapehead.tasks.draws import random_bits, random_uniform
 from tapehead.tasks.metrics import BITS, PassMark
-from tapehead.tasks.task import (
-    Batch,
-    SequenceTask,
-    Task,
-    bit_names,
-    certain_logits,
-    random_bits,
-    random_uniform,
-)
+from tapehead.tasks.task import Batch, SequenceTask, Task, bit_names, certain_logits
 
 # Where the paper's machines end, in bits per sequence of 16 answers of 8 bits (figure 18).
 PAPER_BITS = 20.0

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tapehead.runs.config import TrainConfig
 from tapehead.tasks import Task
 from tapehead.training.curriculum import passed
-from tapehead.training.session import Progress
+from tapehead.training.progress import Progress
 
 
 def restart_is_due(config: TrainConfig, progress: Progress) -> bool:

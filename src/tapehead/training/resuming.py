@@ -17,7 +17,8 @@ from tapehead.runs.directory import RunDirectory
 from tapehead.runs.records import read_result, run_id
 from tapehead.runs.resumable import check_resumable
 from tapehead.training.display.reporter import Reporter
-from tapehead.training.session import Session, progress_of
+from tapehead.training.progress import progress_of
+from tapehead.training.session import Session
 
 
 def open_run(

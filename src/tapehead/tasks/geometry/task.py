@@ -14,9 +14,10 @@ from torch.nn.functional import one_hot
 from tapehead.checks import whole
 from tapehead.forms import Points
 from tapehead.ops.pointing import Rule
+from tapehead.tasks.draws import random_integers, random_uniform
 from tapehead.tasks.metrics import BITS, POINTER_ERRORS, SOLVED, Metric
 from tapehead.tasks.pointers import Pointer
-from tapehead.tasks.task import CERTAIN_LOGIT, Batch, Task, random_integers, random_uniform
+from tapehead.tasks.task import CERTAIN_LOGIT, Batch, Task
 
 Coordinates = Float64[np.ndarray, "batch points dims"]
 Counts = Int64[np.ndarray, " batch"]

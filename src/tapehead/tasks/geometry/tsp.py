@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int64
 
 from tapehead.checks import Count, Size
+from tapehead.tasks.draws import random_integers
 from tapehead.tasks.geometry.kernels.branch_and_bound import exact_tours
 from tapehead.tasks.geometry.kernels.local_search import heuristic_tours
 from tapehead.tasks.geometry.kernels.teachers import papers_tours
@@ -15,7 +16,7 @@ from tapehead.tasks.geometry.kernels.tours import held_karp, lengths
 from tapehead.tasks.geometry.stored import Store, Tell, folder_of, kept, make_missing
 from tapehead.tasks.geometry.task import Answers, Coordinates, Counts, PointTask, Said
 from tapehead.tasks.metrics import SOLVED, VALID, Metric, PassMark
-from tapehead.tasks.task import Batch, Task, random_integers
+from tapehead.tasks.task import Batch, Task
 
 LENGTH = Metric("length", "length of the tour", "")
 GAP = Metric("gap", "longer than the teacher's tour", "% of its length")

@@ -8,10 +8,11 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from tapehead.checks import Size
+from tapehead.tasks.draws import random_integers
 from tapehead.tasks.graphs.coding import ANSWER, BLANK, FINISHED, NEW_PHASE, TRIPLE_SIZE, decode
 from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
 from tapehead.tasks.graphs.worlds import Graphs, pick, random_graphs, told_map
-from tapehead.tasks.task import Batch, Task, random_integers
+from tapehead.tasks.task import Batch, Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from tapehead.tasks.draws import random_integers, random_uniform
 from tapehead.tasks.graphs.coding import LABELS
-from tapehead.tasks.task import random_integers, random_uniform
 
 
 class Graphs(NamedTuple):
