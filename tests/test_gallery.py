@@ -1,5 +1,6 @@
 """The examples of the gallery run by themselves and show what their prose says."""
 
+import ast
 import json
 import re
 import subprocess
@@ -75,3 +76,15 @@ def test_examples_have_a_title_and_short_lines():
         assert max(map(len, lines)) <= 100, path.name
         assert lines[0] == '"""', path.name  # sphinx-gallery's title
         assert lines[2] == "=" * len(lines[1]), path.name
+
+
+def test_an_example_is_a_notebook_too():
+    """Each part of code between two parts of prose is a cell; a cell knows no `__file__`."""
+    for path in SCRIPTS:
+        text = path.read_text()
+        cells = re.split(r"^# %%.*\n(?:#.*\n)*", text, flags=re.MULTILINE)
+        assert len(cells) > 3, path.name
+        statements = [node for cell in cells for node in ast.parse(cell).body]
+        assert list(map(ast.dump, statements)) == list(map(ast.dump, ast.parse(text).body))
+        names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        assert "__file__" not in names, path.name
