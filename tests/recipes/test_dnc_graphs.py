@@ -58,7 +58,8 @@ def test_published_accuracies_stand_at_tests_that_exist(tmp_path):
 
 def test_one_curriculum_from_training_to_the_table(tmp_path, monkeypatch):
     monkeypatch.setattr(dnc_graphs, "FAST_MACHINE", SMALL)
-    experiment = dataclasses.replace(dnc_graphs.EXPERIMENT, tasks=("inference",))
+    own = {"tasks": ("inference",), "contestants": ("dnc",)}
+    experiment = dataclasses.replace(dnc_graphs.EXPERIMENT, **own)
     options = {"out": tmp_path, "runs": tmp_path / "runs", "max_sequences": 32}
     options |= {"test_sequences": 3, "engine": lambda jobs: Here()}
     made = reproduce(experiment, **options)
@@ -86,6 +87,7 @@ def test_the_figure_climbs_from_lesson_to_lesson():
     """From the cells of a result alone."""
     cell = {
         "task": "traversal",
+        "machine": "dnc",
         "metric": "lesson reached",
         "begun": [{"1": 100, "3": 400}],
         "sequences": [900],
@@ -126,6 +128,22 @@ def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypa
     assert set(found["accuracy"].values()) == {25.0}
     assert set(asked.values()) == {128}
     assert next(iter(asked)) == TASKS["inference"]().at_lesson(3)
+
+
+def test_the_lstm_is_trained_alike_and_has_the_papers_score_at_the_first_lesson(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(dnc_graphs, "FAST_LSTM", {"hidden_size": 4, "num_layers": 1})
+    own = {"tasks": ("traversal", "inference"), "contestants": ("lstm",)}
+    experiment = dataclasses.replace(dnc_graphs.EXPERIMENT, **own)
+    options = {"out": tmp_path, "runs": tmp_path / "runs", "max_sequences": 16}
+    made = reproduce(experiment, **options, test_sequences=3, engine=lambda jobs: Here())
+    published = {cell["test"]: cell["published"] for cell in made.cells if cell["published"]}
+    assert published == {"traversal": 14, "traversal, lesson reached": 37.0, "inference": 17}
+    by_machine = [recipe("traversal", name).to_dict() for name in ("dnc", "lstm")]
+    for config in by_machine:
+        del config["machine"], config["machine_options"], config["lesson_rows"]
+    assert by_machine[0] == by_machine[1]
 
 
 def test_a_folder_without_the_maps_is_said_before_training(tmp_path):

@@ -1,4 +1,5 @@
-"""`dnc/graphs`: how far the DNC climbs in the three curricula of its paper within a budget.
+"""`dnc/graphs`: how far the DNC climbs in the three curricula of its paper within a budget, and
+how far an LSTM does.
 
 The budget is a number of sequences (`--max-sequences`). Training needs no map; afterwards each
 machine is asked about the lesson it reached, the last lesson, and the real maps: the Underground
@@ -24,6 +25,13 @@ PAPER = "Graves, Wayne et al. 2016"
 TEST_SEQUENCES = 1_000
 LESSON = "lesson reached"
 """The metric of how far a curriculum was climbed."""
+LSTM_ON_LESSON_1 = 37.0
+"""Per cent right of the paper's best LSTM at the first lesson of traversal, after almost two
+million examples."""
+
+
+AT_LESSON = "lesson reached"
+"""The label of the test at that lesson."""
 
 
 class Curriculum(NamedTuple):
@@ -107,6 +115,8 @@ FAST_MACHINE: dict[str, Any] = {
     # that a walk takes again.
     "freeing": False,
 }
+# Nearly four times the weights of the fast DNC: what it lacks is no room for numbers.
+FAST_LSTM: dict[str, Any] = {"hidden_size": 256, "num_layers": 2}
 LESSONS: dict[str, Any] = {
     # The last lesson is far off for most of the way, and validations are of it.
     "curriculum": "look-back",
@@ -117,7 +127,8 @@ LESSONS: dict[str, Any] = {
 
 
 def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.TrainConfig":
-    """The settings of the DNC on one of the three tasks, `fast` or `paper`."""
+    """The settings of the DNC or the LSTM on one of the three tasks, `fast` or `paper`: both are
+    trained alike."""
     from tapehead.runs.config import TrainConfig
 
     curriculum = CURRICULA[task]
@@ -128,6 +139,11 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     else:
         training = FAST_TRAINING | {"max_sequences": curriculum.sequences}
         machine = FAST_MACHINE
+    if contestant == "lstm":
+        machine = FAST_LSTM
+        training = training | {"lesson_rows": False}
+        if setting == "paper":
+            machine = {name: curriculum.paper[1][name] for name in FAST_LSTM}
     return TrainConfig.from_dict(
         {"task": task, "machine": contestant, "machine_options": dict(machine)} | LESSONS | training
     )
@@ -148,6 +164,11 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
     ]
     curriculum = CURRICULA[task]
     source = f"{PAPER}, Methods and Extended Data Table {curriculum.table}"
+    accuracies = curriculum.accuracy
+    if contest.contestant == "lstm":
+        # The paper names the LSTM's score at one lesson alone.
+        begins = task == "traversal" and all(one["lesson"] == 1 for one in judged)
+        accuracies, source = {AT_LESSON: LSTM_ON_LESSON_1} if begins else {}, f"{PAPER}, main text"
     shared = {
         "machine": contest.contestant,
         "task": task,
@@ -170,7 +191,7 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
         }
     ]
     for test in judged[0]["accuracy"]:
-        published = curriculum.accuracy.get(test)
+        published = accuracies.get(test)
         cells.append(
             shared
             | {
@@ -192,12 +213,11 @@ def judged_run(path: Path, *, data: str | None, sequences: int) -> dict[str, Any
         `lesson`: the last it was at; `climb`: (sequences, lesson) of every report; `finished`,
         `sequences`, `seconds`; `accuracy`: per cent of sequences without an error, by test.
     """
-    from tapehead.machines.dnc import DNC
+    from tapehead.machines.resizable import Resizable
     from tapehead.runs import evaluate, load_run, read_metrics, read_result
     from tapehead.tasks.graphs.task import GraphTask
 
     config, machine, task = load_run(path, step="latest")
-    assert isinstance(machine, DNC)
     assert isinstance(task, GraphTask)
     climb = [
         (row["sequences"], row["difficulty"])
@@ -207,8 +227,9 @@ def judged_run(path: Path, *, data: str | None, sequences: int) -> dict[str, Any
     ended = read_result(path)
     assert ended is not None
     lesson = climb[-1][1]
-    machine.memory_size = max(machine.memory_size, PAPER_ROWS[config.task])
-    tests: dict[str, Task] = {"lesson reached": task.at_lesson(lesson)}
+    if isinstance(machine, Resizable):
+        machine.memory_size = max(machine.memory_size, PAPER_ROWS[config.task])
+    tests: dict[str, Task] = {AT_LESSON: task.at_lesson(lesson)}
     tests |= dataclasses.replace(task, data=data or "").test_settings()
     accuracy = {
         label: round(100 * evaluate(machine, setting, sequences=sequences)["solved"], 2)
@@ -248,24 +269,26 @@ def figure(cells: Sequence[dict[str, Any]]) -> "matplotlib.figure.Figure":
     """The lesson that each seed was at, over the sequences it had seen."""
     from tapehead.viewing.lessons import lessons_figure
 
-    reached = {cell["task"]: cell for cell in cells if cell["metric"] == LESSON}
-    climbs = {
-        task: [
-            [*((begun, int(lesson)) for lesson, begun in lessons.items()), (end, last)]
-            for lessons, end, last in zip(
+    climbs: dict[str, dict[str, list[Any]]] = {}
+    lessons: dict[str, int] = {}
+    for cell in cells:
+        if cell["metric"] != LESSON:
+            continue
+        lessons[cell["task"]] = cell["published"]
+        climbs.setdefault(cell["task"], {})[cell["machine"]] = [
+            [*((begun, int(lesson)) for lesson, begun in each.items()), (end, last)]
+            for each, end, last in zip(
                 cell["begun"], cell["sequences"], cell["values"], strict=True
             )
         ]
-        for task, cell in reached.items()
-    }
-    return lessons_figure(climbs, {task: cell["published"] for task, cell in reached.items()})
+    return lessons_figure(climbs, lessons)
 
 
 EXPERIMENT = Experiment(
     name="dnc/graphs",
     source=f"{PAPER}, Methods and Extended Data Tables 3 to 5",
     tasks=tuple(CURRICULA),
-    contestants=("dnc",),
+    contestants=("dnc", "lstm"),
     recipe=recipe,
     metric="accuracy",
     unit="% of sequences without an error",
