@@ -24,7 +24,7 @@ def outside(tmp_path):
 
     def run(*arguments, cwd=tmp_path, code=0, **environment):
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "tapehead.cli", *arguments],
+            [sys.executable, "-P", "-m", "tapehead", *arguments],
             cwd=cwd,
             capture_output=True,
             text=True,

@@ -23,7 +23,7 @@ class Outcome(NamedTuple):
 
 def process(*arguments, folder, prefix=""):
     """Run a command in a process of its own, as the shell does."""
-    command = f'{prefix} exec "$0" -m tapehead.cli "$@"'
+    command = f'{prefix} exec "$0" -m tapehead "$@"'
     done = subprocess.run(
         ["bash", "-c", command, sys.executable, *map(str, arguments)],
         cwd=folder, capture_output=True, text=True, timeout=120,

@@ -62,7 +62,7 @@ def test_a_reader_who_has_seen_enough(tmp_path):
     ours, theirs = os.pipe()
     os.close(ours)
     done = subprocess.run(
-        [sys.executable, "-m", "tapehead.cli", "list"],
+        [sys.executable, "-m", "tapehead", "list"],
         cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60,
     )  # fmt: skip
     os.close(theirs)
@@ -110,7 +110,7 @@ def training(tmp_path):
     started = []
 
     def start(out, *, before="", piped=False):
-        command = f'{before} exec "$0" -m tapehead.cli "$@"'
+        command = f'{before} exec "$0" -m tapehead "$@"'
         started.append(subprocess.Popen(
             ["bash", "-c", command, sys.executable, *TRAIN, "--max-sequences=100000000",
              f"--out={out}"],

@@ -180,8 +180,12 @@ CLAIMS = (
         machine="DNC",
         contestant="dnc",
         on="traversal",
-        solved=lambda f: f"lesson {f.main['values'][0]:.0f} of {f.main['published']}",
-        cost=lambda f: f"{f.main['sequences'][0]:,}, {_duration(f.main['seconds'][0])}",
+        solved=lambda f: (
+            f"lesson {middle(f.main['values']):.0f} of {f.main['published']}, {_seeds(f)}"
+        ),
+        cost=lambda f: (
+            f"{_rounded(middle(f.main['sequences']))}, {_duration(middle(f.main['seconds']))}"
+        ),
         beyond=lambda f: (
             f"{f.middle('traversal, underground')} % of walks on the Underground; the paper "
             f"{f.papers('traversal, underground')} %"

@@ -160,7 +160,7 @@ def test_a_run_lives_through_a_shrinking_pane(tmp_path):
     errors, width = tmp_path / "errors", 100
     with errors.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tapehead.cli", *COMMAND, f"--out={tmp_path / 'run'}"],
+            [sys.executable, "-m", "tapehead", *COMMAND, f"--out={tmp_path / 'run'}"],
             stdin=terminal.theirs, stdout=terminal.theirs, stderr=file,
         )  # fmt: skip
         while process.poll() is None:
@@ -178,7 +178,7 @@ def test_a_run_lives_through_a_shrinking_pane(tmp_path):
 )
 def test_a_run_without_an_output_is_trained_to_its_end(tmp_path, output, unbuffered, figures):
     done = subprocess.run(
-        ["bash", "-c", f'exec "$0" -m tapehead.cli "$@" {output}', sys.executable, *COMMAND,
+        ["bash", "-c", f'exec "$0" -m tapehead "$@" {output}', sys.executable, *COMMAND,
          f"--out={tmp_path / 'run'}", "--figures" if figures else "--no-figures"],
         capture_output=True, text=True, timeout=200,
         env=os.environ | {"PYTHONUNBUFFERED": unbuffered},

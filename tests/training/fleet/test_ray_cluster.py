@@ -114,7 +114,7 @@ class Nodes:
 
 def start_training(folder, *options):
     return subprocess.Popen(
-        [sys.executable, "-m", "tapehead.cli", "train", "copy", *SMALL, *options,
+        [sys.executable, "-m", "tapehead", "train", "copy", *SMALL, *options,
          "--no-figures", f"--out={folder}"],
         env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

@@ -1,3 +1,5 @@
+"""`python -m tapehead` is the command `tapehead`."""
+
 import sys
 
 from tapehead.cli import main
