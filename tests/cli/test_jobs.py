@@ -165,6 +165,23 @@ def test_who_does_not_stop_does_not_cool_down(call, tmp_path):
     assert "cooldown must be 0 without stop_when_solved" in complaint(both, 2)
 
 
+def test_who_begins_with_trained_weights_does_not_begin_anew(call, tmp_path):
+    """A recipe's restarts would give the weights up, so they give way; asked for, an error."""
+    small = [
+        "train", "copy", "--memory-size=6", "--hidden-size=5", "--backend=reference",
+        "--max-sequences=16", "--batch-size=8", "--report-every=16", "--validation-sequences=4",
+        "--test-sequences=0", "--no-figures", "--quiet",
+    ]  # fmt: skip
+    assert call(*small, "--out=run").code == 0
+    assert read_config(tmp_path / "run").restart_after is not None
+    assert call(*small, "--out=on", "--start-from=run").code == 0
+    assert read_config(tmp_path / "on").restart_after is None
+    both = call(*small, "--out=both", "--start-from=run", "--restart-after=9")
+    assert "restart_after must be left out with start_from" in complaint(both, 2)
+    other = call(*small, "--out=other", "--start-from=dnc/copy")
+    assert "got 'dnc/copy', a DNC: read_weight has shape" in complaint(other, 1)
+
+
 def test_bench_sets_the_contenders_side_by_side(call):
     timed = call("bench", "--batches", 1, 2, "--seconds=0.001", "--threads=2", "--json")
     assert timed.code == 0

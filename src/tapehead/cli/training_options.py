@@ -105,6 +105,8 @@ def config_of(base: TrainConfig, options: Options, values: Mapping[str, Any]) ->
     training = {option.name: values[option.name] for option in options.training}
     if not training["stop_when_solved"] and training["cooldown"] == base.cooldown:
         training["cooldown"] = 0  # a recipe's own, at whose end the run would stop
+    if training["start_from"] is not None and training["restart_after"] == base.restart_after:
+        training["restart_after"] = training["restart_mark"] = None  # a recipe's own, likewise
     return dataclasses.replace(
         base,
         **training,

@@ -63,6 +63,9 @@ class TrainConfig:
     objective_options: dict[str, Option] = field(default_factory=dict)
     """Options of the machine's objective that differ from its defaults."""
 
+    start_from: str | None = None
+    """Trained machine whose weights it begins with: a run, a saved machine or one of the zoo."""
+
     optimiser: Optimiser = "rmsprop"
     """rmsprop as in PyTorch, Graves' centred variant of 2013, or adam."""
     learning_rate: Positive = 4e-4
@@ -156,6 +159,11 @@ class TrainConfig:
         if self.restart_mark is not None and self.restart_after is None:
             raise ValueError(
                 f"restart_mark must be left out without restart_after, got {self.restart_mark!r}"
+            )
+        if self.restart_after is not None and self.start_from is not None:
+            raise ValueError(
+                "restart_after must be left out with start_from, whose weights a restart would "
+                f"give up, got {self.restart_after!r}"
             )
         if self.cooldown and not self.stop_when_solved:
             raise ValueError(

@@ -59,6 +59,33 @@ def load_run(
     return config, machine.to(device).eval(), task
 
 
+def start_from(machine: Machine, name: str) -> None:
+    """Give a machine the weights of a trained one.
+
+    Args:
+        name: run directory, whose best checkpoint is taken; folder of a saved machine; or a name of
+            the zoo or the hub, see `Machine.from_pretrained`.
+
+    Raises:
+        TapeheadError: there is no such machine, it is damaged, foreign or newer, or its weights are
+            another machine's; names the first tensor that does not fit.
+    """
+    is_run = any((Path(name) / part).exists() for part in ("checkpoint", "metrics.jsonl"))
+    trained = load_run(name)[1] if is_run else Machine.from_pretrained(name)
+    target = machine.state_dict()
+    weights = {
+        name: tensor.to(target[name].dtype) if name in target else tensor
+        for name, tensor in trained.state_dict().items()
+    }
+    problem = misfit(target, weights)
+    if problem is not None:
+        raise TapeheadError(
+            "start_from must name a machine whose weights fit this one, "
+            f"got {shown(name)}, a {type(trained).__name__}: {problem}"
+        )
+    machine.load_state_dict(weights)
+
+
 def load_task(path: Path | str) -> Task:
     """A run's task.
 

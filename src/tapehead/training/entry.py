@@ -5,7 +5,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tapehead.runs.build import build_machine, build_task, check_memory
+from tapehead.runs.checkpoint import checkpoint_steps
 from tapehead.runs.config import TrainConfig
+from tapehead.runs.loading import start_from
 from tapehead.runs.result import Result
 from tapehead.signals import Interrupted, Stopped, StopRequest, interrupt_on_signal
 from tapehead.training.display.reporter import Reporter
@@ -44,8 +46,8 @@ def train(
         NonFiniteError: a loss, gradient, weight or score is not finite.
         Stopped: SIGINT, SIGTERM or SIGHUP arrived, or the reporter writes into a closed pipe;
             everything so far is saved.
-        TapeheadError: the run directory cannot be used, or a checkpoint is damaged, foreign or
-            newer.
+        TapeheadError: the run directory cannot be used, there is no machine of the name
+            `start_from`, or a checkpoint is damaged, foreign or newer.
     """
     reporter, stop = reporter or Reporter(), StopRequest()
     task = build_task(config)
@@ -53,6 +55,9 @@ def train(
         stack.enter_context(process_settings(config))
         stack.enter_context(_interrupted(out))
         machine = build_machine(config, task)
+        begun = resume and out is not None and checkpoint_steps(Path(out) / "checkpoint")
+        if config.start_from is not None and not begun:
+            start_from(machine, config.start_from)
         objective = make_objective(machine, task, **config.objective_options)
         check_memory(config, task, machine)
         processes = launch_processes(config)
