@@ -1,8 +1,11 @@
 """Train, evaluate, view, go on: what a newcomer types, on a problem of a few seconds."""
 
+from functools import partial
+
 import pytest
 from calls import TINY, complaint, process
 
+from tapehead import benchmark
 from tapehead.training import read_config, read_metrics, read_result
 
 LSTM = ["train", "copy", "--machine=lstm", "--hidden-size=4", *TINY]
@@ -182,7 +185,9 @@ def test_who_begins_with_trained_weights_does_not_begin_anew(call, tmp_path):
     assert "got 'dnc/copy', a DNC: read_weight has shape" in complaint(other, 1)
 
 
-def test_bench_sets_the_contenders_side_by_side(call):
+def test_bench_sets_the_contenders_side_by_side(call, monkeypatch):
+    small = partial(benchmark.Workload, time=3, rows=5, hidden=4)
+    monkeypatch.setattr(benchmark, "Workload", small)
     timed = call("bench", "--batches", 1, 2, "--seconds=0.001", "--threads=2", "--json")
     assert timed.code == 0
     rows = timed.json[0]
