@@ -73,7 +73,8 @@ class DNC(Controlled):
             Schmidhuber 2019).
         freeing: each read head has a free gate, by which rows that it read are given back. Turned
             off, only the write gate keeps rows: for tasks whose rows are read more than once.
-        erase_freed: freed rows lose their content, not only their usage (the same).
+        erase_freed: freed rows lose their content, not only their usage (the same). Without
+            `freeing` no row is freed.
         sharp_links: each read head sharpens where the links lead (the same).
         layer_norm: normalise the interface vector (Franke, Niehues & Waibel 2018).
         bypass_dropout: probability that a controller unit is hidden from the output while
