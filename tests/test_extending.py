@@ -103,8 +103,11 @@ def test_what_cannot_be_had_is_one_line(outside, tmp_path):
         "import numpy\nraise RuntimeError('not today\\nnor ever')\n"
     )
     wanted = (
-        (["parity:Parities"], "task 'parity:Parities': parity has no Parities"),
-        (["nowhere:Parity"], "task 'nowhere:Parity': cannot import nowhere: No module named"),
+        (["parity:Parities"], "task 'parity:Parities': parity has no Parities; it has Parity"),
+        (
+            ["nowhere:Parity"],
+            "task 'nowhere:Parity': cannot import nowhere: there is no nowhere.py in",
+        ),
         (["broken:Task"], "task 'broken:Task': cannot import broken: not today"),
         (["gru:GRU"], "GRU must be a subclass of tapehead.tasks.task.Task"),
         (["copy", "--machine=parity:Parity"], "Parity must be a subclass of tapehead.machines."),

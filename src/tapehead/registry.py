@@ -101,6 +101,18 @@ class Registry(Mapping[str, Any]):
                 return text.replace("\n", " ").rstrip(".")
         raise LookupError(address)
 
+    def _classes_of(self, module: str) -> str:
+        """What a module has instead, in words."""
+        held = vars(sys.modules[module]).values()
+        base_module, _, base = self._base.partition(":")
+        wanted = getattr(import_module(base_module), base)
+        own = [
+            kind.__name__
+            for kind in held
+            if isinstance(kind, type) and issubclass(kind, wanted) and kind.__module__ == module
+        ]
+        return f"; it has {', '.join(own)}" if own else ""
+
     def _load(self, name: str, address: str) -> Any:
         """Import a class.
 
@@ -110,7 +122,9 @@ class Registry(Mapping[str, Any]):
         module, _, cls = address.partition(":")
         kind = getattr(_module(self.what, name, module), cls, None)
         if kind is None:
-            raise AddressError(f"{self.what} {name!r}: {module} has no {cls}")
+            raise AddressError(
+                f"{self.what} {name!r}: {module} has no {cls}{self._classes_of(module)}"
+            )
         base_module, _, base = self._base.partition(":")
         wanted = getattr(import_module(base_module), base)
         if not (isinstance(kind, type) and issubclass(kind, wanted)):
@@ -132,6 +146,8 @@ def _module(what: str, name: str, module: str) -> Any:
         return import_module(module)
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+            reason = f"there is no {error.name}.py in {here} and no installed package {error.name}"
         raise AddressError(f"{what} {name!r}: cannot import {module}: {reason}") from error
 
 

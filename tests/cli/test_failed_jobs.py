@@ -57,12 +57,13 @@ def test_an_error_that_nobody_foresaw(call, monkeypatch):
         main(["list"])
 
 
-def test_a_reader_who_has_seen_enough(tmp_path):
+@pytest.mark.parametrize("command", [["list"], ["train", "copy", "--help-all"]])
+def test_a_reader_who_has_seen_enough(tmp_path, command):
     """`tapehead list | head -1` must not end in a traceback."""
     ours, theirs = os.pipe()
     os.close(ours)
     done = subprocess.run(
-        [sys.executable, "-m", "tapehead", "list"],
+        [sys.executable, "-m", "tapehead", *command],
         cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60,
     )  # fmt: skip
     os.close(theirs)
@@ -144,15 +145,18 @@ def test_a_signal_where_there_is_nothing_to_save(call, monkeypatch, number, code
     assert signal.getsignal(number) is before
 
 
-@pytest.mark.parametrize("where", ["session.Session.warm_up", "loop.evaluate_settings"])
+@pytest.mark.parametrize(
+    ("where", "saved"),
+    [
+        ("session.Session.warm_up", "nothing is saved"),
+        ("loop.evaluate_settings", "resume to go on with what is saved in run"),
+    ],
+)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_before_or_after_the_steps(call, monkeypatch, where, number, code):
+def test_a_signal_before_or_after_the_steps(call, monkeypatch, where, saved, number, code):
     with monkeypatch.context() as patch:
         stop = lambda *values, **options: os.kill(os.getpid(), number)  # noqa: E731
         patch.setattr(f"tapehead.training.{where}", stop)
         line = complaint(call(*TRAIN, "--out", "run", "--quiet"), code)
-    assert line == (
-        f"tapehead train: stopped by {number.name} before or after its steps; resume to go on with "
-        "what is saved in run"
-    )
+    assert line == f"tapehead train: stopped by {number.name} before or after its steps; {saved}"
     assert call(*TRAIN, "--out", "run", "--quiet", "--resume").code == 0

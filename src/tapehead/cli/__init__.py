@@ -11,6 +11,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -37,6 +38,7 @@ COMMANDS = {
 }
 _MODULES = {"list": "listing"}
 DEBUG = "TAPEHEAD_DEBUG"
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,13 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     prog = f"tapehead {arguments[0]}" if arguments and arguments[0] in COMMANDS else "tapehead"
     try:
         with interrupt_on_signal():
-            code = _run(arguments)
+            try:
+                code = _run(arguments)
+            except HelpRequest as help_text:
+                print(help_text)
+                code = 0
             if sys.stdout is not None:  # closed before we began
                 sys.stdout.flush()
         return code
-    except HelpRequest as help_text:
-        print(help_text)
-        return 0
     except BrokenPipeError:  # whoever read our output has seen enough
         return 128 + CLOSED_PIPE
     except KeyboardInterrupt as error:
@@ -144,7 +147,17 @@ def _one_line(error: Exception) -> str:
             f"{error.strerror}: {_cut(str(error.filename))}" if error.filename else error.strerror
         )
     first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first} ({DEBUG}=1 shows where)"
+    return f"{type(error).__name__}: {first} ({_own_line(error)}{DEBUG}=1 shows where)"
+
+
+def _own_line(error: Exception) -> str:
+    """Where in a file of the user's own, a task or a machine, the error came up; "" if in none."""
+    here = os.path.join(os.getcwd(), "")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        name = os.path.relpath(frame.filename, here) if frame.filename.startswith(here) else ""
+        if name and "site-packages" not in name and not frame.filename.startswith(_PACKAGE):
+            return f"{name}, line {frame.lineno}, in {frame.name}; "
+    return ""
 
 
 def _cut(name: str, most: int = 120) -> str:

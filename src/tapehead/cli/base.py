@@ -30,6 +30,9 @@ def settings_before(argv: Sequence[str]) -> tuple[TrainConfig, bool]:
         return earlier, task is not None
     if task is None:
         if not wants_help(argv) and "--help-all" not in argv:
+            out = given(argv, "--out")
+            if "--resume" in argv and out:
+                raise UsageError(f"there is no run in {out} to resume: name a TASK to start one")
             raise UsageError(f"TASK is missing: one of {', '.join(TASKS)}")
         task = "copy"
     check_choice("TASK", task, TASKS)

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from tapehead.checks import check_fields, whole
+from tapehead.errors import TapeheadError
 from tapehead.forms import Sequence
 from tapehead.room import check_room
 from tapehead.tasks.answers import Answer
@@ -180,7 +181,12 @@ class Task(ABC):
                 what=f"the {self.title.lower()} sequences",
                 device=generator.device,
             )
-        return self._sample(generator, batch_size)
+        batch = self._sample(generator, batch_size)
+        self._check_shapes(batch)
+        return batch
+
+    def _check_shapes(self, batch: Batch) -> None:  # noqa: B027, most forms have checks of their own
+        """Raise a TapeheadError unless a batch of `_sample` is as the task says it is."""
 
     @property
     def max_steps(self) -> int:
@@ -214,6 +220,8 @@ class Task(ABC):
             machine: maps the fields of the form, by name, to outputs and something else.
         """
         outputs, _ = machine(**batch.inputs._asdict())
+        if isinstance(batch.inputs, Sequence):
+            _check_shape("the machine's outputs", outputs, batch, self.output_size)
         return outputs, batch
 
     def loss(
@@ -269,6 +277,20 @@ class SequenceTask(Task):
     @property
     def step_numbers(self) -> int:
         return self.input_size + self.output_size
+
+    def _check_shapes(self, batch: Batch) -> None:
+        drawn = f"{type(self).__name__}._sample: "
+        _check_shape(f"{drawn}inputs", batch.inputs.x, batch, self.input_size)
+        _check_shape(f"{drawn}targets", batch.targets, batch, self.output_size)
+
+
+def _check_shape(what: str, tensor: Tensor, batch: Batch, size: int) -> None:
+    wanted = (*batch.mask.shape, size)
+    if tuple(tensor.shape) != wanted:
+        raise TapeheadError(
+            f"{what} must be (batch, time, {size}), with the mask {wanted}, got shape "
+            f"{tuple(tensor.shape)}"
+        )
 
 
 def certain_logits(bits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

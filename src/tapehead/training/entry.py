@@ -98,5 +98,7 @@ def _interrupted(out: Path | str | None) -> Iterator[None]:
         with interrupt_on_signal():
             yield
     except Interrupted as error:
-        where = f"; resume to go on with what is saved in {out}" if out is not None else ""
+        where = "; nothing is saved"
+        if out is not None and checkpoint_steps(Path(out) / "checkpoint"):
+            where = f"; resume to go on with what is saved in {out}"
         raise Stopped(error.number, f"before or after its steps{where}") from None
