@@ -89,7 +89,7 @@ class DNC(Controlled):
         mask_floor: the least that a mask of `masked_lookup` lets through, from 0 to below 1.
         gradient_clip: the backward pass cuts the gradient of each controller activation to plus or
             minus this (the paper: 10); 0 leaves clipping to the optimiser.
-        backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
+        backend: "auto", "reference" or "cpu"; see `tapehead.ops.backends`.
 
     >>> import torch
     >>> from tapehead import DNC

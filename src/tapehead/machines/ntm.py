@@ -74,7 +74,7 @@ class NTM(Controlled):
         head_init: where the heads point before training; the weightings are learned. "focused": all
             on the first row, so that shifting has an effect from the first step on; "random":
             nearly everywhere at once, the softmax of standard normals.
-        backend: "auto", "reference", "cpu" or "cuda"; see `tapehead.ops.backends`.
+        backend: "auto", "reference" or "cpu"; see `tapehead.ops.backends`.
         memory_checkpoint_every: on the CPU backend, the memory is kept every so many steps for the
             backward pass, and computed again in between. Results are the same to the bit; a number
             near the root of the steps of a sequence takes the least space. None: what is quick.

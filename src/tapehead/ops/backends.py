@@ -19,7 +19,7 @@ import torch
 from tapehead.ops.numba_kit import NEWEST_TESTED_NUMBA
 from tapehead.ops.verified import Verified
 
-BACKENDS = ("auto", "reference", "cpu", "cuda")
+BACKENDS = ("auto", "reference", "cpu")
 
 TRANSFORMED = 'torch.func and forward-mode derivatives cannot see into it; use backend="reference"'
 
@@ -132,8 +132,7 @@ class Operation:
             return self._loaded
         # What has run before is not chosen again, which takes as long as a small operation.
         if (
-            backend != "cuda"
-            and (tensor.dtype, torch.is_grad_enabled()) in self._prepared
+            (tensor.dtype, torch.is_grad_enabled()) in self._prepared
             and self._loaded.obstacle(tensor, spec) is None
             and self._verified.changed() is None
             and not under_transform()

@@ -189,6 +189,7 @@ class Loop:
             path=None if self._path is None else str(self._path),
             backend=str(session.machine.backend_choice()),
             has_errors=SOLVED in session.task.metrics,
+            levels=1 if config.curriculum == "none" else session.task.max_difficulty,
         )
 
     def _result(self, value: dict[str, Any]) -> Result:

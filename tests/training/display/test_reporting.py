@@ -52,6 +52,26 @@ RESULT = {
 }
 
 
+def test_a_curriculum_says_where_it_is():
+    """Else a loss that jumps as a level begins has no reason that one could see."""
+    file = io.StringIO()
+    reporter = LineReporter(file)
+    reporter.started(RunInfo(**{**vars(INFO), "levels": 4}))
+    for sequences, level in ((20_000, 1), (40_000, 1), (60_000, 3)):
+        reporter.reported(ROW | {"sequences": sequences, "difficulty": level})
+    reporter.ended()
+    said = [line.split()[0:4] for line in file.getvalue().splitlines()[2:]]
+    assert said[0] == ["level", "1", "of", "4"]
+    assert [words[0] for words in said] == ["level", "20,000", "40,000", "level", "60,000"]
+    assert said[3][1] == "3"
+    plain = io.StringIO()
+    reporter = LineReporter(plain)
+    reporter.started(INFO)
+    reporter.reported(ROW | {"difficulty": 1})
+    reporter.ended()
+    assert "level" not in plain.getvalue()
+
+
 def test_a_world_has_no_column_of_what_is_without_error():
     """Its moves are neither right nor wrong."""
     for has_errors in (True, False):

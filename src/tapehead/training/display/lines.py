@@ -120,6 +120,7 @@ class LineReporter(_Spoken):
         self._label = label
         self._info: RunInfo | None = None
         self._widths: list[int] = []
+        self._level = 0
 
     def started(self, info: RunInfo) -> None:
         super().started(info)
@@ -136,6 +137,10 @@ class LineReporter(_Spoken):
         if row["kind"] == "validation":
             self._say(describe_validation(row, self._info))
             return
+        level = row.get("difficulty", 1)
+        if self._info.levels > 1 and level != self._level:
+            self._level = level
+            self._say(f"level {level} of {self._info.levels}")
         left = (self._info.max_sequences - row["sequences"]) / row["sequences_per_second"]
         cells = [
             f"{row['sequences']:,}",

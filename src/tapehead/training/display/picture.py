@@ -92,6 +92,8 @@ class Picture:
         line = Text(" " * (INDENT + len(self._name) + 2), no_wrap=True)
         if self._row is None:
             return line.append("waiting for the first report", style="dim")
+        if self._info.levels > 1:
+            _number(line, "level", f"{self._row.get('difficulty', 1)} of {self._info.levels}")
         _number(line, "loss", f"{self._row['loss']:.4f}")
         mark, row = self._info.pass_mark, self._row
         goal, *others = told_metrics(self._info)

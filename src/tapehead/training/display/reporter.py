@@ -18,6 +18,7 @@ class RunInfo:
     pass_mark: the metric and the threshold that decide whether the task is solved.
     backend: what computes the machine's operation, and why nothing quicker does.
     has_errors: whether a sequence can be without error; a world only rewards.
+    levels: of the curriculum; 1 for none.
 
     >>> from tapehead.training import Reporter, TrainConfig, train
     >>> class Sizes(Reporter):
@@ -43,6 +44,7 @@ class RunInfo:
     path: str | None
     backend: str = ""
     has_errors: bool = True
+    levels: int = 1
 
 
 class Reporter:
