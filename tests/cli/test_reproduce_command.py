@@ -5,6 +5,9 @@ import json
 import pytest
 from calls import complaint
 
+from tapehead.recipes import EXPERIMENTS
+from tapehead.runs import TrainConfig
+
 TINY = ["--machines", "lstm", "--max-sequences=16", "--test-sequences=1"]
 
 
@@ -52,6 +55,18 @@ def test_from_nothing_to_result_and_figure(call, tmp_path):
         call("reproduce", "ntm/copy", *TINY, "--max-sequences=24", "--num-seeds=3", "--resume"), 1
     )
     assert "cannot resume: max_sequences was 16 and is now 24" in line
+
+
+def test_the_settings_of_a_number_are_shown_without_training(call, tmp_path):
+    shown = call("reproduce", "ntm/priority-sort", "--show", "--machines", "ntm-lstm")
+    assert (shown.code, shown.err) == (0, "")
+    assert "ntm-lstm on priority-sort, fast:" in shown.out
+    assert "num_reads=5" in shown.out
+    paper = ["--setting=paper", "--tasks=traversal", "--machines", "dnc"]
+    (found,) = call("reproduce", "dnc/graphs", "--show", *paper, "--json").json[0]
+    config = TrainConfig.from_dict(found["settings"])
+    assert config == EXPERIMENTS["dnc/graphs"].recipe("traversal", "dnc", "paper")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_other_setting_keeps_its_cells(call, tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from tapehead.cli import tracking
 from tapehead.cli.command import print_json, read
@@ -14,6 +15,7 @@ from tapehead.cli.results import results_table
 from tapehead.files import clear_errors
 from tapehead.recipes import CALCULATIONS, EXPERIMENTS, SETTINGS, Calculation, Experiment
 from tapehead.recipes.reproduce import Reproduced, reproduce
+from tapehead.runs.config import TrainConfig
 from tapehead.training import make_reporter
 
 
@@ -56,6 +58,8 @@ class Reproduce:
     Underground, for dnc/graphs."""
     track: tracking.Name | None = None
     """What else follows the runs, beside their metrics.jsonl."""
+    show: bool = False
+    """Print the settings of each contestant on each task, and train nothing."""
     quiet: bool = False
     """Say nothing but errors."""
     json: bool = False
@@ -86,7 +90,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 _TRAINED = ("setting", "machines", "tasks", "runs", "resume", "workers", "engine", "ray_address",
-            "max_sequences", "test_sequences", "data", "track")  # fmt: skip
+            "max_sequences", "test_sequences", "data", "track", "show")  # fmt: skip
 """Options that only trained machines have a use for."""
 
 
@@ -98,6 +102,9 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
         check_choice("--machines", machine, experiment.contestants)
     for task in command.tasks:
         check_choice("--tasks", task, experiment.tasks)
+    if command.show:
+        _show_settings(command, experiment)
+        return 0
     judging = {"test_sequences": command.test_sequences, "data": command.data}
     found = reproduce(
         experiment,
@@ -119,6 +126,29 @@ def _contest(command: Reproduce, experiment: Experiment, command_line: str) -> i
     )
     _show(command, found)
     return 0
+
+
+def _show_settings(command: Reproduce, experiment: Experiment) -> None:
+    """Of each contestant on each task, what differs from the defaults of a run."""
+    plain = TrainConfig().to_dict()
+    found: list[dict[str, Any]] = []
+    for task in command.tasks or experiment.tasks:
+        for machine in command.machines or experiment.contestants:
+            config = experiment.recipe(task, machine, command.setting).to_dict()
+            own = {"task": config["task"], "machine": config["machine"]}
+            own |= {name: value for name, value in config.items() if value != plain[name]}
+            found.append({"contestant": machine, "on": task, "settings": own})
+    if command.json:
+        print_json(found)
+        return
+    for each in found:
+        print(f"{each['contestant']} on {each['on']}, {command.setting}:")
+        for name, value in each["settings"].items():
+            if isinstance(value, dict):
+                value = " ".join(f"{key}={part}" for key, part in value.items())
+            print(f"  {name:<22}{value}")
+        print()
+    print("All else is as `TrainConfig` has it, and the seed is each run's own.")
 
 
 def _calculation(command: Reproduce, calculation: Calculation, command_line: str) -> int:
