@@ -63,6 +63,7 @@ def _show_overview(overview: dict[str, dict[str, str]]) -> None:
         for name, summary in entries.items():
             print(f"  {name:<{width}}{_shortened(summary, screen_width() - 2 - width)}")
         print()
+    print("Your own go by module:Class in place of a name (docs/extending.md).")
     print("More: tapehead list --machines, --tasks, --experiments; tapehead results")
 
 

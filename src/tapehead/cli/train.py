@@ -31,13 +31,13 @@ class Train:
     """Train a machine until it solves a task, test it and draw its figures, in a run directory."""
 
     task: str
-    """What to learn."""
+    """What to learn, or module:Class of your own."""
     machine: str = "ntm"
     """What learns it."""
     setting: str = "fast"
     """Where the defaults below come from, ours or the paper's."""
     seeds: tuple[int, ...] = ()
-    """Several runs, one for each of these seeds, each in its own folder of --out."""
+    """Several runs, one for each of these seeds, in folders of --out."""
     num_seeds: int | None = None
     """As --seeds, the first so many from 0 on."""
     workers: int | None = None
@@ -47,7 +47,7 @@ class Train:
     ray_address: str | None = None
     """With --engine ray, its head, HOST:PORT; left out: that of this machine."""
     match_parameters: str | None = None
-    """Be as wide as it takes to have as many parameters as this machine, by its recipe."""
+    """As wide as gives it as many parameters as this machine's recipe has."""
     out: Path | None = None
     """Run directory; left out: runs/TASK-MACHINE-N, the first that is free."""
     resume: bool = False
