@@ -173,8 +173,7 @@ Of its last validation{", and at the task's test sizes" if result["evaluation"] 
 | versions | {versions} |
 | again | `{reproduce}` |
 
-A small machine for looking at and for tests; it was trained on generated data and does nothing but
-this task.
+A small machine for looking at and for tests. It does nothing but this task.
 """
 
 
