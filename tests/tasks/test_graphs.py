@@ -13,8 +13,9 @@ from torch import nn
 
 from tapehead.errors import TapeheadError
 from tapehead.forms import Sequence
+from tapehead.machines import LSTM
 from tapehead.tasks import TASKS, Batch, make_task
-from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
+from tapehead.tasks.graphs import Inference, ShortestPath, Traversal, planner
 from tapehead.tasks.graphs.coding import (
     ANSWER,
     BLANK,
@@ -38,6 +39,7 @@ VARIANTS = [
     Traversal(**SMALL, max_length=4, ending=False),
     Traversal(graph="family", min_length=3, max_length=5),
     ShortestPath(**SMALL, min_length=1, max_length=3),
+    ShortestPath(**SMALL, min_length=2, max_length=3, spelling=0.5, recall=0.5),
     ShortestPath(graph="family", planning_steps=0),
     Inference(**SMALL, max_length=3),
     Inference(graph="family", queries=1, planning_steps=0),
@@ -545,6 +547,44 @@ def test_spelling_charges_for_the_digits_of_the_teachers_edge_too():
     assert (slope[batch.mask].abs().sum(-1) > 0).all()
     for name, score in task.scores(outputs, batch).items():
         assert torch.equal(score, spelled.scores(outputs, batch)[name])
+
+
+def test_recall_asks_for_the_edges_at_both_ends_of_the_way_while_the_machine_plans():
+    task = ShortestPath(**SMALL, min_length=2, max_length=3)
+    asked = replace(task, recall=0.5)
+    batch = asked.batch(torch.Generator().manual_seed(3), 5)
+    outputs = torch.randn(*batch.targets.shape, generator=torch.Generator().manual_seed(4))
+    outputs.requires_grad_()
+    told = planner.read_told(batch.inputs.x)
+    costs = []
+    for number in range(5):
+        edges = [tuple(each) for each in told.triples[number][told.is_edge[number]].tolist()]
+        start, goal = int(told.start[number]), int(told.goal[number])
+        wanted = [edge for edge in edges if edge[0] == start]
+        wanted += [edge for edge in edges if edge[2] == goal and edge[0] != start]
+        first = int(told.answer_at[number]) - task.planning_steps
+        for step, edge in enumerate(wanted[: task.planning_steps]):
+            said = outputs[number, first + step].unflatten(-1, (9, 10)).log_softmax(-1)
+            digits = [int(digit) for name in edge for digit in f"{name:03}"]
+            costs.append(-said[range(9), digits].mean())
+    loss = asked.loss(outputs, batch)
+    torch.testing.assert_close(loss, task.loss(outputs, batch) + 0.5 * torch.stack(costs).mean())
+    torch.testing.assert_close(asked.step_costs(outputs, batch).sum(1).mean(), loss)
+    assert asked.loss(asked.oracle(batch), batch) == 0
+    for name, score in task.scores(outputs, batch).items():
+        assert torch.equal(score, asked.scores(outputs, batch)[name])
+
+
+def test_what_is_said_while_planning_counts_with_recall_alone():
+    task = ShortestPath(**SMALL, min_length=2, max_length=3)
+    machine = LSTM(92, 90, hidden_size=4, num_layers=1)
+    for recall in (0.0, 1.0):
+        own = replace(task, recall=recall)
+        outputs, batch = own.run(machine, own.batch(torch.Generator().manual_seed(1), 3))
+        planned = own.answer.recalled(batch).mask
+        assert bool((outputs[planned] != 0).all()) == bool(recall)
+    with pytest.raises(ValueError, match="recall must be 0 without planning_steps"):
+        replace(task, recall=1.0, planning_steps=0)
 
 
 # Lessons

@@ -87,6 +87,21 @@ def teacher_edge(told: Told, at: Int64[Tensor, " batch"]) -> Int64[Tensor, " bat
     return ends.argmin(1)
 
 
+def ends_of_the_way(
+    told: Told, most: int
+) -> tuple[Int64[Tensor, "batch most 3"], Bool[Tensor, "batch most"]]:
+    """The edges that leave the start and then those that lead to the goal, each in the order told;
+    an edge that does both is among the first. Which of them there are says the second tensor."""
+    leaves = ways_out(told, told.start)
+    arrives = told.is_edge & (told.triples[..., 2] == told.goal[:, None]) & ~leaves
+    count = leaves.shape[1]
+    order = torch.arange(count, device=leaves.device)
+    rank = torch.where(leaves, order, torch.where(arrives, count + order, 2 * count))
+    rank, chosen = rank.sort(1)
+    chosen, known = chosen[:, :most], rank[:, :most] < 2 * count
+    return told.triples.gather(1, chosen[..., None].expand(-1, -1, 3)), known
+
+
 def edge_log_probabilities(
     told: Told, at: Int64[Tensor, " batch"], logits: Float[Tensor, "batch 90"]
 ) -> Float[Tensor, "batch told"]:

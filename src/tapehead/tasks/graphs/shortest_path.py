@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tapehead.checks import Count, NotNegative, Size, number
 from tapehead.forms import Sequence
-from tapehead.tasks.answers import Answer
 from tapehead.tasks.graphs.coding import (
     ANSWER,
     BLANK,
@@ -56,6 +55,9 @@ class ShortestPath(GraphTask):
     spelling: how much the loss has, beside the choice's, of the mean cross-entropy of the nine
         digits of the teacher's edge. The choice alone, among the edges that leave a node, says
         nothing where there is only one.
+    recall: how much the loss has of the mean cross-entropy of the edges that are asked for while
+        the machine plans: those that leave the start, then those that lead to the goal, in the
+        order told. The paper asks for nothing then.
     graph: "random", "underground" or "family".
     data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
 
@@ -103,10 +105,25 @@ class ShortestPath(GraphTask):
     teacher: Annotated[float, number(0.0, most=1.0)] = 0.8
     extra_steps: Count = 5
     spelling: NotNegative = 0.0
+    recall: NotNegative = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.recall and not self.planning_steps:
+            raise ValueError(
+                f"recall must be 0 without planning_steps to ask in, got {self.recall!r}"
+            )
 
     @property
-    def answer(self) -> Answer:
-        return Walk(channel_names(), softmaxes=DIGITS, words=WORDS, spelling=self.spelling)
+    def answer(self) -> Walk:
+        return Walk(
+            channel_names(),
+            softmaxes=DIGITS,
+            words=WORDS,
+            spelling=self.spelling,
+            recall=self.recall,
+            planning=self.planning_steps,
+        )
 
     @property
     def max_steps(self) -> int:
@@ -179,7 +196,7 @@ class ShortestPath(GraphTask):
         """
         told = read_told(batch.inputs.x)
         beginning = batch.inputs.x[:, : int(told.answer_at.max())]
-        _, state = machine(beginning, lengths=told.answer_at)
+        planned, state = machine(beginning, lengths=told.answer_at)
         training = bool(getattr(machine, "training", False))
         device = batch.inputs.x.device
         states = [state]
@@ -192,18 +209,20 @@ class ShortestPath(GraphTask):
             guided = chance < (self.teacher if training else 0.0)
             return outputs[:, 0], torch.where(guided, teacher, own)
 
-        return self._walk(batch, choose, told)
+        return self._walk(batch, choose, told, planned if self.recall else None)
 
     def _walk(
         self,
         batch: Batch,
         choose: Callable[[Tensor, Tensor, Tensor], Any],
         told: Told | None = None,
+        planned: Tensor | None = None,
     ) -> tuple[Tensor, Batch]:
         """Walk until everyone has arrived, is lost, or has gone `extra_steps` too far.
 
         `choose` is given what is heard (batch, 92), where each stands and the teacher's edge; it
-        returns outputs (batch, 90) and edges, or edges alone.
+        returns outputs (batch, 90) and edges, or edges alone. `planned`: outputs from before the
+        answer, where they count.
         """
         told = read_told(batch.inputs.x) if told is None else told
         at, size = told.start, len(told.start)
@@ -233,9 +252,9 @@ class ShortestPath(GraphTask):
             at = torch.where(active, triples[1][:, 2], at)
             lost = told.distance.gather(1, at[:, None])[:, 0] >= UNREACHABLE
             active = active & (at != told.goal) & ~lost & (step + 1 < limit)
-        return self._told_anew(batch, told, heard, outputs, targets, walking)
+        return self._told_anew(batch, told, heard, outputs, targets, walking, planned)
 
-    def _told_anew(self, batch, told, heard, outputs, targets, walking):
+    def _told_anew(self, batch, told, heard, outputs, targets, walking, planned):
         """The batch with these steps in place of its answer."""
         heard, walking = torch.stack(heard, 1), torch.stack(walking, 1)
         steps = torch.arange(walking.shape[1], device=walking.device)
@@ -249,7 +268,7 @@ class ShortestPath(GraphTask):
             if background is not None:
                 before = int(told.answer_at.max())
                 earlier = torch.arange(before, device=parts.device) < told.answer_at[:, None]
-                whole[:, :before] = background[:, :before] * earlier[..., None]
+                whole[:, :before] = torch.where(earlier[..., None], background[:, :before], 0)
             index = place[..., None].expand_as(parts)
             return whole.scatter_add(1, index, parts)
 
@@ -259,7 +278,7 @@ class ShortestPath(GraphTask):
         answers = placed(torch.stack(targets, 1).to(batch.targets.dtype))
         longest = int(lengths.max())
         return (
-            placed(torch.stack(outputs, 1))[:, :longest],
+            placed(torch.stack(outputs, 1), planned)[:, :longest],
             Batch(Sequence(inputs[:, :longest], lengths), answers[:, :longest], mask[:, :longest]),
         )
 
@@ -276,4 +295,7 @@ class ShortestPath(GraphTask):
             at = torch.where(before == BLANK, told.start, before)
             triple = told.triples[sequences, teacher_edge(told, at)]
             answers[sequences[asked], place[asked]] = triple[asked]
+        if self.recall:
+            recalled = self.answer.recalled(batch)
+            answers[recalled.mask] = decode(recalled.targets[recalled.mask])
         return answers

@@ -16,6 +16,7 @@ from tapehead.tasks.graphs.planner import (
     UNREACHABLE,
     distance_after,
     edge_log_probabilities,
+    ends_of_the_way,
     read_told,
     teacher_edge,
 )
@@ -45,9 +46,14 @@ class Walk(Symbols):
 
     spelling: how much the loss has, beside the cost of the choice, of the mean cross-entropy of the
         nine digits.
+    recall: how much it has of that of the edges at both ends of the way, which are asked for while
+        the machine plans (`recalled`).
+    planning: steps in which it plans.
     """
 
     spelling: float = 0.0
+    recall: float = 0.0
+    planning: int = 0
 
     @property
     def part(self) -> str:
@@ -110,12 +116,34 @@ class Walk(Symbols):
         if self.spelling:
             share = self.spelling * len(costs) / batch.mask.sum()
             costs = costs + share * super().costs(outputs, batch).mean(-1)
+        if self.recall:
+            asked = self.recalled(batch)
+            share = self.recall * len(costs) / asked.mask.sum()
+            costs = costs + share * super().costs(outputs, asked).mean(-1)
         return costs
+
+    def recalled(self, batch: Batch) -> Batch:
+        """What is asked for while the machine plans, step by step: the edges that leave the start,
+        then those that lead to the goal, each in the order told."""
+        told = read_told(batch.inputs.x)
+        edges, known = ends_of_the_way(told, self.planning)
+        place = (told.answer_at[:, None] - self.planning) + torch.arange(
+            edges.shape[1], device=edges.device
+        )
+        mask = torch.zeros_like(batch.mask).scatter(1, place, known)
+        each = encode(torch.where(known[..., None], edges, BLANK)).to(batch.targets.dtype)
+        index = place[..., None].expand(-1, -1, each.shape[-1])
+        targets = torch.zeros_like(batch.targets).scatter(1, index, each)
+        return batch._replace(targets=targets, mask=mask)
 
     def _total(self, outputs: Tensor, batch: Batch) -> Tensor:
         total = torch.stack([step.cost for step in _choices(outputs, batch)], 1).sum(1).sum()
         if self.spelling:
             total = total + self.spelling * super().costs(outputs, batch).mean(-1).sum()
+        if self.recall:
+            asked = self.recalled(batch)
+            share = self.recall * batch.mask.sum() / asked.mask.sum()
+            total = total + share * super().costs(outputs, asked).mean(-1).sum()
         return total
 
 
