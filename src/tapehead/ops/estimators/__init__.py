@@ -9,7 +9,7 @@ from tapehead.ops.estimators.draws import (
     Family,
     gumbel,
 )
-from tapehead.ops.estimators.single import (
+from tapehead.ops.estimators.one_choice import (
     UNBIASED,
     Estimate,
     check_shape,
