@@ -117,6 +117,8 @@ FAST_MACHINE: dict[str, Any] = {
 }
 # Nearly four times the weights of the fast DNC: what it lacks is no room for numbers.
 FAST_LSTM: dict[str, Any] = {"hidden_size": 256, "num_layers": 2}
+LSTM_SEQUENCES = 300_000
+"""About what the DNC needs for all lessons of traversal."""
 LESSONS: dict[str, Any] = {
     # The last lesson is far off for most of the way, and validations are of it.
     "curriculum": "look-back",
@@ -142,7 +144,9 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     if contestant == "lstm":
         machine = FAST_LSTM
         training = training | {"lesson_rows": False}
-        if setting == "paper":
+        if setting == "fast":
+            training["max_sequences"] = min(curriculum.sequences, LSTM_SEQUENCES)
+        else:
             machine = {name: curriculum.paper[1][name] for name in FAST_LSTM}
     return TrainConfig.from_dict(
         {"task": task, "machine": contestant, "machine_options": dict(machine)} | LESSONS | training
