@@ -291,7 +291,8 @@ def test_a_walk_is_drawn_as_it_was_walked(call, tmp_path):
         heard = told[0, answered][1:, :90]
         assert [tuple(words) for words in task.answer.spelled(heard)] == list(episode.said[:-1])
         strayed += episode.count > 0
-        assert (episode.asked == episode.said) == (episode.count == 0)
+        # Another way may be as short as the teacher's.
+        assert episode.asked != episode.said or episode.count == 0
     assert strayed >= 4, "an untrained machine takes wrong turns"
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapehead.recipes import dnc
 from tapehead.recipes.experiment import Contest, Experiment
+from tapehead.recipes.ntm_paper import PAPER_LSTM
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -147,7 +148,7 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
         if setting == "fast":
             training["max_sequences"] = min(curriculum.sequences, LSTM_SEQUENCES)
         else:
-            machine = {name: curriculum.paper[1][name] for name in FAST_LSTM}
+            machine = {name: curriculum.paper[1][name] for name in FAST_LSTM} | PAPER_LSTM
     return TrainConfig.from_dict(
         {"task": task, "machine": contestant, "machine_options": dict(machine)} | LESSONS | training
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tapehead.errors import TapeheadError
 from tapehead.runs.build import build_machine, build_task, check_memory
 from tapehead.runs.checkpoint import checkpoint_steps
 from tapehead.runs.config import TrainConfig
@@ -55,8 +56,7 @@ def train(
         stack.enter_context(process_settings(config))
         stack.enter_context(_interrupted(out))
         machine = build_machine(config, task)
-        begun = resume and out is not None and checkpoint_steps(Path(out) / "checkpoint")
-        if config.start_from is not None and not begun:
+        if config.start_from is not None and not (resume and _has_checkpoint(out)):
             start_from(machine, config.start_from)
         objective = make_objective(machine, task, **config.objective_options)
         check_memory(config, task, machine)
@@ -99,6 +99,14 @@ def _interrupted(out: Path | str | None) -> Iterator[None]:
             yield
     except Interrupted as error:
         where = "; nothing is saved"
-        if out is not None and checkpoint_steps(Path(out) / "checkpoint"):
+        if _has_checkpoint(out):
             where = f"; resume to go on with what is saved in {out}"
         raise Stopped(error.number, f"before or after its steps{where}") from None
+
+
+def _has_checkpoint(out: Path | str | None) -> bool:
+    """Whether there is anything to go on with; what cannot be read is told of when it is opened."""
+    try:
+        return out is not None and bool(checkpoint_steps(Path(out) / "checkpoint"))
+    except TapeheadError:
+        return False
