@@ -101,18 +101,6 @@ class Registry(Mapping[str, Any]):
                 return text.replace("\n", " ").rstrip(".")
         raise LookupError(address)
 
-    def _classes_of(self, module: str) -> str:
-        """What a module has instead, in words."""
-        held = vars(sys.modules[module]).values()
-        base_module, _, base = self._base.partition(":")
-        wanted = getattr(import_module(base_module), base)
-        own = [
-            kind.__name__
-            for kind in held
-            if isinstance(kind, type) and issubclass(kind, wanted) and kind.__module__ == module
-        ]
-        return f"; it has {', '.join(own)}" if own else ""
-
     def _load(self, name: str, address: str) -> Any:
         """Import a class.
 
@@ -120,13 +108,18 @@ class Registry(Mapping[str, Any]):
             AddressError: it cannot be imported, or is none of what is held here; one line says why.
         """
         module, _, cls = address.partition(":")
-        kind = getattr(_module(self.what, name, module), cls, None)
-        if kind is None:
-            raise AddressError(
-                f"{self.what} {name!r}: {module} has no {cls}{self._classes_of(module)}"
-            )
+        held = vars(_module(self.what, name, module))
         base_module, _, base = self._base.partition(":")
         wanted = getattr(import_module(base_module), base)
+        kind = held.get(cls)
+        if kind is None:
+            own = [
+                name
+                for name, each in held.items()
+                if isinstance(each, type) and issubclass(each, wanted) and each.__module__ == module
+            ]
+            instead = f"; it has {', '.join(own)}" if own else ""
+            raise AddressError(f"{self.what} {name!r}: {module} has no {cls}{instead}")
         if not (isinstance(kind, type) and issubclass(kind, wanted)):
             raise AddressError(
                 f"{self.what} {name!r}: {cls} must be a subclass of {base_module}.{base}"

@@ -41,9 +41,12 @@ def test_it_begins_where_the_other_was_judged(trained, tmp_path):
 def test_weights_of_another_precision_and_memory_fit(trained):
     larger = SMALL.machine_options | {"memory_size": 9}
     double = replace(
-        SMALL, start_from=str(trained), precision="64", machine_options=larger, max_sequences=4
-    )
-    assert train(double).machine.output.weight.dtype == torch.float64
+        SMALL, start_from=str(trained), precision="64", machine_options=larger, max_sequences=4,
+        learning_rate=1e-9, seed=1,
+    )  # fmt: skip
+    begun = train(double).machine.output.weight
+    assert begun.dtype == torch.float64
+    assert torch.allclose(begun.float(), load_run(trained)[1].output.weight, atol=1e-7)
 
 
 def test_stopped_and_resumed_it_needs_the_other_no_more_and_comes_to_the_same_bits(

@@ -48,11 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prog = f"tapehead {arguments[0]}" if arguments and arguments[0] in COMMANDS else "tapehead"
     try:
         with interrupt_on_signal():
-            try:
-                code = _run(arguments)
-            except HelpRequest as help_text:
-                print(help_text)
-                code = 0
+            code = _run(arguments)
             if sys.stdout is not None:  # closed before we began
                 sys.stdout.flush()
         return code
@@ -82,7 +78,11 @@ def _run(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         near = did_you_mean(name, list(COMMANDS)) or f"; there are {', '.join(COMMANDS)}"
         raise UsageError(f"no command {shown(name)}{near}")
-    return import_module(module_of(name)).run(rest)
+    try:
+        return import_module(module_of(name)).run(rest)
+    except HelpRequest as help_text:
+        print(help_text)
+        return 0
 
 
 def module_of(command: str) -> str:

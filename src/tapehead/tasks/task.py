@@ -185,8 +185,11 @@ class Task(ABC):
         self._check_shapes(batch)
         return batch
 
-    def _check_shapes(self, batch: Batch) -> None:  # noqa: B027, most forms have checks of their own
-        """Raise a TapeheadError unless a batch of `_sample` is as the task says it is."""
+    def _check_shapes(  # noqa: B027, of other forms nothing is looked at
+        self, batch: Batch, outputs: Tensor | None = None
+    ) -> None:
+        """Raise a TapeheadError unless a batch of `_sample`, or a machine's outputs for one, are as
+        the task says they are."""
 
     @property
     def max_steps(self) -> int:
@@ -220,8 +223,7 @@ class Task(ABC):
             machine: maps the fields of the form, by name, to outputs and something else.
         """
         outputs, _ = machine(**batch.inputs._asdict())
-        if isinstance(batch.inputs, Sequence):
-            _check_shape("the machine's outputs", outputs, batch, self.output_size)
+        self._check_shapes(batch, outputs)
         return outputs, batch
 
     def loss(
@@ -278,19 +280,21 @@ class SequenceTask(Task):
     def step_numbers(self) -> int:
         return self.input_size + self.output_size
 
-    def _check_shapes(self, batch: Batch) -> None:
-        drawn = f"{type(self).__name__}._sample: "
-        _check_shape(f"{drawn}inputs", batch.inputs.x, batch, self.input_size)
-        _check_shape(f"{drawn}targets", batch.targets, batch, self.output_size)
-
-
-def _check_shape(what: str, tensor: Tensor, batch: Batch, size: int) -> None:
-    wanted = (*batch.mask.shape, size)
-    if tuple(tensor.shape) != wanted:
-        raise TapeheadError(
-            f"{what} must be (batch, time, {size}), with the mask {wanted}, got shape "
-            f"{tuple(tensor.shape)}"
-        )
+    def _check_shapes(self, batch: Batch, outputs: Tensor | None = None) -> None:
+        looked_at = {"the machine's outputs": (outputs, self.output_size)}
+        if outputs is None:
+            drawn = f"{type(self).__name__}._sample: "
+            looked_at = {
+                f"{drawn}inputs": (batch.inputs.x, self.input_size),
+                f"{drawn}targets": (batch.targets, self.output_size),
+            }
+        for what, (tensor, size) in looked_at.items():
+            wanted = (*batch.mask.shape, size)
+            if tensor is not None and tuple(tensor.shape) != wanted:
+                raise TapeheadError(
+                    f"{what} must be (batch, time, {size}), with the mask {wanted}, got shape "
+                    f"{tuple(tensor.shape)}"
+                )
 
 
 def certain_logits(bits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
