@@ -14,6 +14,7 @@ from tapehead.cli.options import UsageError, check_choice, check_one_of, chosen_
 from tapehead.cli.results import results_table
 from tapehead.files import clear_errors
 from tapehead.recipes import CALCULATIONS, EXPERIMENTS, SETTINGS, Calculation, Experiment
+from tapehead.recipes.jobs import plan
 from tapehead.recipes.reproduce import Reproduced, reproduce
 from tapehead.runs.config import TrainConfig
 from tapehead.training import make_reporter
@@ -132,12 +133,15 @@ def _show_settings(command: Reproduce, experiment: Experiment) -> None:
     """Of each contestant on each task, what differs from the defaults of a run."""
     plain = TrainConfig().to_dict()
     found: list[dict[str, Any]] = []
-    for task in command.tasks or experiment.tasks:
-        for machine in command.machines or experiment.contestants:
-            config = experiment.recipe(task, machine, command.setting).to_dict()
-            own = {"task": config["task"], "machine": config["machine"]}
-            own |= {name: value for name, value in config.items() if value != plain[name]}
-            found.append({"contestant": machine, "on": task, "settings": own})
+    jobs = plan(
+        experiment, command.setting, [0], Path(),
+        contestants=command.machines, tasks=command.tasks, max_sequences=command.max_sequences,
+    )  # fmt: skip
+    for job in jobs:
+        config = job.config.to_dict()
+        own = {"task": config["task"], "machine": config["machine"]}
+        own |= {name: value for name, value in config.items() if value != plain[name]}
+        found.append({"contestant": job.contestant, "on": job.task, "settings": own})
     if command.json:
         print_json(found)
         return

@@ -29,8 +29,6 @@ LESSON = "lesson reached"
 LSTM_ON_LESSON_1 = 37.0
 """Per cent right of the paper's best LSTM at the first lesson of traversal, after almost two
 million examples."""
-
-
 AT_LESSON = "lesson reached"
 """The label of the test at that lesson."""
 
@@ -139,16 +137,14 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     if setting == "paper":
         training = PAPER_TRAINING | training | {"max_sequences": 1_000_000}
         machine = PAPER_MACHINE | machine
+        lstm = {name: machine[name] for name in FAST_LSTM} | PAPER_LSTM
     else:
         training = FAST_TRAINING | {"max_sequences": curriculum.sequences}
-        machine = FAST_MACHINE
+        machine, lstm = FAST_MACHINE, FAST_LSTM
     if contestant == "lstm":
-        machine = FAST_LSTM
-        training = training | {"lesson_rows": False}
+        machine, training = lstm, training | {"lesson_rows": False}
         if setting == "fast":
             training["max_sequences"] = min(curriculum.sequences, LSTM_SEQUENCES)
-        else:
-            machine = {name: curriculum.paper[1][name] for name in FAST_LSTM} | PAPER_LSTM
     return TrainConfig.from_dict(
         {"task": task, "machine": contestant, "machine_options": dict(machine)} | LESSONS | training
     )

@@ -101,7 +101,7 @@ ZOO: dict[str, Exhibit] = {
     "dnc/repeat-copy": Exhibit("dnc/repeat-copy", "dnc"),
     "dnc/traversal": Exhibit("dnc/graphs", "dnc", "traversal", seed=3003),
     "dynamic-ntm/copy": Exhibit("discrete/copy", "annealed dynamic-ntm reinforce"),
-    # Seed 0 ends at half a wrong bit, and on n-grams at 1.13 bits over the optimum, where 1 passes.
+    # Seed 0 ends at half a wrong bit.
     "tardis/copy": Exhibit("discrete/tardis", "tardis straight-through-gumbel", "copy", seed=1),
     "pointer-network/convex-hull": Exhibit("pointer/convex-hull", "pointer-network", whole=True),
     "rl-ntm/repeat-copy-tape": Exhibit("discrete/rl-ntm", "rl-ntm-direct", "repeat-copy-tape"),
@@ -111,6 +111,7 @@ ZOO: dict[str, Exhibit] = {
     "rl-ntm/copy-tape-lstm": Exhibit("discrete/rl-ntm", "rl-ntm-lstm", "copy-tape"),
     "rl-ntm/duplicated-tape-lstm": Exhibit("discrete/rl-ntm", "rl-ntm-lstm", "duplicated-tape"),
     "rl-ntm/reverse-tape-lstm": Exhibit("discrete/rl-ntm", "rl-ntm-lstm", "reverse-tape"),
+    # Seed 0 ends at 1.13 bits above the optimum, where 1 passes.
     "ntm/ngrams": Exhibit("ntm/ngrams", "ntm-lstm", seed=1),
     "ntm/priority-sort": Exhibit("ntm/priority-sort", "ntm-lstm"),
     "ntm/copy-feedforward": Exhibit("ntm/copy", "ntm-feedforward"),
@@ -120,11 +121,11 @@ ZOO: dict[str, Exhibit] = {
     "ntm/priority-sort-feedforward": Exhibit("ntm/priority-sort", "ntm-feedforward", seed=1),
     "ntm/chained-copy": Exhibit("dnc/allocation", "ntm-feedforward"),
     "dnc/chained-copy": Exhibit("dnc/allocation", "dnc"),
+    # Of the machines of `discrete/copy` with seed 3000 or 3003, seed 0 does not solve the task.
     "discrete-ntm/copy-reinforce": Exhibit(
         "discrete/copy", "annealed discrete-ntm reinforce", seed=3000
     ),
     "discrete-ntm/copy-relax": Exhibit("discrete/copy", "annealed discrete-ntm relax"),
-    # Of these, of REINFORCE, and of RELAX by lessons, seed 0 does not solve the task.
     "discrete-ntm/copy-gumbel": Exhibit(
         "discrete/copy", "annealed discrete-ntm straight-through-gumbel", seed=3000
     ),
@@ -144,7 +145,8 @@ ZOO: dict[str, Exhibit] = {
     "memory-network/babi-2": Exhibit(
         "babi/memory-network", "memory-network", "babi-2", whole=True, task_options=_TOLD
     ),
-    # Its recipe has simulated stories too. Tasks 17 and 18 are not solved (results/babi/table).
+    # The recipe of task 3 has simulated stories as it is. Tasks 17 and 18 are not solved
+    # (results/babi/table).
     **{
         f"memory-network/babi-{number}": Exhibit(
             "babi/memory-network", "memory-network", f"babi-{number}", whole=True
