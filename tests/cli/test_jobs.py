@@ -165,7 +165,7 @@ def test_who_does_not_stop_does_not_cool_down(call, tmp_path):
     config = read_config(tmp_path / "on")
     assert (config.cooldown, config.stop_when_solved) == (0, False)
     both = call(*small, "--out=both", "--no-stop-when-solved", "--cooldown=50")
-    assert "cooldown must be 0 without stop_when_solved" in complaint(both, 2)
+    assert "--cooldown must be 0 without --stop-when-solved" in complaint(both, 2)
 
 
 def test_who_begins_with_trained_weights_does_not_begin_anew(call, tmp_path):
@@ -180,7 +180,7 @@ def test_who_begins_with_trained_weights_does_not_begin_anew(call, tmp_path):
     assert call(*small, "--out=on", "--start-from=run").code == 0
     assert read_config(tmp_path / "on").restart_after is None
     both = call(*small, "--out=both", "--start-from=run", "--restart-after=9")
-    assert "restart_after must be left out with start_from" in complaint(both, 2)
+    assert "--restart-after must be left out with --start-from" in complaint(both, 2)
     other = call(*small, "--out=other", "--start-from=dnc/copy")
     assert "got 'dnc/copy', a DNC: read_weight has shape" in complaint(other, 1)
 

@@ -60,23 +60,28 @@ NAMES = ", ".join(TASKS)
         (["train", "copy", "c\nd"], "tapehead train: unexpected argument c d"),
         (
             ["train", "copy", "--hidden-size", "0"],
-            "tapehead train: hidden_size must be a whole number of at least 1, got 0",
+            "tapehead train: --hidden-size must be a whole number of at least 1, got 0",
         ),
         (
             ["train", "copy", "--controller", "gru"],
-            "tapehead train: controller must be one of lstm, feedforward, or a function",
+            "tapehead train: --controller must be one of lstm, feedforward, or a function",
+        ),
+        (["train", "copy", "--controller", "hidden_size"], "got 'hidden_size'"),  # not --hidden-size
+        (
+            ["train", "copy", "--restart-after", "none", "--restart-mark", "3"],
+            "tapehead train: --restart-mark must be left out without --restart-after, got 3.0",
         ),
         (
             ["train", "copy", "--num-bits", "1000000000"],
-            "num_bits must be a whole number from 1 to 65536, got 1000000000",
+            "--num-bits must be a whole number from 1 to 65536, got 1000000000",
         ),
         (
             ["train", "copy", "--min-length", "30"],
-            "max_length must be a whole number of at least 30, got 20",
+            "--max-length must be a whole number of at least 30, got 20",
         ),
         (
             ["train", "copy", "--learning-rate", "-1"],
-            "tapehead train: learning_rate must be a finite number above 0, got -1.0",
+            "tapehead train: --learning-rate must be a finite number above 0, got -1.0",
         ),
         (
             ["train", "copy", "--resume"],
@@ -170,7 +175,7 @@ RUN = "run"
         (["train", "copy", "--device=cuda:77"], "device 'cuda:77' does not exist"),
         (
             ["train", "copy", "--max-length=2", "--curriculum=linear", "--curriculum-start=4"],
-            "curriculum_start must be at most 2",
+            "--curriculum-start must be at most 2",
         ),
         (["reproduce", "ntm/copy", "--seeds"], "--seeds needs whole numbers"),
         (["reproduce", "ntm/copy", "--seeds", "1", "1"], "--seeds must differ, got 1 1"),

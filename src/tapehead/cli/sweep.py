@@ -23,7 +23,13 @@ from tapehead.cli.options import (
 )
 from tapehead.cli.parsing import parse
 from tapehead.cli.train import folder_name
-from tapehead.cli.training_options import check_config, config_of, help_of, options_for
+from tapehead.cli.training_options import (
+    check_config,
+    config_of,
+    help_of,
+    options_for,
+    with_flags,
+)
 from tapehead.files import clear_errors
 from tapehead.registry import AddressError
 from tapehead.runs.config import TrainConfig
@@ -109,7 +115,7 @@ def run(argv: Sequence[str]) -> int:
             for value in vary.examples[1:]:  # with the others' first ones it must be possible
                 chosen({**first, name: value})
     except (TypeError, ValueError) as error:
-        raise UsageError(f"--vary: {error}") from None
+        raise UsageError(f"--vary: {with_flags(str(error), options)}") from None
     out = command.out or Path("sweeps") / folder_name(config)
     engine = engine_of(command, config, len(command.seeds))
     search = Search(

@@ -15,7 +15,13 @@ from tapehead.cli.matching import matched
 from tapehead.cli.options import UsageError, check_one_of, chosen_seeds
 from tapehead.cli.parsing import parse
 from tapehead.cli.serving import check_port, server_at
-from tapehead.cli.training_options import check_config, config_of, help_of, options_for
+from tapehead.cli.training_options import (
+    check_config,
+    config_of,
+    help_of,
+    options_for,
+    with_flags,
+)
 from tapehead.registry import AddressError
 from tapehead.runs.config import TrainConfig
 
@@ -86,7 +92,7 @@ def run(argv: Sequence[str]) -> int:
         _checked(command, config)
         config = matched(command, config, argv)
     except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(with_flags(str(error), options)) from None
     return _train(command, config)
 
 
