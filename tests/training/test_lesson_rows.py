@@ -62,6 +62,34 @@ def test_a_resumed_run_goes_on_with_the_rows_of_its_lesson(tmp_path, rows):
         assert torch.equal(again.machine.state_dict()[name], value), name
 
 
+SPARE = replace(LESSONS, spare_rows=0.5, machine_options={"memory_size": 300, "word_size": 3})
+
+
+def test_spare_rows_are_drawn_in_each_step(rows):
+    train(SPARE)
+    facts = [40, 40, 40, 40, 60, 60, 80, 80, 120, 120, 120, 120, 240, 240]
+    more = [seen / count - 1 for seen, count in zip(rows[-14:], facts, strict=True)]
+    assert min(more) >= 0
+    assert max(more[:12]) <= 0.5
+    assert len(set(more)) > 8, "not the same share in every step"
+    assert max(rows) <= 300
+    first = rows[-14:]
+    train(SPARE)
+    assert rows[-14:] == first
+    train(replace(SPARE, seed=SPARE.seed + 1))
+    assert rows[-14:] != first
+
+
+def test_a_resumed_run_has_the_same_spare_rows(tmp_path, rows):
+    whole = train(SPARE)
+    seen = rows[-14:]
+    train(replace(SPARE, max_sequences=14), tmp_path)
+    again = train(SPARE, tmp_path, resume=True)
+    assert rows[-7:] == seen[7:]
+    for name, value in whole.machine.state_dict().items():
+        assert torch.equal(again.machine.state_dict()[name], value), name
+
+
 def test_validations_are_taken_with_all_rows(tmp_path):
     first = replace(LESSONS, curriculum="naive", curriculum_sequences=None)
     result = train(first, tmp_path)
@@ -84,6 +112,10 @@ def test_a_sparse_ntm_has_them_too():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"lesson_rows": False, "spare_rows": 0.5},
+            r"spare_rows must be 0 without lesson_rows, got 0\.5",
+        ),
         ({"task": "copy"}, "lesson_rows must be False on copy, which does not say how many facts"),
         ({"machine": "ntm"}, "lesson_rows must be False for ntm, whose memory cannot grow without"),
         ({"machine": "lstm", "machine_options": {}}, "lesson_rows must be False for lstm, whose"),

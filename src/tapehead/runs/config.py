@@ -114,6 +114,8 @@ class TrainConfig:
 
     lesson_rows: bool = False
     """In each lesson, as many rows as its graphs have edges; of the DNC and the sparse NTM."""
+    spare_rows: NotNegative = 0.0
+    """With lesson_rows, up to this share more in each batch, drawn evenly; 0: just as many."""
     lesson_mark: Positive | None = None
     """Errors (in a world: reward) a sequence that pass a lesson; left out: the task's pass mark."""
 
@@ -165,6 +167,8 @@ class TrainConfig:
                 "restart_after must be left out with start_from, whose weights a restart would "
                 f"give up, got {self.restart_after!r}"
             )
+        if self.spare_rows and not self.lesson_rows:
+            raise ValueError(f"spare_rows must be 0 without lesson_rows, got {self.spare_rows!r}")
         if self.cooldown and not self.stop_when_solved:
             raise ValueError(
                 f"cooldown must be 0 without stop_when_solved, which ends it, got {self.cooldown}"

@@ -20,6 +20,7 @@ class Stream(IntEnum):
     CURRICULUM = 4
     WARM_UP = 5
     RESTART = 6
+    ROWS = 7
 
 
 def derived_seed(seed: int, stream: Stream, *path: int) -> int:

@@ -1,5 +1,6 @@
 """Everything that changes while a run goes on, and how it becomes a checkpoint and back."""
 
+import random
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
@@ -101,7 +102,15 @@ class Session:
         if self._all_rows is not None:
             assert isinstance(self.machine, Resizable)
             facts = None if all_rows else self.curriculum.lesson.facts
-            self.machine.memory_size = min(self._all_rows, facts or self._all_rows)
+            wanted = self._all_rows if facts is None else facts + self._spare_rows(facts)
+            self.machine.memory_size = min(self._all_rows, wanted)
+
+    def _spare_rows(self, facts: int) -> int:
+        """How many more there are in this step; what is drawn depends on seed and step alone."""
+        if not self.config.spare_rows:
+            return 0
+        seed = derived_seed(self.config.seed, Stream.ROWS, self.progress.step)
+        return random.Random(seed).randint(0, int(self.config.spare_rows * facts))
 
     @property
     def tested_rows(self) -> int | None:
