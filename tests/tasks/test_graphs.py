@@ -549,8 +549,9 @@ def test_spelling_charges_for_the_digits_of_the_teachers_edge_too():
         assert torch.equal(score, spelled.scores(outputs, batch)[name])
 
 
-def test_recall_asks_for_the_edges_at_both_ends_of_the_way_while_the_machine_plans():
-    task = ShortestPath(**SMALL, min_length=2, max_length=3)
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+def test_recall_asks_for_the_edges_around_the_way_while_the_machine_plans(length):
+    task = ShortestPath(**SMALL, min_length=1, max_length=length)
     asked = replace(task, recall=0.5)
     batch = asked.batch(torch.Generator().manual_seed(3), 5)
     outputs = torch.randn(*batch.targets.shape, generator=torch.Generator().manual_seed(4))
@@ -561,7 +562,11 @@ def test_recall_asks_for_the_edges_at_both_ends_of_the_way_while_the_machine_pla
         edges = [tuple(each) for each in told.triples[number][told.is_edge[number]].tolist()]
         start, goal = int(told.start[number]), int(told.goal[number])
         wanted = [edge for edge in edges if edge[0] == start]
-        wanted += [edge for edge in edges if edge[2] == goal and edge[0] != start]
+        reached = [goal]
+        for _ in range(max(length - 1, 1)):
+            ring = [edge for edge in edges if edge[2] in reached and edge not in wanted]
+            wanted += ring
+            reached += [edge[0] for edge in edges if edge[2] in reached]
         first = int(told.answer_at[number]) - task.planning_steps
         for step, edge in enumerate(wanted[: task.planning_steps]):
             said = outputs[number, first + step].unflatten(-1, (9, 10)).log_softmax(-1)

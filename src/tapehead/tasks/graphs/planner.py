@@ -87,18 +87,19 @@ def teacher_edge(told: Told, at: Int64[Tensor, " batch"]) -> Int64[Tensor, " bat
     return ends.argmin(1)
 
 
-def ends_of_the_way(
-    told: Told, most: int
+def edges_to_recall(
+    told: Told, most: int, rings: int
 ) -> tuple[Int64[Tensor, "batch most 3"], Bool[Tensor, "batch most"]]:
-    """The edges that leave the start and then those that lead to the goal, each in the order told;
-    an edge that does both is among the first. Which of them there are says the second tensor."""
-    leaves = ways_out(told, told.start)
-    arrives = told.is_edge & (told.triples[..., 2] == told.goal[:, None]) & ~leaves
+    """The edges that leave the start, then those that lead to the goal, then those that lead to
+    where these begin, and so on for so many rings; in each the order told, and none twice. At most
+    `most` of them; which there are says the second tensor."""
+    leaves, left = ways_out(told, told.start), distance_after(told)
+    known = leaves | (told.is_edge & (left < rings))
     count = leaves.shape[1]
-    order = torch.arange(count, device=leaves.device)
-    rank = torch.where(leaves, order, torch.where(arrives, count + order, 2 * count))
+    ring = torch.where(leaves, 0, 1 + left).masked_fill(~known, 1 + rings)
+    rank = ring * count + torch.arange(count, device=leaves.device)
     rank, chosen = rank.sort(1)
-    chosen, known = chosen[:, :most], rank[:, :most] < 2 * count
+    chosen, known = chosen[:, :most], rank[:, :most] < (1 + rings) * count
     return told.triples.gather(1, chosen[..., None].expand(-1, -1, 3)), known
 
 

@@ -56,8 +56,9 @@ class ShortestPath(GraphTask):
         digits of the teacher's edge. The choice alone, among the edges that leave a node, says
         nothing where there is only one.
     recall: how much the loss has of the mean cross-entropy of the edges that are asked for while
-        the machine plans: those that leave the start, then those that lead to the goal, in the
-        order told. The paper asks for nothing then.
+        the machine plans: those that leave the start, then those that lead to the goal, and where
+        paths have more than two edges those that lead to where these begin, and so on; each in the
+        order told, as many as there are planning steps. The paper asks for nothing then.
     graph: "random", "underground" or "family".
     data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
 
@@ -123,6 +124,8 @@ class ShortestPath(GraphTask):
             spelling=self.spelling,
             recall=self.recall,
             planning=self.planning_steps,
+            # The way's first edge leaves the start, and the others each begin a ring nearer.
+            rings=max(self.max_length - 1, 1),
         )
 
     @property

@@ -16,7 +16,7 @@ from tapehead.tasks.graphs.planner import (
     UNREACHABLE,
     distance_after,
     edge_log_probabilities,
-    ends_of_the_way,
+    edges_to_recall,
     read_told,
     teacher_edge,
 )
@@ -46,14 +46,16 @@ class Walk(Symbols):
 
     spelling: how much the loss has, beside the cost of the choice, of the mean cross-entropy of the
         nine digits.
-    recall: how much it has of that of the edges at both ends of the way, which are asked for while
-        the machine plans (`recalled`).
+    recall: how much it has of that of the edges around the way, which are asked for while the
+        machine plans (`recalled`).
     planning: steps in which it plans.
+    rings: how far from the goal the edges begin, at most, that are asked for.
     """
 
     spelling: float = 0.0
     recall: float = 0.0
     planning: int = 0
+    rings: int = 1
 
     @property
     def part(self) -> str:
@@ -124,9 +126,9 @@ class Walk(Symbols):
 
     def recalled(self, batch: Batch) -> Batch:
         """What is asked for while the machine plans, step by step: the edges that leave the start,
-        then those that lead to the goal, each in the order told."""
+        then ring after ring those that lead to the goal; see `edges_to_recall`."""
         told = read_told(batch.inputs.x)
-        edges, known = ends_of_the_way(told, self.planning)
+        edges, known = edges_to_recall(told, self.planning, self.rings)
         place = (told.answer_at[:, None] - self.planning) + torch.arange(
             edges.shape[1], device=edges.device
         )
