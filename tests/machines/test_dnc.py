@@ -368,6 +368,17 @@ def test_the_machine_allocates_by_the_rule_it_was_given(allocation):
     torch.testing.assert_close(seen, expected.double(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("allocation", "alike"), [("sort", False), ("proportional", True), ("softmax", True)]
+)
+def test_what_breaks_the_tie_of_empty_rows_is_sorting_alone(allocation, alike):
+    """docs/dnc.md: under a smooth allocation the rows of a new memory stay equal."""
+    _, state = small(allocation=allocation, num_reads=2)(inputs())
+    memory = state.memory
+    assert memory.abs().amax() > 0.1
+    assert torch.allclose(memory, memory[:, :1].expand_as(memory)) == alike
+
+
 def test_softmax_allocation_learns_its_strength_and_starts_strong():
     machine = DNC(3, 2, memory_size=4, allocation="softmax", backend="reference").double()
     planted(machine, free=SHUT, add=1.0)

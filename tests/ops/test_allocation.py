@@ -109,6 +109,19 @@ def test_every_allocation_is_a_weighting_that_favours_free_rows_wherever_they_st
     torch.testing.assert_close(allocate(distinct[:, shuffle]), allocate(distinct)[:, shuffle])
 
 
+@given(n=st.integers(2, 12), seed=seeds, gate=st.floats(0, 1))
+def test_proportional_returns_to_the_row_just_written(n, seed, gate):
+    """docs/dnc.md: whatever the usages, no two writes in a row are sharp and in different rows."""
+    usage = usages(seed, n)
+    before = allocate_in_proportion(usage)
+    after = allocate_in_proportion(update_usage(usage, gate * before, torch.ones_like(usage)))
+    # Rows in which the first write was, and others in which the second is.
+    first, second = before[..., :, None], after[..., None, :]
+    other = ~torch.eye(n, dtype=torch.bool)
+    assert (after[..., :, None] >= first * second - 1e-12)[..., other].all()
+    assert (second <= 1 / (1 + first) + 1e-12)[..., other].all()
+
+
 @given(n=rows, seed=seeds)
 def test_usage_stays_between_empty_and_full(n, seed):
     g = torch.Generator().manual_seed(seed)
