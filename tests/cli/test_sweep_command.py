@@ -20,7 +20,10 @@ SMALL = ["--machine=lstm", "--hidden-size=4", *TINY]
         (["copy", "--vary", "batch-size"], "with the name of an option, got batch-size"),
         (["copy", "--vary", "batch-size=8"], "--vary batch-size must be LOW..HIGH or two or more"),
         (["copy", "--vary", "batch-size=8,x"], "--batch-size must be a whole number, got 'x'"),
-        (["copy", "--vary", "batch-size=0..8"], "--vary: --batch-size must be a whole number of at"),
+        (
+            ["copy", "--vary", "batch-size=0..8"],
+            "--vary: --batch-size must be a whole number of at",
+        ),
         (
             ["copy", "--vary", "optimiser=adam,sgd"],
             "--optimiser must be one of rmsprop, graves-rmsprop, adam",

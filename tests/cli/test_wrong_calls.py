@@ -66,7 +66,10 @@ NAMES = ", ".join(TASKS)
             ["train", "copy", "--controller", "gru"],
             "tapehead train: --controller must be one of lstm, feedforward, or a function",
         ),
-        (["train", "copy", "--controller", "hidden_size"], "got 'hidden_size'"),  # not --hidden-size
+        (
+            ["train", "copy", "--controller", "hidden_size"],
+            "got 'hidden_size'",  # a value, and no option
+        ),
         (
             ["train", "copy", "--restart-after", "none", "--restart-mark", "3"],
             "tapehead train: --restart-mark must be left out without --restart-after, got 3.0",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import networkx as nx
 import pytest
@@ -615,6 +616,23 @@ def test_lessons_are_the_papers_and_end_at_the_task_itself(task, count):
         assert draw(lesson, 2).inputs.x.shape[2] == task().input_size == 92
     with pytest.raises(ValueError, match=f"must be a whole number from 1 to {count}, got"):
         task().with_difficulty(count + 1)
+
+
+def test_the_gradual_plan_leaves_every_step_a_choice_and_ends_where_the_paper_does():
+    task = ShortestPath(lesson_plan="gradual")
+    plan = task.plan
+    assert task.max_difficulty == len(plan) == 20
+    assert plan[-1] == ShortestPath.lessons[-1]
+    assert task.with_difficulty(20) == task
+    for number, (lesson, following) in enumerate(pairwise(plan), 1):
+        assert lesson.degree[0] >= 2
+        # A longer path, or more nodes, or more edges: never two of them fewer at once.
+        assert following.length[1] >= lesson.length[1]
+        grown = following.nodes[1] > lesson.nodes[1] or following.degree[1] > lesson.degree[1]
+        assert grown or following.length[1] > lesson.length[1]
+        assert draw(task.with_difficulty(number), 2).inputs.x.shape[2] == 92
+    with pytest.raises(ValueError, match="lesson_plan must be one of paper, gradual, got 'steep'"):
+        ShortestPath(lesson_plan="steep")
 
 
 def test_pass_marks_are_the_papers():

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tapehead.checks import Count, Size, choice, whole
 from tapehead.tasks.graphs.coding import ANSWER, BLANK, TRIPLE_SIZE, decode
-from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
+from tapehead.tasks.graphs.lessons import INFERENCE, Lesson
+from tapehead.tasks.graphs.task import GraphTask, Script
 from tapehead.tasks.graphs.worlds import (
     Graphs,
     draw_until,
@@ -76,25 +77,7 @@ class Inference(GraphTask):
     name: ClassVar[str] = "inference"
     title: ClassVar[str] = "Relation inference"
     source: ClassVar[str] = "Graves, Wayne et al. (2016), Methods, Inference"
-    lessons: ClassVar[tuple[Lesson, ...]] = (
-        Lesson((3, 3), (2, 2), (2, 2)),
-        Lesson((3, 5), (2, 2), (2, 2)),
-        Lesson((4, 6), (2, 4), (2, 2)),
-        Lesson((4, 6), (2, 4), (2, 2)),
-        Lesson((6, 12), (2, 4), (2, 2)),
-        Lesson((12, 18), (2, 4), (2, 2)),
-        Lesson((4, 6), (2, 4), (2, 3)),
-        Lesson((6, 12), (2, 4), (2, 3)),
-        Lesson((12, 18), (2, 4), (2, 3)),
-        Lesson((4, 6), (2, 4), (2, 4)),
-        Lesson((4, 6), (2, 4), (2, 4)),
-        Lesson((6, 12), (2, 4), (2, 4)),
-        Lesson((12, 18), (2, 4), (2, 4)),
-        Lesson((4, 6), (2, 4), (2, 5)),
-        Lesson((6, 12), (2, 4), (2, 5)),
-        Lesson((12, 18), (2, 4), (2, 5)),
-        Lesson((20, 25), (2, 4), (2, 5)),
-    )
+    lessons: ClassVar[tuple[Lesson, ...]] = INFERENCE
 
     min_nodes: Size = 20
     max_nodes: Size = 25

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from tapehead.checks import Count, NotNegative, Size, number
+from tapehead.checks import Count, NotNegative, Size, choice, number
 from tapehead.forms import Sequence
 from tapehead.tasks.graphs.coding import (
     ANSWER,
@@ -20,6 +20,7 @@ from tapehead.tasks.graphs.coding import (
     decode,
     encode,
 )
+from tapehead.tasks.graphs.lessons import GRADUAL, SHORTEST_PATH, Lesson
 from tapehead.tasks.graphs.planner import (
     UNREACHABLE,
     Told,
@@ -28,11 +29,13 @@ from tapehead.tasks.graphs.planner import (
     read_told,
     teacher_edge,
 )
-from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
+from tapehead.tasks.graphs.task import GraphTask, Script
 from tapehead.tasks.graphs.walk import LATE, Walk
 from tapehead.tasks.graphs.worlds import Graphs, draw_until, pick, random_graphs, told_map
 from tapehead.tasks.metrics import PassMark
 from tapehead.tasks.task import Batch, Task
+
+LESSON_PLANS = ("paper", "gradual")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,7 @@ class ShortestPath(GraphTask):
         the machine plans: those that leave the start, then those that lead to the goal, and where
         paths have more than two edges those that lead to where these begin, and so on; each in the
         order told, as many as there are planning steps. The paper asks for nothing then.
+    lesson_plan: what a curriculum goes through: "paper", its 15 lessons, or "gradual", 20 of ours.
     graph: "random", "underground" or "family".
     data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
 
@@ -78,23 +82,7 @@ class ShortestPath(GraphTask):
     title: ClassVar[str] = "Shortest path"
     source: ClassVar[str] = "Graves, Wayne et al. (2016), Methods, Shortest path"
     interactive: ClassVar[bool] = True
-    lessons: ClassVar[tuple[Lesson, ...]] = (
-        Lesson((5, 10), (1, 2), (2, 2)),
-        Lesson((5, 20), (1, 2), (2, 2)),
-        Lesson((10, 20), (1, 2), (2, 2)),
-        Lesson((10, 20), (1, 2), (2, 3)),
-        Lesson((10, 20), (1, 3), (2, 3)),
-        Lesson((10, 20), (2, 3), (2, 3)),
-        Lesson((10, 20), (2, 3), (2, 4)),
-        Lesson((10, 20), (2, 4), (2, 4)),
-        Lesson((10, 25), (2, 4), (2, 4)),
-        Lesson((10, 25), (2, 4), (2, 5)),
-        Lesson((10, 25), (2, 4), (2, 5)),
-        Lesson((15, 25), (2, 4), (2, 5)),
-        Lesson((15, 25), (2, 5), (2, 5)),
-        Lesson((20, 25), (2, 5), (2, 5)),
-        Lesson((20, 25), (2, 6), (2, 5)),
-    )
+    lessons: ClassVar[tuple[Lesson, ...]] = SHORTEST_PATH
 
     min_nodes: Size = 20
     max_nodes: Size = 25
@@ -107,6 +95,11 @@ class ShortestPath(GraphTask):
     extra_steps: Count = 5
     spelling: NotNegative = 0.0
     recall: NotNegative = 0.0
+    lesson_plan: Annotated[str, choice(LESSON_PLANS)] = "paper"
+
+    @property
+    def plan(self) -> tuple[Lesson, ...]:
+        return GRADUAL if self.lesson_plan == "gradual" else self.lessons
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -138,7 +131,7 @@ class ShortestPath(GraphTask):
         return PassMark(LATE, 0.2)
 
     def test_settings(self) -> dict[str, Task]:
-        final = replace(self, graph="random").at_lesson(len(self.lessons))
+        final = replace(self, graph="random").at_lesson(len(self.plan))
         settings: dict[str, Task] = {"final lesson": final}
         if self.data:
             # Figure 2b: four-step shortest paths.

@@ -20,21 +20,13 @@ from tapehead.tasks.graphs.coding import (
     encode,
     tell,
 )
+from tapehead.tasks.graphs.lessons import Lesson
 from tapehead.tasks.graphs.maps import family_tree, underground
 from tapehead.tasks.graphs.worlds import Graphs, Map
 from tapehead.tasks.metrics import SOLVED, PassMark
 from tapehead.tasks.task import CERTAIN_LOGIT, Batch, SequenceTask
 
 GRAPHS = ("random", "underground", "family")
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """A row of a curriculum: least and most nodes, edges out of a node, and steps."""
-
-    nodes: tuple[int, int]
-    degree: tuple[int, int]
-    length: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +90,13 @@ class GraphTask(SequenceTask):
         return PassMark(SOLVED, 0.9)
 
     @property
+    def plan(self) -> tuple[Lesson, ...]:
+        """The lessons that a curriculum goes through."""
+        return self.lessons
+
+    @property
     def max_difficulty(self) -> int:
-        return len(self.lessons)
+        return len(self.plan)
 
     def _at_level(self, level: int) -> "GraphTask":
         if level == self.max_difficulty:
@@ -107,8 +104,8 @@ class GraphTask(SequenceTask):
         return self.at_lesson(level)
 
     def at_lesson(self, number: int) -> "GraphTask":
-        """This task at the sizes of a lesson of the paper's curriculum, from 1."""
-        lesson = self.lessons[whole(1, len(self.lessons))("lesson", number) - 1]
+        """This task at the sizes of a lesson of its plan, from 1."""
+        lesson = self.plan[whole(1, len(self.plan))("lesson", number) - 1]
         return replace(
             self,
             min_nodes=lesson.nodes[0],

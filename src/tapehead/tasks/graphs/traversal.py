@@ -10,7 +10,8 @@ from torch import Tensor
 from tapehead.checks import Size
 from tapehead.tasks.draws import random_integers
 from tapehead.tasks.graphs.coding import ANSWER, BLANK, FINISHED, NEW_PHASE, TRIPLE_SIZE, decode
-from tapehead.tasks.graphs.task import GraphTask, Lesson, Script
+from tapehead.tasks.graphs.lessons import TRAVERSAL, Lesson
+from tapehead.tasks.graphs.task import GraphTask, Script
 from tapehead.tasks.graphs.worlds import Graphs, pick, random_graphs, told_map
 from tapehead.tasks.task import Batch, Task
 
@@ -45,22 +46,7 @@ class Traversal(GraphTask):
     name: ClassVar[str] = "traversal"
     title: ClassVar[str] = "Graph traversal"
     source: ClassVar[str] = "Graves, Wayne et al. (2016), Methods, Traversal"
-    lessons: ClassVar[tuple[Lesson, ...]] = (
-        Lesson((3, 10), (2, 4), (1, 1)),
-        Lesson((3, 10), (2, 4), (1, 2)),
-        Lesson((5, 10), (2, 4), (1, 3)),
-        Lesson((5, 10), (2, 4), (1, 4)),
-        Lesson((10, 15), (2, 4), (1, 4)),
-        Lesson((10, 15), (2, 4), (1, 5)),
-        Lesson((10, 20), (2, 4), (1, 5)),
-        Lesson((10, 20), (2, 4), (1, 6)),
-        Lesson((10, 30), (2, 4), (1, 6)),
-        Lesson((10, 30), (2, 4), (1, 7)),
-        Lesson((10, 30), (2, 4), (1, 8)),
-        Lesson((10, 30), (2, 4), (1, 9)),
-        Lesson((10, 40), (2, 6), (1, 10)),
-        Lesson((10, 40), (2, 6), (1, 20)),
-    )
+    lessons: ClassVar[tuple[Lesson, ...]] = TRAVERSAL
 
     min_nodes: Size = 10
     max_nodes: Size = 40
