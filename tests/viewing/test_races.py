@@ -100,6 +100,32 @@ def test_the_soft_part_of_an_annealed_race_is_shaded():
     assert shades == {("sequences seen (thousands)", 0.0, 2.0)}
 
 
+def test_of_many_seeds_it_shows_how_many_are_done():
+    curves = [curve(8.0, 0.0), curve(8.0, 4.0, 0.0)] + [curve(9.0, 8.0, 7.0, 6.0)] * 8
+    probes = [probed(float(-n), float(-2 * n)) for n in range(10)]
+    many = cell(
+        "discrete-ntm rebar", curves, [True, True] + [False] * 8, variances=probes, soft_until=0
+    )
+    soft = cell("ntm soft", [curve(3.0, 1.0)] * 10, [True] + [False] * 9, variances=[[]] * 10)
+    figure = estimator_figure([many, soft], {"discrete-ntm": "One row at a time"}, "ntm soft")
+    share, time, variance, legend = figure.axes
+    done, soft_done = share.lines
+    assert done.get_drawstyle() == "steps-post"
+    assert done.get_xdata().tolist() == [0.0, 2.0, 3.0, 4.0]
+    assert done.get_ydata().tolist() == [0.0, 10.0, 20.0, 20.0]
+    assert soft_done.get_ydata().tolist() == [0.0, 10.0, 10.0]
+    assert time.lines[0].get_xdata().tolist() == [0.0, 4.0, 6.0, 8.0]
+    assert share.get_ylabel() == "seeds that solved it (%)"
+    assert share.get_ylim() == (0, 100)
+    # A band from the first quartile to the third, and no seed by itself.
+    (middle,) = variance.lines
+    assert middle.get_ydata().tolist() == [-4.5, -9.0]
+    (band,) = variance.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (-13.5, -2.25)
+    assert all(line.get_marker() == "None" for line in [*share.lines, *legend.lines])
+
+
 def test_a_column_for_each_task():
     cells = [
         cell("tardis reinforce", [curve(5.0, 2.0)], [False]),

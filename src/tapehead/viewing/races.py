@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,11 +13,13 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tapehead.tasks import make_task
 from tapehead.tasks.metrics import PassMark
+from tapehead.viewing.bands import MANY, band_of
 from tapehead.viewing.curves import plain_number
 from tapehead.viewing.estimators import STYLES as ESTIMATORS
 from tapehead.viewing.legend import line_up, strip
 from tapehead.viewing.multiples import Block, crowded, faintly, multiples
 from tapehead.viewing.seeds import Seed, over_seeds, points_of, position_of
+from tapehead.viewing.solved import Panel, draw_solved
 from tapehead.viewing.style import (
     DOUBLE,
     FAINT,
@@ -33,22 +35,6 @@ from tapehead.viewing.style import (
 )
 
 Cells = Sequence[Mapping[str, Any]]
-
-
-class Panel(NamedTuple):
-    """A row of a race: what is drawn over what.
-
-    `mark`: a value under which the task counts as solved. `least`: lower values stand here.
-    `kind`: of the rows that are drawn.
-    """
-
-    metric: str
-    x: str
-    ylabel: str
-    log: bool = False
-    mark: float | None = None
-    least: float = -np.inf
-    kind: str = "check"
 
 
 def seeds_of(cell: Mapping[str, Any]) -> list[Seed]:
@@ -78,8 +64,9 @@ def race_figure(
     """A column for each machine or task, a row for each panel, one legend for all.
 
     Thick lines are medians over seeds, thin ones the seeds. A filled mark stands where a seed was
-    done; from there on it keeps its last value. If a column has more than five contestants, each
-    has panels of its own.
+    done; from there on it keeps its last value. Of ten seeds and more there is a band from the
+    first quartile to the third instead, without marks. If a column has more than five contestants,
+    each has panels of its own.
 
     Args:
         columns: title -> contestant -> learning curves. A contestant without a panel's metric is
@@ -111,10 +98,13 @@ def race_figure(
     for row in range(len(panels)):
         _share_limits([axes for at, axes in drawn if at == row])
     axes = strip(figure, width, top)
+    marked = any(len(seeds) < MANY for column in columns.values() for seeds in column.values())
     for name, (x, y) in zip(names, keys, strict=True):
         style = styles[name]
         axes.plot([x, x + 7], [y, y], color=style.colour, ls=style.dashes)
-        axes.plot([x + 3.5], [y], style.marker, color=style.colour, ms=4.0, mec="white", mew=0.5)
+        if marked:
+            look = {"color": style.colour, "ms": 4.0, "mec": "white", "mew": 0.5}
+            axes.plot([x + 3.5], [y], style.marker, **look)
         axes.text(x + 8.5, y, style.label, va="center_baseline", fontsize=SMALL)
     return figure
 
@@ -158,7 +148,10 @@ def _draw_race(
     only: str | None = None,
 ) -> None:
     for name in _with(panel, contestants):
-        if only in (None, name):
+        if panel.solved:
+            style = styles[name] if only in (None, name) else None
+            draw_solved(axes, contestants[name], panel, _X[panel.x][1], style)
+        elif only in (None, name):
             _race(axes, contestants[name], panel, styles[name])
         else:
             axis, values = over_seeds(
@@ -178,16 +171,18 @@ def _draw_race(
     if panel.mark is not None:
         axes.axhline(panel.mark, color=FAINT, lw=0.6, dashes=(2, 2), zorder=0)
     if panel.x == "sequences" and soft_until is not None:
-        _soft_until(axes, soft_until * _X[panel.x][1])
+        # Away from where lines begin.
+        _soft_until(axes, soft_until * _X[panel.x][1], "top" if panel.solved else "bottom")
 
 
 _X = {"sequences": ("sequences seen (thousands)", 1e-3), "seconds": ("CPU time of training (s)", 1)}
 
 
-def _soft_until(axes: Axes, sequences: float) -> None:
+def _soft_until(axes: Axes, sequences: float, side: Literal["top", "bottom"]) -> None:
     axes.axvspan(0, sequences, color=FAINT, alpha=0.15, lw=0, zorder=0)
+    y = {"top": 0.97, "bottom": 0.03}[side]
     axes.text(
-        0.02, 0.03, "soft, or\npartly", transform=axes.transAxes, va="bottom", fontsize=SMALL,
+        0.02, y, "soft, or\npartly", transform=axes.transAxes, va=side, fontsize=SMALL,
         color=FAINT, zorder=0,
     )  # fmt: skip
 
@@ -196,6 +191,11 @@ def _race(axes: Axes, seeds: Sequence[Seed], panel: Panel, style: MachineStyle) 
     scale, least = _X[panel.x][1], panel.least
     axis, values = over_seeds(seeds, kind=panel.kind, x=panel.x, metric=panel.metric)
     axis, values = axis * scale, np.maximum(values, least)
+    if len(seeds) >= MANY:
+        low, middle, high = band_of(values)
+        axes.fill_between(axis, low, high, color=style.colour, alpha=0.16, lw=0)
+        axes.plot(axis, middle, color=style.colour, ls=style.dashes, zorder=3)
+        return
     for seed in seeds:
         where, height = _points(seed, panel)
         axes.plot(
@@ -230,8 +230,11 @@ _SOFT = MachineStyle(label="", colour="#4d4d4d", marker="D", dashes=(0, (5, 1.4)
 
 
 def _error_panels(cells: Cells, mark: PassMark | None) -> list[Panel]:
-    """The task's own measure against sequences and against time; several tasks share theirs."""
+    """The task's own measure against sequences and against time, or where there are many seeds how
+    many of them are done; several tasks share theirs."""
     metric, threshold = mark or make_task(cells[0]["task"]).pass_mark
+    if all(len(cell["seeds"]) >= MANY for cell in cells) and any(cell["solved"] for cell in cells):
+        return [Panel(metric.name, x, "seeds that solved it (%)", solved=True) for x in _X]
     return [
         Panel(metric.name, x, metric.heading, log=True, mark=threshold, least=_NO_ERROR) for x in _X
     ]
