@@ -162,7 +162,7 @@ def _draw_points(axes: Axes, xy: np.ndarray, *, numbered: bool) -> None:
             away = np.sign(np.array([x, y]) - middle) * 4.0
             axes.annotate(
                 str(number), (x, y), tuple(away), textcoords="offset points", fontsize=SMALL,
-                color=FAINT, ha="center", va="center", zorder=5,
+                color=FAINT, ha="center", va="center", zorder=3.5,
                 path_effects=[withStroke(linewidth=1.5, foreground="white")],
             )  # fmt: skip
 
