@@ -103,7 +103,7 @@ def race_figure(
         style = styles[name]
         axes.plot([x, x + 7], [y, y], color=style.colour, ls=style.dashes)
         if marked:
-            look = {"color": style.colour, "ms": 4.0, "mec": "white", "mew": 0.5}
+            look: dict[str, Any] = {"color": style.colour, "ms": 4.0, "mec": "white", "mew": 0.5}
             axes.plot([x + 3.5], [y], style.marker, **look)
         axes.text(x + 8.5, y, style.label, va="center_baseline", fontsize=SMALL)
     return figure

@@ -1,7 +1,7 @@
 """What a row of a race shows, and one kind of row: how many seeds are done, and how soon."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def draw_solved(
     end = max(points_of(seed, panel.kind, panel.x, panel.metric)[0][-1] for seed in seeds)
     where = np.array([0.0, *done, end]) * scale
     share = 100 * np.array([*range(len(done) + 1), len(done)]) / len(seeds)
-    look = {"color": FAINT, "lw": 0.5, "alpha": 0.6, "zorder": 1}
+    look: dict[str, Any] = {"color": FAINT, "lw": 0.5, "alpha": 0.6, "zorder": 1}
     if style is not None:
         look = {"color": style.colour, "ls": style.dashes, "zorder": 3}
     axes.plot(where, share, drawstyle="steps-post", **look)
