@@ -626,7 +626,7 @@ def test_the_gradual_plan_leaves_every_step_a_choice_and_ends_where_the_paper_do
     assert task.with_difficulty(20) == task
     for number, (lesson, following) in enumerate(pairwise(plan), 1):
         assert lesson.degree[0] >= 2
-        # A longer path, or more nodes, or more edges: never two of them fewer at once.
+        # Paths never become shorter; where they do not become longer, the graphs grow.
         assert following.length[1] >= lesson.length[1]
         grown = following.nodes[1] > lesson.nodes[1] or following.degree[1] > lesson.degree[1]
         assert grown or following.length[1] > lesson.length[1]

@@ -35,13 +35,10 @@ def matched(command: Options, config: TrainConfig, argv: Sequence[str]) -> Train
         return config
     from tapehead.recipes.matching import match_parameters, width_of
 
-    try:
-        flag = f"--{width_of(config.machine).replace('_', '-')}"
-        if given([token.replace("_", "-") for token in argv], flag) is not None:
-            raise UsageError(f"--match-parameters chooses {flag}: leave one of them out")
-        found = match_parameters(config, other, command.setting)
-    except ValueError as error:
-        raise ValueError(str(error).replace("match_parameters", "--match-parameters", 1)) from None
+    flag = f"--{width_of(config.machine).replace('_', '-')}"
+    if given([token.replace("_", "-") for token in argv], flag) is not None:
+        raise UsageError(f"--match-parameters chooses {flag}: leave one of them out")
+    found = match_parameters(config, other, command.setting)
     size = found.config.machine_options[found.width]
     if command.json:
         counts = {"parameters": found.parameters, "wanted": found.wanted}
