@@ -4,9 +4,11 @@ import resource
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tapehead.errors import TapeheadError
-from tapehead.files import clear_errors, write_atomically, write_json
+from tapehead.files import clear_errors, to_json, to_lines, write_atomically, write_json
 
 
 @contextmanager
@@ -55,6 +57,30 @@ def test_numbers_that_json_does_not_have_become_null(tmp_path):
     write_json(tmp_path / "file", value)
     expected = {"a": None, "b": [None, {"c": None}], "d": 0.1 + 0.2, "e": 3}
     assert json.loads((tmp_path / "file").read_bytes()) == expected
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_for_people_says_the_same(value):
+    assert json.loads(to_lines(value)) == json.loads(to_json(value))
+
+
+def test_rows_of_a_table_stand_in_a_line_each():
+    rows = [{"sequences": 1600 * i, "bit_errors": i / 3} for i in range(5)]
+    text = to_lines({"command": "x" * 200, "rows": rows, "seeds": [0, 1, 2], 5: None})
+    assert [line.strip() for line in text.splitlines()] == [
+        "{",
+        f'"command": "{"x" * 200}",',
+        '"rows": [',
+        *(json.dumps(row) + "," * (row is not rows[-1]) for row in rows),
+        "],",
+        '"seeds": [0, 1, 2],',
+        '"5": null',
+        "}",
+    ]
+    assert to_lines([[0] * 20, [1] * 20]).count("\n") == 3  # never longer than a line
 
 
 def test_an_error_of_the_system_becomes_one_line():

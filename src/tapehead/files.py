@@ -13,6 +13,9 @@ from typing import Any
 
 from tapehead.errors import TapeheadError
 
+LINE = 100
+"""Characters of a line of JSON that is written for people."""
+
 
 def user_cache() -> Path:
     """Where a user's copies are of what can be made again.
@@ -41,12 +44,31 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomically(path, (to_json(value, indent=2) + "\n").encode())
+    write_atomically(path, (to_lines(value) + "\n").encode())
 
 
-def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON as it is defined: numbers that are not finite become null."""
-    return json.dumps(_with_null(value), indent=indent, allow_nan=False)
+def to_json(value: Any) -> str:
+    """JSON as it is defined, in one line: numbers that are not finite become null."""
+    return json.dumps(_with_null(value), allow_nan=False)
+
+
+def to_lines(value: Any) -> str:
+    """The same for people to read: what fits into a line of 100 stands in one, as a row of a table
+    does."""
+    return _laid_out(json.loads(to_json(value)), "")
+
+
+def _laid_out(value: Any, indent: str) -> str:
+    line = json.dumps(value)
+    if len(indent) + len(line) <= LINE or not line.startswith(("{", "[")):
+        return line
+    inner = indent + "  "
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(name)}: {_laid_out(each, inner)}" for name, each in value.items()]
+    else:
+        parts = [_laid_out(each, inner) for each in value]
+    body = f",\n{inner}".join(parts)
+    return f"{line[0]}\n{inner}{body}\n{indent}{line[-1]}"
 
 
 def _with_null(value: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
-from tapehead.files import parse_json, read_bytes, to_json, write_atomically
+from tapehead.files import parse_json, read_bytes, to_lines, write_atomically
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+', re.DOTALL)
 _SEALED = re.compile(r'(.*),"sha256":"([0-9a-f]{64})"\}', re.DOTALL)
@@ -38,7 +38,7 @@ def seal(text: str) -> bytes:
 
 def write_sealed(path: Path, value: dict[str, Any]) -> None:
     """Replace `path` by sealed JSON, or leave it as it was."""
-    write_atomically(path, seal(to_json(value, indent=2)))
+    write_atomically(path, seal(to_lines(value)))
 
 
 def read_sealed(path: Path, what: str) -> tuple[dict[str, Any], bool]:
