@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 PAPER = "Graves, Wayne et al. 2016"
 TEST_SEQUENCES = 1_000
 LESSON = "lesson reached"
-"""The metric of how far a curriculum was climbed."""
+"""The metric of how far a curriculum was climbed, and the label of the test at that lesson."""
 LSTM_ON_LESSON_1 = 37.0
 """Per cent right of the paper's best LSTM at the first lesson of traversal, after almost two
 million examples."""
-AT_LESSON = "lesson reached"
-"""The label of the test at that lesson."""
 
 
 class Curriculum(NamedTuple):
@@ -169,7 +167,7 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
     if contest.contestant == "lstm":
         # The paper names the LSTM's score at one lesson alone.
         begins = task == "traversal" and all(one["lesson"] == 1 for one in judged)
-        accuracies, source = {AT_LESSON: LSTM_ON_LESSON_1} if begins else {}, f"{PAPER}, main text"
+        accuracies, source = {LESSON: LSTM_ON_LESSON_1} if begins else {}, f"{PAPER}, main text"
     shared = {
         "machine": contest.contestant,
         "task": task,
@@ -230,7 +228,7 @@ def judged_run(path: Path, *, data: str | None, sequences: int) -> dict[str, Any
     lesson = climb[-1][1]
     if isinstance(machine, Resizable):
         machine.memory_size = max(machine.memory_size, PAPER_ROWS[config.task])
-    tests: dict[str, Task] = {AT_LESSON: task.at_lesson(lesson)}
+    tests: dict[str, Task] = {LESSON: task.at_lesson(lesson)}
     tests |= dataclasses.replace(task, data=data or "").test_settings()
     accuracy = {
         label: round(100 * evaluate(machine, setting, sequences=sequences)["solved"], 2)
