@@ -563,11 +563,14 @@ def test_recall_asks_for_the_edges_around_the_way_while_the_machine_plans(length
         edges = [tuple(each) for each in told.triples[number][told.is_edge[number]].tolist()]
         start, goal = int(told.start[number]), int(told.goal[number])
         wanted = [edge for edge in edges if edge[0] == start]
-        reached = [goal]
+        asked_about, seen = [goal], {goal}
         for _ in range(max(length - 1, 1)):
-            ring = [edge for edge in edges if edge[2] in reached and edge not in wanted]
-            wanted += ring
-            reached += [edge[0] for edge in edges if edge[2] in reached]
+            ring = [edge for node in asked_about for edge in edges if edge[2] == node]
+            wanted += [edge for edge in ring if edge[0] != start]
+            ring.sort(key=lambda edge, start=start: edge[0] != start)
+            asked_about = [edge[0] for edge in ring if edge[0] not in seen]
+            asked_about = list(dict.fromkeys(asked_about))
+            seen |= set(asked_about)
         first = int(told.answer_at[number]) - task.planning_steps
         for step, edge in enumerate(wanted[: task.planning_steps]):
             said = outputs[number, first + step].unflatten(-1, (9, 10)).log_softmax(-1)

@@ -59,9 +59,10 @@ class ShortestPath(GraphTask):
         digits of the teacher's edge. The choice alone, among the edges that leave a node, says
         nothing where there is only one.
     recall: how much the loss has of the mean cross-entropy of the edges that are asked for while
-        the machine plans: those that leave the start, then those that lead to the goal, and where
-        paths have more than two edges those that lead to where these begin, and so on; each in the
-        order told, as many as there are planning steps. The paper asks for nothing then.
+        the machine plans: those that leave the start, then those that lead to the goal, in the
+        order told; where paths have more than two edges, then those that lead to where the first of
+        these begins, to where the second begins, and so on; as many as there are planning steps.
+        The paper asks for nothing then.
     lesson_plan: what a curriculum goes through: "paper", its 15 lessons, or "gradual", 20 of ours.
     graph: "random", "underground" or "family".
     data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
