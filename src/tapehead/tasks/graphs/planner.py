@@ -87,41 +87,15 @@ def teacher_edge(told: Told, at: Int64[Tensor, " batch"]) -> Int64[Tensor, " bat
     return ends.argmin(1)
 
 
-def edges_to_recall(
-    told: Told, most: int, rings: int
-) -> tuple[Int64[Tensor, "batch most 3"], Bool[Tensor, "batch most"]]:
-    """The edges that leave the start, then those that lead to the goal, each in the order told;
-    then those that lead to where the first of the latter begins, to where the second begins, and so
-    on, for so many rings. None twice, and at most `most`; which there are says the second tensor.
-    """
-    leaves, left = ways_out(told, told.start), distance_after(told)
-    known = leaves | (told.is_edge & (left < rings))
-    count = leaves.shape[1]
-    source, destination = told.triples.clamp(min=0)[..., 0], told.triples.clamp(min=0)[..., 2]
-    order = torch.arange(count, device=leaves.device).expand_as(left)
-    rank = torch.where(leaves, order, count + order)
-    for ring in range(1, rings):
-        # One question for each edge of the ring before, asked in the order those were named in.
-        nearer = torch.where(told.is_edge & (left == ring - 1), rank, (1 + rings) * count)
-        first = nearer.new_full((len(nearer), LABELS), (1 + rings) * count)
-        first = first.scatter_reduce(1, source, nearer, "amin")
-        asked = (first.gather(1, destination) * count + order).argsort(1).argsort(1)
-        rank = torch.where(~leaves & (left == ring), (1 + ring) * count + asked, rank)
-    rank = rank.masked_fill(~known, (1 + rings) * count)
-    rank, chosen = rank.sort(1)
-    chosen, known = chosen[:, :most], rank[:, :most] < (1 + rings) * count
-    return told.triples.gather(1, chosen[..., None].expand(-1, -1, 3)), known
-
-
 def edge_log_probabilities(
-    told: Told, at: Int64[Tensor, " batch"], logits: Float[Tensor, "batch 90"]
+    told: Told, possible: Bool[Tensor, "batch told"], logits: Float[Tensor, "batch 90"]
 ) -> Float[Tensor, "batch told"]:
-    """What nine softmaxes say of each edge, renormalised over those that leave the node stood on;
-    minus infinity for all others."""
+    """What nine softmaxes say of each edge, renormalised over those that are possible; minus
+    infinity for all others."""
     says = F.log_softmax(logits.unflatten(-1, (9, 10)), -1)
     digits = digits_of(told.triples.clamp(min=0))
     of_edge = says[:, None].expand(-1, digits.shape[1], -1, -1).gather(-1, digits[..., None])
-    joint = of_edge[..., 0].sum(-1).masked_fill(~ways_out(told, at), -torch.inf)
+    joint = of_edge[..., 0].sum(-1).masked_fill(~possible, -torch.inf)
     return joint.log_softmax(-1)
 
 

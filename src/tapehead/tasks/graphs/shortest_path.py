@@ -28,7 +28,9 @@ from tapehead.tasks.graphs.planner import (
     name_pairs,
     read_told,
     teacher_edge,
+    ways_out,
 )
+from tapehead.tasks.graphs.recall import plan_aloud
 from tapehead.tasks.graphs.task import GraphTask, Script
 from tapehead.tasks.graphs.walk import LATE, Walk
 from tapehead.tasks.graphs.worlds import Graphs, draw_until, pick, random_graphs, told_map
@@ -63,6 +65,8 @@ class ShortestPath(GraphTask):
         order told; where paths have more than two edges, then those that lead to where the first of
         these begins, to where the second begins, and so on; as many as there are planning steps.
         The paper asks for nothing then.
+    aloud: while it plans, the machine hears at each step which edge it named at the one before, in
+        training the one that it should have named. In the paper it hears nothing.
     lesson_plan: what a curriculum goes through: "paper", its 15 lessons, or "gradual", 20 of ours.
     graph: "random", "underground" or "family".
     data: folder with the tables of the Underground; see `tapehead.tasks.graphs.maps`.
@@ -96,6 +100,7 @@ class ShortestPath(GraphTask):
     extra_steps: Count = 5
     spelling: NotNegative = 0.0
     recall: NotNegative = 0.0
+    aloud: bool = False
     lesson_plan: Annotated[str, choice(LESSON_PLANS)] = "paper"
 
     @property
@@ -108,6 +113,8 @@ class ShortestPath(GraphTask):
             raise ValueError(
                 f"recall must be 0 without planning_steps to ask in, got {self.recall!r}"
             )
+        if self.aloud and not self.recall:
+            raise ValueError("aloud must be left out without recall, which says what to name")
 
     @property
     def answer(self) -> Walk:
@@ -192,16 +199,22 @@ class ShortestPath(GraphTask):
             batch: as drawn; its answers are written anew.
         """
         told = read_told(batch.inputs.x)
-        beginning = batch.inputs.x[:, : int(told.answer_at.max())]
-        planned, state = machine(beginning, lengths=told.answer_at)
         training = bool(getattr(machine, "training", False))
+        if self.aloud:
+            planned, state, batch = plan_aloud(
+                machine, batch, told, self.planning_steps, self.answer.rings, training
+            )
+        else:
+            beginning = batch.inputs.x[:, : int(told.answer_at.max())]
+            planned, state = machine(beginning, lengths=told.answer_at)
         device = batch.inputs.x.device
         states = [state]
         dtype = batch.inputs.x.dtype
 
         def choose(heard: Tensor, at: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
             outputs, states[0] = machine(heard[:, None].to(dtype), states[0])
-            own = edge_log_probabilities(told, at, outputs[:, 0].detach().float()).argmax(-1)
+            says = outputs[:, 0].detach().float()
+            own = edge_log_probabilities(told, ways_out(told, at), says).argmax(-1)
             chance = torch.rand(len(at), device=device, dtype=torch.float32)
             guided = chance < (self.teacher if training else 0.0)
             return outputs[:, 0], torch.where(guided, teacher, own)

@@ -16,10 +16,11 @@ from tapehead.tasks.graphs.planner import (
     UNREACHABLE,
     distance_after,
     edge_log_probabilities,
-    edges_to_recall,
     read_told,
     teacher_edge,
+    ways_out,
 )
+from tapehead.tasks.graphs.recall import edges_to_recall
 from tapehead.tasks.metrics import BITS, SOLVED, STEP_ERRORS, Metric
 
 WASTED_STEPS = Metric("wasted_steps", "wasted steps", "per sequence")
@@ -162,7 +163,7 @@ def _choices(outputs: Tensor, batch: Batch) -> Iterator[Choice]:
         before = taken.gather(1, place[:, None, None].expand(-1, 1, 3))[:, 0, 2]
         at = torch.where(active & (before != BLANK), before, told.start)
         logits = outputs.gather(1, place[:, None, None].expand(-1, 1, outputs.shape[-1]))[:, 0]
-        says = edge_log_probabilities(told, at, logits.float())
+        says = edge_log_probabilities(told, ways_out(told, at), logits.float())
         cost = -says.gather(1, teacher_edge(told, at)[:, None])[:, 0]
         speechless = says.isnan().any(-1)
         own = says.detach().masked_fill(says.isnan(), -torch.inf).argmax(-1)
