@@ -16,7 +16,7 @@ from tapehead.errors import TapeheadError
 from tapehead.forms import Sequence
 from tapehead.machines import LSTM
 from tapehead.tasks import TASKS, Batch, make_task
-from tapehead.tasks.graphs import Inference, ShortestPath, Traversal, planner
+from tapehead.tasks.graphs import Inference, ShortestPath, Traversal, coding, planner
 from tapehead.tasks.graphs.coding import (
     ANSWER,
     BLANK,
@@ -41,6 +41,7 @@ VARIANTS = [
     Traversal(graph="family", min_length=3, max_length=5),
     ShortestPath(**SMALL, min_length=1, max_length=3),
     ShortestPath(**SMALL, min_length=2, max_length=3, spelling=0.5, recall=0.5),
+    ShortestPath(**SMALL, min_length=2, max_length=3, recall=0.5, aloud=True),
     ShortestPath(graph="family", planning_steps=0),
     Inference(**SMALL, max_length=3),
     Inference(graph="family", queries=1, planning_steps=0),
@@ -594,6 +595,50 @@ def test_what_is_said_while_planning_counts_with_recall_alone():
         assert bool((outputs[planned] != 0).all()) == bool(recall)
     with pytest.raises(ValueError, match="recall must be 0 without planning_steps"):
         replace(task, recall=1.0, planning_steps=0)
+
+
+@pytest.mark.parametrize("guided", [True, False])
+def test_a_machine_that_plans_aloud_hears_what_was_named_at_the_step_before(guided):
+    task = ShortestPath(**SMALL, min_length=2, max_length=4, recall=1.0, aloud=True)
+    torch.manual_seed(0)
+    machine = LSTM(92, 90, hidden_size=8, num_layers=1).train(guided)
+    drawn = task.batch(torch.Generator().manual_seed(2), 6)
+    outputs, batch = task.run(machine, drawn)
+    told = planner.read_told(batch.inputs.x)
+    wanted = task.answer.recalled(batch)
+    heard = coding.decode(batch.inputs.x[..., : coding.TRIPLE_SIZE])
+    likeliest = planner.edge_log_probabilities(
+        planner.Told(*(each.repeat_interleave(outputs.shape[1], 0) for each in told)),
+        told.is_edge.repeat_interleave(outputs.shape[1], 0),
+        outputs.detach().flatten(0, 1),
+    ).argmax(-1)
+    likeliest = likeliest.unflatten(0, outputs.shape[:2])
+    beyond = 0
+    for number in range(6):
+        first = int(told.answer_at[number]) - task.planning_steps
+        edges = told.triples[number][told.is_edge[number]]
+        assert (heard[number, first] == coding.BLANK).all()
+        for step in range(first, first + task.planning_steps - 1):
+            if not guided:
+                named = told.triples[number, likeliest[number, step]]
+            elif wanted.mask[number, step]:
+                named = coding.decode(wanted.targets[number, step])
+            else:
+                beyond += 1
+                assert (edges == heard[number, step + 1]).all(-1).any()
+                continue
+            assert torch.equal(heard[number, step + 1], named)
+        # Before it plans, nothing changes.
+        assert torch.equal(heard[number, :first], coding.decode(drawn.inputs.x[number, :first, :90]))
+    assert guided == bool(beyond)
+    again, _ = machine(batch.inputs.x, lengths=batch.inputs.steps)
+    counts = wanted.mask | batch.mask
+    torch.testing.assert_close(outputs[counts], again[counts])
+
+
+def test_planning_aloud_needs_something_to_name():
+    with pytest.raises(ValueError, match="aloud must be left out without recall"):
+        ShortestPath(aloud=True)
 
 
 # Lessons
