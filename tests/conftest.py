@@ -18,6 +18,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tapehead")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One more than there are cores: many a test waits for processes that it started."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def _each_test_begins_alike():
     torch.manual_seed(0)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tapehead.cli import main
+from tapehead.registry import MACHINES, TASKS
 from tapehead.runs import read_config, read_metrics, read_result
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
@@ -37,11 +39,31 @@ def outside(tmp_path):
     return run
 
 
+@pytest.fixture
+def here(outside, tmp_path, monkeypatch, capsys):
+    """The same in this process: to begin another takes seconds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def run(*arguments, code=0):
+        capsys.readouterr()
+        assert main(arguments) == code
+        said = capsys.readouterr()
+        return said.err if code else said.out
+
+    with MACHINES.holding(), TASKS.holding():
+        yield run
+    for name in ("parity", "gru", "corridor"):
+        sys.modules.pop(name, None)
+
+
 BUDGET = ["--max-sequences=64", "--report-every=32", "--validation-sequences=8", "--threads=1"]
 
 
 @pytest.mark.slow
-def test_a_task_and_a_machine_of_ones_own_train_resume_evaluate_and_are_drawn(outside, tmp_path):
+def test_a_task_and_a_machine_of_ones_own_train_resume_evaluate_and_are_drawn(
+    outside, here, tmp_path
+):
     ours = ["parity:Parity", "--machine=gru:GRU", "--steps=6", "--hidden-size=24"]
     out = outside("train", *ours, *BUDGET)
     folder = tmp_path / "runs" / "parity-Parity-gru-GRU-1"
@@ -51,37 +73,37 @@ def test_a_task_and_a_machine_of_ones_own_train_resume_evaluate_and_are_drawn(ou
     assert config.machine_options == {"hidden_size": 24}
     assert "20 steps" in out
     assert (folder / "figures" / "bits.png").stat().st_size > 1000
-    outside("train", "--resume", f"--out={folder}", "--max-sequences=128")
+    here("train", "--resume", f"--out={folder}", "--max-sequences=128")
     assert read_result(folder)["sequences"] == 128
     assert [row["sequences"] for row in read_metrics(folder) if row["kind"] == "train"] == [
         32, 64, 96, 128,
     ]  # fmt: skip
-    assert "steps 12" in outside("evaluate", str(folder), "--steps=12", "--sequences=8")
-    assert "bits.png" in outside("view", str(folder))
+    assert "steps 12" in here("evaluate", str(folder), "--steps=12", "--sequences=8")
+    assert "bits.png" in here("view", str(folder))
     # Several seeds are processes of their own, which find the files too.
     outside("train", *ours, *BUDGET, "--seeds", "0", "1", "--out=two", "--no-figures")
     assert (tmp_path / "two" / "seed-1" / "result.json").exists()
 
 
 @pytest.mark.slow
-def test_each_goes_with_those_of_the_package(outside, tmp_path):
+def test_each_goes_with_those_of_the_package(here, tmp_path):
     for name, arguments in {
         "copy": ["copy", "--machine=gru:GRU", "--max-length=2"],
         "parity": ["parity:Parity", "--machine=lstm", "--hidden-size=4"],
     }.items():
-        outside("train", *arguments, *BUDGET, f"--out={name}", "--no-figures", "--quiet")
+        here("train", *arguments, *BUDGET, f"--out={name}", "--no-figures", "--quiet")
         assert (tmp_path / name / "result.json").exists()
-    help = outside("train", "parity:Parity", "--machine=gru:GRU", "--help")
+    help = here("train", "parity:Parity", "--machine=gru:GRU", "--help")
     assert "--steps 10" in help
     assert "--hidden-size 16" in help
-    assert "Bits of a sequence" in outside("train", "parity:Parity", "--help-all")
+    assert "Bits of a sequence" in here("train", "parity:Parity", "--help-all")
 
 
 @pytest.mark.slow
-def test_a_world_of_ones_own_is_trained_by_its_rewards(outside, tmp_path):
+def test_a_world_of_ones_own_is_trained_by_its_rewards(here, tmp_path):
     world = ["corridor:Corridor", "--machine=lstm", "--hidden-size=16", "--delay=2"]
     learning = ["--optimiser=adam", "--learning-rate=0.01", "--batch-size=32", "--seed=1"]
-    told = outside(
+    told = here(
         "train", *world, *learning, "--entropy=0.02", "--max-sequences=12000", "--out=run",
         "--validate-every=1280", "--report-every=640", "--validation-sequences=64",
         "--test-sequences=0", "--threads=1",
@@ -91,10 +113,10 @@ def test_a_world_of_ones_own_is_trained_by_its_rewards(outside, tmp_path):
     assert config.objective_options == {"entropy": 0.02}
     assert result["solved"]
     assert result["scores"]["return"] > 0.95
-    assert "reward/episode" in outside("evaluate", "run", "--sequences=8")
-    assert "bits.png" in outside("view", "run")
-    assert "--critic shared" in outside("train", *world, "--help")
-    complaint = outside("train", "corridor:Corridor", "--machine=discrete-ntm", code=2)
+    assert "reward/episode" in here("evaluate", "run", "--sequences=8")
+    assert "bits.png" in here("view", "run")
+    assert "--critic shared" in here("train", *world, "--help")
+    complaint = here("train", "corridor:Corridor", "--machine=discrete-ntm", code=2)
     assert "addressing must be soft on corridor" in complaint
 
 

@@ -629,7 +629,9 @@ def test_a_machine_that_plans_aloud_hears_what_was_named_at_the_step_before(guid
                 continue
             assert torch.equal(heard[number, step + 1], named)
         # Before it plans, nothing changes.
-        assert torch.equal(heard[number, :first], coding.decode(drawn.inputs.x[number, :first, :90]))
+        assert torch.equal(
+            heard[number, :first], coding.decode(drawn.inputs.x[number, :first, :90])
+        )
     assert guided == bool(beyond)
     again, _ = machine(batch.inputs.x, lengths=batch.inputs.steps)
     counts = wanted.mask | batch.mask
