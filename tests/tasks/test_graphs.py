@@ -563,15 +563,14 @@ def test_recall_asks_for_the_edges_around_the_way_while_the_machine_plans(length
     for number in range(5):
         edges = [tuple(each) for each in told.triples[number][told.is_edge[number]].tolist()]
         start, goal = int(told.start[number]), int(told.goal[number])
-        wanted = [edge for edge in edges if edge[0] == start]
-        asked_about, seen = [goal], {goal}
-        for _ in range(max(length - 1, 1)):
-            ring = [edge for node in asked_about for edge in edges if edge[2] == node]
-            wanted += [edge for edge in ring if edge[0] != start]
-            ring.sort(key=lambda edge, start=start: edge[0] != start)
-            asked_about = [edge[0] for edge in ring if edge[0] not in seen]
-            asked_about = list(dict.fromkeys(asked_about))
-            seen |= set(asked_about)
+        wanted = []
+        fronts = [([start], {start}), ([goal], {goal})]
+        for ring in range(max(length, 2)):
+            (nodes, seen), near = fronts[ring % 2], (0, 2)[ring % 2]
+            found = [edge for node in nodes for edge in edges if edge[near] == node]
+            wanted += [edge for edge in found if edge not in wanted]
+            nodes = [edge[2 - near] for edge in found if edge[2 - near] not in seen]
+            fronts[ring % 2] = (list(dict.fromkeys(nodes)), seen | set(nodes))
         first = int(told.answer_at[number]) - task.planning_steps
         for step, edge in enumerate(wanted[: task.planning_steps]):
             said = outputs[number, first + step].unflatten(-1, (9, 10)).log_softmax(-1)

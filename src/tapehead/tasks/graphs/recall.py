@@ -12,9 +12,8 @@ from tapehead.tasks.batch import Batch
 from tapehead.tasks.graphs.coding import LABELS, TRIPLE_SIZE, encode
 from tapehead.tasks.graphs.planner import (
     Told,
-    distance_after,
+    distances_to,
     edge_log_probabilities,
-    ways_out,
 )
 
 
@@ -22,25 +21,34 @@ def edges_to_recall(
     told: Told, most: int, rings: int
 ) -> tuple[Int64[Tensor, "batch most 3"], Bool[Tensor, "batch most"]]:
     """The edges that leave the start, then those that lead to the goal, each in the order told;
-    then those that lead to where the first of the latter begins, to where the second begins, and so
-    on, for so many rings. None twice, and at most `most`; which there are says the second tensor.
-    """
-    leaves, left = ways_out(told, told.start), distance_after(told)
-    known = leaves | (told.is_edge & (left < rings))
-    count = leaves.shape[1]
+    then those that leave where the first of the former ends, where the second ends, and so on; then
+    those that lead to where each of the latter begins; in turn for so many rings. None twice, and
+    at most `most`; which there are says the second tensor."""
+    count = told.is_edge.shape[1]
+    told_order = torch.arange(count, device=told.is_edge.device).expand_as(told.is_edge)
     source, destination = told.triples.clamp(min=0)[..., 0], told.triples.clamp(min=0)[..., 2]
-    order = torch.arange(count, device=leaves.device).expand_as(left)
-    rank = torch.where(leaves, order, count + order)
-    for ring in range(1, rings):
-        # One question for each edge of the ring before, asked in the order those were named in.
-        nearer = torch.where(told.is_edge & (left == ring - 1), rank, (1 + rings) * count)
-        first = nearer.new_full((len(nearer), LABELS), (1 + rings) * count)
-        first = first.scatter_reduce(1, source, nearer, "amin")
-        asked = (first.gather(1, destination) * count + order).argsort(1).argsort(1)
-        rank = torch.where(~leaves & (left == ring), (1 + ring) * count + asked, rank)
-    rank = rank.masked_fill(~known, (1 + rings) * count)
+    reverse = told.triples[..., [2, 1, 0]]
+    sides = [
+        (source, destination, distances_to(reverse, told.is_edge, told.start)),
+        (destination, source, told.distance),
+    ]
+    never = (1 + rings) * count
+    rank = torch.full_like(told_order, never)
+    orders = [torch.zeros_like(told_order)] * len(sides)
+    for ring in range(rings):
+        side, away = ring % len(sides), ring // len(sides)
+        near, far, distance = sides[side]
+        members = told.is_edge & (distance.gather(1, near) == away)
+        order = told_order
+        if away:
+            # One question for each edge of the side's ring before, in the order of those.
+            first = order.new_full((len(order), LABELS), never)
+            first = first.scatter_reduce(1, far, orders[side], "amin")
+            order = (first.gather(1, near) * count + order).argsort(1).argsort(1)
+        orders[side] = order.masked_fill(~members, never)
+        rank = torch.where(members & (rank == never), ring * count + order, rank)
     rank, chosen = rank.sort(1)
-    chosen, known = chosen[:, :most], rank[:, :most] < (1 + rings) * count
+    chosen, known = chosen[:, :most], rank[:, :most] < never
     return told.triples.gather(1, chosen[..., None].expand(-1, -1, 3)), known
 
 

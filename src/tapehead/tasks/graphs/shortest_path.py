@@ -62,9 +62,9 @@ class ShortestPath(GraphTask):
         nothing where there is only one.
     recall: how much the loss has of the mean cross-entropy of the edges that are asked for while
         the machine plans: those that leave the start, then those that lead to the goal, in the
-        order told; where paths have more than two edges, then those that lead to where the first of
-        these begins, to where the second begins, and so on; as many as there are planning steps.
-        The paper asks for nothing then.
+        order told; for each edge more that paths have, then those that leave where the former end,
+        those that lead to where the latter begin, and so on in turn; as many as there are planning
+        steps. The paper asks for nothing then.
     aloud: while it plans, the machine hears at each step which edge it named at the one before, in
         training the one that it should have named. In the paper it hears nothing.
     lesson_plan: what a curriculum goes through: "paper", its 15 lessons, or "gradual", 20 of ours.
@@ -125,8 +125,8 @@ class ShortestPath(GraphTask):
             spelling=self.spelling,
             recall=self.recall,
             planning=self.planning_steps,
-            # The way's first edge leaves the start, and the others each begin a ring nearer.
-            rings=max(self.max_length - 1, 1),
+            # From either end in turn, these hold all ways of that length.
+            rings=max(self.max_length, 2),
         )
 
     @property

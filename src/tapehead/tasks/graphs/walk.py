@@ -50,13 +50,13 @@ class Walk(Symbols):
     recall: how much it has of that of the edges around the way, which are asked for while the
         machine plans (`recalled`).
     planning: steps in which it plans.
-    rings: how far from the goal the edges begin, at most, that are asked for.
+    rings: how many steps away from the start and from the goal, in turn, they are asked for.
     """
 
     spelling: float = 0.0
     recall: float = 0.0
     planning: int = 0
-    rings: int = 1
+    rings: int = 2
 
     @property
     def part(self) -> str:
@@ -126,8 +126,8 @@ class Walk(Symbols):
         return costs
 
     def recalled(self, batch: Batch) -> Batch:
-        """What is asked for while the machine plans, step by step: the edges that leave the start,
-        then ring after ring those that lead to the goal; see `edges_to_recall`."""
+        """What is asked for while the machine plans, step by step: the edges around the start and
+        around the goal, ring after ring; see `edges_to_recall`."""
         told = read_told(batch.inputs.x)
         edges, known = edges_to_recall(told, self.planning, self.rings)
         place = (told.answer_at[:, None] - self.planning) + torch.arange(
