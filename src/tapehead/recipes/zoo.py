@@ -137,6 +137,10 @@ ZOO: dict[str, Exhibit] = {
     ),
     "dynamic-ntm/copy-rebar": Exhibit("discrete/copy", "annealed dynamic-ntm rebar"),
     "dynamic-ntm/copy-relax": Exhibit("discrete/copy", "annealed dynamic-ntm relax"),
+    # The only one of its twenty seeds that is solved.
+    "dynamic-ntm/copy-gumbel": Exhibit(
+        "discrete/copy", "annealed dynamic-ntm straight-through-gumbel", seed=3019
+    ),
     "tardis/associative-recall": Exhibit(
         "discrete/tardis", "tardis straight-through-gumbel", "associative-recall"
     ),
