@@ -15,6 +15,7 @@ a bool, a float (even 5.0) and a tensor are none. A number is an int, a float or
 in single precision, and is kept as a float. A switch is a bool, not 0 or 1.
 """
 
+import difflib
 import inspect
 import types
 from collections.abc import Callable, Collection, Mapping
@@ -156,6 +157,13 @@ def listed(names: Collection[str], most: int = 160) -> str:
             return f"{text} and {len(names) - number} more"
         text, number = longer, number + 1
     return text
+
+
+def did_you_mean(value: str, choices: Collection[str]) -> str:
+    """For the end of an error: which of the choices was meant, if one is like the value."""
+    near = [choice for choice in choices if value and choice.startswith(value)]
+    near += difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _whole(value: Any) -> int:

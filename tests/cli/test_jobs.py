@@ -1,5 +1,6 @@
 """Train, evaluate, view, go on: what a newcomer types, on a problem of a few seconds."""
 
+import re
 from functools import partial
 
 import pytest
@@ -132,6 +133,11 @@ def test_several_seeds(call, tmp_path):
     assert (tmp_path / "both" / "learning.png").stat().st_size > 1000
     assert (tmp_path / "both" / "seed-4" / "figures" / "bits.png").exists()
     assert "both/seed-4 is one" in complaint(call("evaluate", "both"), 2)
+    # A folder of other things too is none of runs: nothing is drawn into what lies in it.
+    (tmp_path / "both" / "photographs").mkdir()
+    assert re.search(
+        r"both is not a run .* both/seed-\d is one", complaint(call("view", "both"), 2)
+    )
 
 
 def test_json_is_nothing_but_json(tmp_path):

@@ -123,6 +123,7 @@ def test_another_machine_is_named_with_its_class(tmp_path):
     message = refusal(tmp_path, DNC)
     assert "holds NTM, not DNC: use NTM.from_pretrained" in message
     assert "there is no trained machine 'ntm/cpoy'" in refusal("ntm/cpoy")
+    assert refusal("ntm/cpoy").endswith("; did you mean ntm/copy?")
 
 
 class Mine(LSTM):

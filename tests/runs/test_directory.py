@@ -96,6 +96,7 @@ def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
         ('{"format": 1, "con', r"config\.json is damaged: not JSON"),
         ("[]", r"config\.json is no run: a JSON object is expected"),
         ('{"name": "app"}', r"config\.json was not written by tapehead"),
+        ('{"kind": "tapehead machine"}', "is a saved machine, not a run"),
         ('{"format": 3, "config": {}}', r"newer tapehead \(format 3; this one reads up to 2\)"),
         ('{"format": 2, "config": {}}', r"config\.json is damaged: it has changed since"),
         ('{"format": 0, "config": {}}', r"config\.json is damaged: it has changed since"),

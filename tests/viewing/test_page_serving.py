@@ -43,6 +43,15 @@ def test_the_page_and_what_is_new(server):
     assert (status, json.loads(text)["title"]) == (200, "later")
 
 
+def test_before_the_first_episode_the_page_says_so_and_asks_again(server):
+    status, text = get(server, "/")
+    assert status == 200
+    assert "The training begins" in text
+    assert 'http-equiv="refresh"' in text
+    server.show(planted_document)
+    assert data_of(get(server, "/")[1])["title"] == "NTM-LSTM: Copy"
+
+
 def test_it_listens_on_loopback_alone(server):
     assert server.address.startswith("http://127.0.0.1:")
     assert server._server.socket.getsockname()[0] == "127.0.0.1"

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from tapehead import __version__
-from tapehead.checks import shown
+from tapehead.checks import did_you_mean, shown
 from tapehead.cli.command import HelpRequest
-from tapehead.cli.options import UsageError, did_you_mean
+from tapehead.cli.options import UsageError
 from tapehead.errors import TapeheadError
 from tapehead.signals import CLOSED_PIPE, interrupt_on_signal
 

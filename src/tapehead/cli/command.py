@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tapehead import zoo
+from tapehead.checks import did_you_mean
 from tapehead.cli.help import screen
-from tapehead.cli.options import Option, UsageError, did_you_mean, options_of
+from tapehead.cli.options import Option, UsageError, options_of
 from tapehead.cli.parsing import parse
 
 Command = TypeVar("Command")
@@ -106,6 +107,14 @@ def run_at(path: Path) -> Path:
     return check_run(path)
 
 
+def holds_runs(path: Path) -> bool:
+    """Whether a folder is one of runs, and of nothing else: who names another by mistake would have
+    pictures drawn into whatever run lies in it."""
+    others = [each for each in path.glob("*/") if not each.name.startswith(".")]
+    runs = [each for each in others if (each / "config.json").is_file()]
+    return bool(runs) and not {each.name for each in others} - {run.name for run in runs} - DRAWN
+
+
 def check_run(path: Path) -> Path:
     """Raise a UsageError unless `path` looks like a run directory."""
     if not path.exists():
@@ -116,6 +125,10 @@ def check_run(path: Path) -> Path:
         hint = f"; {inside.parent} is one" if inside else ""
         raise UsageError(f"{path} is not a run directory: it has no config.json{hint}")
     return path
+
+
+DRAWN = {"figures"}
+"""What may stand beside the runs of a folder."""
 
 
 def print_json(value: Any) -> None:

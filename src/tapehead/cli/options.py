@@ -7,7 +7,6 @@ the docstrings beside them.
 
 import ast
 import dataclasses
-import difflib
 import functools
 import inspect
 import operator
@@ -19,7 +18,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from tapehead.checks import Check, checks_of, listed, shown
+from tapehead.checks import Check, checks_of, did_you_mean, listed, shown
 from tapehead.errors import TapeheadError
 
 
@@ -198,9 +197,3 @@ def check_choice(what: str, value: str, choices: Collection[str]) -> None:
     if value not in choices:
         allowed, near = listed(choices), did_you_mean(value, choices)
         raise UsageError(f"{what} must be one of {allowed}, got {shown(value)}{near}")
-
-
-def did_you_mean(value: str, choices: Collection[str]) -> str:
-    near = [choice for choice in choices if value and choice.startswith(value)]
-    near += difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from tapehead.checks import cut, shown
-from tapehead.cli.options import Option, UsageError, check_choice, did_you_mean
+from tapehead.checks import cut, did_you_mean, shown
+from tapehead.cli.options import Option, UsageError, check_choice
 
 
 def parse(options: Sequence[Option], argv: Sequence[str], prog: str) -> dict[str, Any]:

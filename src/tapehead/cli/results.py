@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tapehead.checks import listed, shown
+from tapehead.checks import did_you_mean, listed, shown
 from tapehead.cli.command import print_json, read, table
 from tapehead.cli.help import screen_width
-from tapehead.cli.options import UsageError, check_one_of, did_you_mean
+from tapehead.cli.options import UsageError, check_one_of
 from tapehead.recipes.results import FIELDS, Row, cells_at, middle, rows_of
 
 

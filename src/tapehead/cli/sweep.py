@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tapehead.checks import cut
+from tapehead.checks import cut, did_you_mean
 from tapehead.cli import tracking
 from tapehead.cli.base import settings_before
 from tapehead.cli.command import HelpRequest, print_json, table, wants_help
@@ -18,7 +18,6 @@ from tapehead.cli.options import (
     check_one_of,
     check_seed,
     chosen_seeds,
-    did_you_mean,
     options_of,
 )
 from tapehead.cli.parsing import parse

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tapehead.cli.command import first_imports, print_json, read, run_at
+from tapehead.cli.command import first_imports, holds_runs, print_json, read, run_at
 from tapehead.cli.options import UsageError, check_one_of, check_seed
 from tapehead.cli.serving import check_port, server_at
 
@@ -55,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
             if getattr(command, option):
                 raise UsageError(f"--port and --{option} exclude each other")
     with first_imports():
-        found = [path if any(path.glob("*/config.json")) else run_at(path) for path in command.runs]
+        found = [path if holds_runs(path) else run_at(path) for path in command.runs]
 
         from tapehead.viewing.several import runs_in, view_runs
 

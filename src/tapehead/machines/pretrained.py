@@ -20,7 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from tapehead.checks import listed, shown
+from tapehead.checks import did_you_mean, listed, shown
 from tapehead.errors import TapeheadError
 from tapehead.files import fingerprint
 from tapehead.machines.fitting import misfit
@@ -235,7 +235,7 @@ def _folder_of(name: Path | str, revision: str | None, token: str | bool | None)
     if folder.exists() or len(parts) != 2 or not all(parts) or parts[0] in MACHINES.addresses:
         raise TapeheadError(
             f"there is no trained machine {shown(text)}: neither a folder with a {CONFIG} nor in "
-            f"the zoo, which has {listed(known)}"
+            f"the zoo, which has {listed(known)}{did_you_mean(text, known)}"
         )
     hub = _hub("a machine of the hub")
     with _hub_errors(f"fetch {text} from the hub"):

@@ -63,6 +63,11 @@ def read_start(path: Path | str) -> dict[str, Any]:
     except BrokenSeal as error:
         raise EditedConfig(path, error.value) from None
     number = value.get("format")
+    if "kind" in value:
+        from tapehead.machines.pretrained import KIND
+
+        if value["kind"] == KIND:
+            raise TapeheadError(f"{path} is a saved machine, not a run: it has no task to run on")
     if not isinstance(value.get("config"), dict) or not isinstance(number, int):
         raise TapeheadError(f"{path / CONFIG} was not written by tapehead")
     if number > FORMAT:

@@ -18,6 +18,13 @@ WATCHED = 6.0
 """Seconds for which a page counts as watched after it has asked; it asks every two."""
 
 
+SOON = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="1">
+<meta name="color-scheme" content="light dark"><title>tapehead</title>
+<p style="font: 16px system-ui, sans-serif; margin: 3em">The training begins. This page follows.</p>
+"""
+"""What a browser gets that asks before there is a first episode; it asks again each second."""
+
+
 class PageServer:
     """Serves one page, which asks for what is new every two seconds.
 
@@ -51,6 +58,11 @@ class PageServer:
     def watched(self) -> bool:
         """Whether somebody has the page open."""
         return time.monotonic() - self._asked < WATCHED
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything to show yet."""
+        return self._make is not None
 
     def show(self, make: Callable[[], dict[str, Any]]) -> None:
         """From now on the page holds what this gives."""
@@ -101,7 +113,8 @@ def _handler(served: PageServer) -> type[BaseHTTPRequestHandler]:
             if host not in (LOOPBACK, "localhost"):
                 self.send_error(HTTPStatus.FORBIDDEN)
             elif asked.path == "/":
-                self._send("text/html", page(served.current()))
+                document = served.current()
+                self._send("text/html", page(document) if served.has_news else SOON)
             elif asked.path == "/live.json":
                 version = parse_qs(asked.query).get("version", [""])[0]
                 if served.is_news(version):

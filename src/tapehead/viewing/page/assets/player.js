@@ -101,7 +101,11 @@ class App {
     const { selection } = this;
     const pin = document.getElementById("pin");
     pin.hidden = !selection;
-    if (selection) pin.textContent = `${this.origins.told().title.replace(/ (came from|went to|is .*)$/, "")} ×`;
+    if (selection) {
+      // The panel with all of it may be off the screen.
+      const { title, parts } = this.origins.told();
+      pin.textContent = `${title} ${parts.slice(0, 2).join(", ")} ×`;
+    }
     for (const view of this.views) view.step();
   }
 
