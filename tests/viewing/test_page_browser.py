@@ -196,6 +196,18 @@ def test_a_click_on_a_read_holds_it_and_escape_lets_go(opened):
     assert page.is_hidden("#pin")
 
 
+def test_reads_and_writes_are_held_by_the_keyboard_too(opened):
+    page = opened()
+    page.fill("#step", "9")
+    page.keyboard.press("r")
+    assert page.inner_text("#pin").startswith("Read at step 9 came from 100.0 % write at step 3")
+    page.fill("#step", "3")
+    page.keyboard.press("w")
+    assert page.inner_text("#pin").startswith("Write at step 3 went to read at step 9")
+    page.keyboard.press("w")  # of one head there is no next
+    assert page.is_hidden("#pin")
+
+
 def test_a_click_on_a_write_tells_which_reads_it_came_to(opened):
     page = opened()
     click_cell(page, "write_weights", 2, 3, rows=7)

@@ -160,6 +160,15 @@ class App {
     });
   }
 
+  // A read or a write of this step, by the keyboard: head after head, then none.
+  hold(what) {
+    if (!this.origins) return;
+    const heads = what === "read" ? this.origins.readHeads : this.origins.heads;
+    const held = this.selection;
+    const head = held?.what === what && held.step === this.step ? held.head + 1 : 0;
+    this.select(head < heads ? { what, step: this.step, head } : null);
+  }
+
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.recording) return;
     const { target } = event;
@@ -174,6 +183,8 @@ class App {
       End: () => this.goTo(this.steps - 1),
       " ": () => this.play(),
       Escape: () => this.select(null),
+      r: () => this.hold("read"),
+      w: () => this.hold("write"),
       PageUp: () => count > 1 && this.open((this.number + count - 1) % count),
       PageDown: () => count > 1 && this.open((this.number + 1) % count),
     };
