@@ -15,7 +15,7 @@ CLAIM = Claim(
     experiment="ntm/copy",
     machine="NTM",
     contestant="ntm-lstm",
-    beyond=lambda f: f"{f.below('120', 1.0)}, {f.middle('50')}",
+    beyond=lambda f: f"{f.below('120', 1.0, 'bit_errors')}, {f.middle('50')}",
 )
 
 
@@ -46,7 +46,8 @@ def results(tmp_path):
     cells = [
         cell(None, [0.0, 9.0, 0.0]),
         cell("50", [0.0, 80.0, 0.125]),
-        cell("120", [0.9, 480.0, 1.0]),
+        # Bits are a cost, and one wrong bit may cost several.
+        cell("120", [3.5, 480.0, 1.0], scores={"bit_errors": [0.9, 200.0, 1.0]}),
         cell("120", [7.0, 7.0, 7.0], setting="paper"),
     ]
     (folder / "result.json").write_text(json.dumps({"cells": cells}))
