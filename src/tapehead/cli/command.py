@@ -107,12 +107,15 @@ def run_at(path: Path) -> Path:
     return check_run(path)
 
 
+DRAWN = "figures"
+"""The folder that may stand beside the runs of a folder."""
+
+
 def holds_runs(path: Path) -> bool:
     """Whether a folder is one of runs, and of nothing else: who names another by mistake would have
     pictures drawn into whatever run lies in it."""
-    others = [each for each in path.glob("*/") if not each.name.startswith(".")]
-    runs = [each for each in others if (each / "config.json").is_file()]
-    return bool(runs) and not {each.name for each in others} - {run.name for run in runs} - DRAWN
+    inside = [each for each in path.glob("*/") if each.name != DRAWN and each.name[0] != "."]
+    return bool(inside) and all((each / "config.json").is_file() for each in inside)
 
 
 def check_run(path: Path) -> Path:
@@ -125,10 +128,6 @@ def check_run(path: Path) -> Path:
         hint = f"; {inside.parent} is one" if inside else ""
         raise UsageError(f"{path} is not a run directory: it has no config.json{hint}")
     return path
-
-
-DRAWN = {"figures"}
-"""What may stand beside the runs of a folder."""
 
 
 def print_json(value: Any) -> None:

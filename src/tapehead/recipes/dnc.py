@@ -51,7 +51,7 @@ SEQUENCES = {
 # The fast setting, found by search on training seeds.
 TRAINING: dict[str, dict[str, Any]] = {
     # Adam is slower here, and failed on one seed of three. What is solved goes on while the rate
-    # falls: else a fifth of the seeds makes mistakes in sequences of ten times the length.
+    # falls: else a fifth of the seeds makes mistakes in sequences of six times the length.
     "copy": ntm.RMSPROP | {"test_memory_size": 128, "restart_after": 8_000, "cooldown": 24_000},
     # As for the NTM, but by lessons: straight at the task most seeds stay in a half-solution.
     "repeat-copy": ntm.BOUNDED

@@ -77,7 +77,7 @@ ZOO: dict[str, Exhibit] = {
         "dnc/copy",
         "dnc",
         machine_options={"memory_size": 128},
-        changes={"max_sequences": 20_000, "restart_after": None, "test_memory_size": None},
+        changes={"restart_after": None, "test_memory_size": None},
     ),
     "memory-network/babi-1": Exhibit(
         "babi/memory-network", "memory-network", "babi-1", whole=True, task_options=_TOLD

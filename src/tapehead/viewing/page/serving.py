@@ -113,8 +113,9 @@ def _handler(served: PageServer) -> type[BaseHTTPRequestHandler]:
             if host not in (LOOPBACK, "localhost"):
                 self.send_error(HTTPStatus.FORBIDDEN)
             elif asked.path == "/":
-                document = served.current()
-                self._send("text/html", page(document) if served.has_news else SOON)
+                # Also asking too early counts as watching.
+                shown, document = served.has_news, served.current()
+                self._send("text/html", page(document) if shown else SOON)
             elif asked.path == "/live.json":
                 version = parse_qs(asked.query).get("version", [""])[0]
                 if served.is_news(version):
