@@ -1,9 +1,10 @@
+import importlib
 import json
 import os
-import resource
-from contextlib import contextmanager
+import sys
 
 import pytest
+from full_disk import disk_with_room_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,14 +12,15 @@ from tapehead.errors import TapeheadError
 from tapehead.files import clear_errors, to_json, to_lines, write_atomically, write_json
 
 
-@contextmanager
-def disk_with_room_for(size):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+def test_python_keeps_no_half_of_a_module_that_is_imported_at_a_full_disk(tmp_path, monkeypatch):
+    (tmp_path / "long_one.py").write_text("\n".join(f"name_{i} = {i}" for i in range(200)))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    with disk_with_room_for(100):
+        assert importlib.import_module("long_one").name_199 == 199
+    assert [path.name for path in tmp_path.iterdir()] == ["long_one.py"]
+    assert not sys.dont_write_bytecode
 
 
 def test_a_file_is_replaced_whole(tmp_path):

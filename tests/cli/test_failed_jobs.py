@@ -8,6 +8,7 @@ import time
 
 import pytest
 from calls import TINY, complaint, process
+from full_disk import FULL_AT_4_KB
 
 from tapehead.cli import main
 from tapehead.runs.directory import RunDirectory
@@ -40,8 +41,7 @@ def test_a_damaged_run(call, tmp_path):
 
 
 def test_a_full_disk(tmp_path):
-    """A limit on the size of files stands in for a disk that is full in the middle of a run."""
-    outcome = process(*TRAIN, "--quiet", "--out=run", folder=tmp_path, prefix="ulimit -f 4;")
+    outcome = process(*TRAIN, "--quiet", "--out=run", folder=tmp_path, prefix=FULL_AT_4_KB)
     assert "run/checkpoint: File too large" in complaint(outcome, 1)
 
 

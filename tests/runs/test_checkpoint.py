@@ -1,8 +1,6 @@
-import resource
-from contextlib import contextmanager
-
 import pytest
 import torch
+from full_disk import disk_with_room_for
 
 from tapehead.errors import TapeheadError
 from tapehead.runs.checkpoint import (
@@ -39,17 +37,6 @@ def same(one, other):
             for name, tensor in tensors.items()
         )
     )
-
-
-@contextmanager
-def disk_with_room_for(size):
-    """No file may grow beyond this many bytes, as on a disk that is nearly full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_what_is_saved_comes_back(tmp_path):
