@@ -14,15 +14,22 @@ if TYPE_CHECKING:
 PAPER = "Gulcehre, Chandar & Bengio 2017 (arXiv 1701.08718); no values of these tasks at hand"
 
 TASK_OPTIONS = {"copy": {"max_length": 10}, "associative-recall": {"max_items": 3}}
-"""Small enough for an hour of one core."""
+"""Small enough for a few hours of one core."""
+
+TARDIS: dict[str, Any] = {
+    "machine": "tardis",
+    # It fills a row in each step, and all of these tasks take fewer; rows that stay empty cost as
+    # much as others.
+    "machine_options": {"memory_size": 24},
+}
 
 CONTESTANTS: dict[str, dict[str, Any]] = {
-    "tardis straight-through-gumbel": {
-        "machine": "tardis",
+    "tardis straight-through-gumbel": TARDIS
+    | {
         "objective_options": {"estimator": "straight-through-gumbel"},
     },
-    "tardis reinforce": {
-        "machine": "tardis",
+    "tardis reinforce": TARDIS
+    | {
         "objective_options": {"estimator": "reinforce", "entropy": 0.0005},
     },
     "lstm": {"machine": "lstm", "machine_options": {"hidden_size": 128, "num_layers": 1}},
@@ -35,7 +42,7 @@ TRAINING: dict[str, Any] = {
     "clip_value": None,
     "clip_norm": 1.0,
     "batch_size": 32,
-    "max_sequences": 60_800,
+    "max_sequences": 200_000,
     "report_every": 1_600,
     "validate_every": 1_600,
     "validation_sequences": 128,
@@ -77,6 +84,8 @@ EXPERIMENT = Experiment(
     metric="bit_errors",
     unit="wrong bits per sequence",
     seeds=20,
+    # These hardly ever learn, and then cost the most.
+    seeds_of={"tardis reinforce": 5, "lstm": 5},
     # None of them was there when the settings were searched for.
     first_seed=3_000,
     until_solved=True,
