@@ -4,10 +4,10 @@ import os
 import sys
 
 import pytest
-from full_disk import disk_with_room_for
 from hypothesis import given
 from hypothesis import strategies as st
 
+from full_disk import disk_with_room_for
 from tapehead.errors import TapeheadError
 from tapehead.files import clear_errors, to_json, to_lines, write_atomically, write_json
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 from calls import TINY, complaint, process
-from full_disk import FULL_AT_4_KB
 
+from full_disk import FULL_AT_4_KB
 from tapehead.cli import main
 from tapehead.runs.directory import RunDirectory
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from full_disk import disk_with_room_for
 
+from full_disk import disk_with_room_for
 from tapehead.errors import TapeheadError
 from tapehead.runs.checkpoint import (
     Checkpoint,
