@@ -58,40 +58,51 @@ class Backwards(SequenceTask):
 # ------------------------
 # ``input_size`` and ``output_size`` are known from the names of the channels. A feed-forward
 # controller remembers nothing by itself, so it must use the memory. The learning rate falls along a
-# cosine, and we stop at the pass mark, which is judged on fresh sequences.
+# cosine, and we stop at the pass mark, which is judged on fresh sequences. About half of all
+# starting weights get there in 250 batches; others stay stuck, and then we try the next ones.
 
 task = Backwards()
-torch.manual_seed(0)
-machine = NTM(
-    task.input_size, task.output_size,
-    controller="feedforward", hidden_size=64, memory_size=12, word_size=10,
-)  # fmt: skip
-optimiser = torch.optim.Adam(machine.parameters(), lr=0.01)
-slower = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 350)
-draws = torch.Generator().manual_seed(0)
 
-for step in range(1, 351):
-    batch = task.batch(draws, 16)
-    outputs, _ = machine(batch.inputs.x)
-    loss = task.loss(outputs, batch)
-    optimiser.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(machine.parameters(), 10.0)
-    optimiser.step()
-    slower.step()
-    if step % 50 == 0:
-        fresh = task.batch(draws, 200)
-        wrong = task.scores(machine(fresh.inputs.x)[0], fresh)["bit_errors"].mean()
-        print(f"{step} batches: {wrong:.2f} wrong bits of {BITS * task.length}")
-        if task.pass_mark.met(wrong):
-            break
+
+def attempt(seed):
+    """Train a machine from the weights of a seed; returns it and its wrong bits per sequence."""
+    torch.manual_seed(seed)
+    machine = NTM(
+        task.input_size, task.output_size,
+        controller="feedforward", hidden_size=64, memory_size=12, word_size=10,
+    )  # fmt: skip
+    optimiser = torch.optim.Adam(machine.parameters(), lr=0.01)
+    slower = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 250)
+    draws = torch.Generator().manual_seed(seed)
+    for step in range(1, 251):
+        batch = task.batch(draws, 16)
+        outputs, _ = machine(batch.inputs.x)
+        loss = task.loss(outputs, batch)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(machine.parameters(), 1.0)
+        optimiser.step()
+        slower.step()
+        if step % 50 == 0:
+            fresh = task.batch(draws, 200)
+            wrong = task.scores(machine(fresh.inputs.x)[0], fresh)["bit_errors"].mean()
+            print(f"seed {seed}, {step} batches: {wrong:.2f} wrong bits of {BITS * task.length}")
+            if task.pass_mark.met(wrong):
+                break
+    return machine, wrong
+
+
+for seed in range(12):
+    machine, wrong = attempt(seed)
+    if task.pass_mark.met(wrong):
+        break
 
 # %%
 # How it does it
 # --------------
 # The picture needs nothing more from us. To copy, a machine lets its read head jump back to the
-# first row. To say a sequence backwards it need not jump: the read head stands where the last
-# vector was written, turns round, and walks back.
+# first row. To say a sequence backwards it need not jump: the read head can stand where the last
+# vector was written, turn round, and walk back. A machine that does so can say longer ones too.
 
 figure = memory_figure(*run_episode(machine, task), title="Backwards")
 save(figure, "your_own_task.png")

@@ -26,8 +26,8 @@ from tapehead.tasks.graphs.coding import (
     digits_of,
     encode,
 )
-from tapehead.tasks.graphs.inference import relations
 from tapehead.tasks.graphs.maps import family_tree, underground
+from tapehead.tasks.graphs.relations import relations
 from tapehead.tasks.graphs.walk import LATE
 from tapehead.tasks.graphs.worlds import edge_table, pick, random_graphs
 from tapehead.tasks.metrics import SOLVED
@@ -44,6 +44,7 @@ VARIANTS = [
     ShortestPath(**SMALL, min_length=2, max_length=3, recall=0.5, aloud=True),
     ShortestPath(graph="family", planning_steps=0),
     Inference(**SMALL, max_length=3),
+    Inference(**SMALL, max_length=5, planning_steps=4, recall=0.5),
     Inference(graph="family", queries=1, planning_steps=0),
 ]
 each = pytest.mark.parametrize("task", VARIANTS, ids=lambda task: f"{task.name}-{task.graph}")
@@ -594,6 +595,39 @@ def test_what_is_said_while_planning_counts_with_recall_alone():
         assert bool((outputs[planned] != 0).all()) == bool(recall)
     with pytest.raises(ValueError, match="recall must be 0 without planning_steps"):
         replace(task, recall=1.0, planning_steps=0)
+
+
+@pytest.mark.parametrize(("planning", "length"), [(10, 5), (3, 5), (2, 2)])
+def test_recall_asks_for_the_edges_that_a_relation_is_made_of_and_for_the_last_until_the_answer(
+    planning, length
+):
+    task = Inference(**SMALL, max_length=length, planning_steps=planning)
+    asked = replace(task, recall=0.5)
+    batch = draw(asked, 5, seed=3)
+    outputs = torch.randn(*batch.targets.shape, generator=torch.Generator().manual_seed(4))
+    costs = []
+    for number in range(5):
+        told, *_ = read(batch, number)
+        edges = {(source, label): end for source, label, end in told if BLANK not in (source, end)}
+        for step, (source, name, end) in enumerate(told):
+            if source == BLANK or end != BLANK:
+                continue
+            meaning = [label for label in relations()[name - 10].tolist() if label >= 0]
+            for place in range(planning):
+                if place < len(meaning):
+                    edge = (source, meaning[place], edges[source, meaning[place]])
+                    source = edge[2]
+                said = outputs[number, step + 1 + place].unflatten(-1, (9, 10)).log_softmax(-1)
+                digits = [int(digit) for word in edge for digit in f"{word:03}"]
+                costs.append(-said[range(9), digits].mean())
+    loss = asked.loss(outputs, batch)
+    torch.testing.assert_close(loss, task.loss(outputs, batch) + 0.5 * torch.stack(costs).mean())
+    torch.testing.assert_close(asked.step_costs(outputs, batch).sum(1).mean(), loss)
+    assert asked.loss(asked.oracle(batch), batch) == 0
+    for name, score in task.scores(outputs, batch).items():
+        assert torch.equal(score, asked.scores(outputs, batch)[name])
+    with pytest.raises(ValueError, match="recall must be 0 without planning_steps"):
+        replace(asked, planning_steps=0)
 
 
 @pytest.mark.parametrize("guided", [True, False])

@@ -1,16 +1,26 @@
 """The inference task: follow a relation whose meaning must be inferred from being asked for it."""
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import ClassVar
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from tapehead.checks import Count, Size, choice, whole
-from tapehead.tasks.graphs.coding import ANSWER, BLANK, TRIPLE_SIZE, decode
+from tapehead.checks import Count, NotNegative, Size, choice, whole
+from tapehead.tasks.graphs.coding import (
+    ANSWER,
+    BLANK,
+    DIGITS,
+    TRIPLE_SIZE,
+    WORDS,
+    channel_names,
+    decode,
+)
 from tapehead.tasks.graphs.lessons import INFERENCE, Lesson
+from tapehead.tasks.graphs.recalling import check_recall
+from tapehead.tasks.graphs.relations import EDGE_LABELS, RELATION_LENGTHS, follow, relations
+from tapehead.tasks.graphs.route import Route, routes
 from tapehead.tasks.graphs.task import GraphTask, Script
 from tapehead.tasks.graphs.worlds import (
     Graphs,
@@ -21,28 +31,6 @@ from tapehead.tasks.graphs.worlds import (
     told_map,
 )
 from tapehead.tasks.task import Batch, Task
-
-EDGE_LABELS = 10
-RELATION_LENGTHS = (2, 3, 4, 5)
-RELATIONS_PER_LENGTH = 100
-RELATIONS_SEED = 2016
-
-
-@cache
-def relations() -> Tensor:
-    """The edge labels of all 400 relations (400, 5), -1 past a relation's length, in the order of
-    their names, which start at 10. 100 different sequences of each length from 2 to 5; the same
-    for everyone, as in the paper, whose own are not published.
-    """
-    generator = torch.Generator().manual_seed(RELATIONS_SEED)
-    table = torch.full((len(RELATION_LENGTHS) * RELATIONS_PER_LENGTH, 5), -1, device="cpu")
-    for i, length in enumerate(RELATION_LENGTHS):
-        chosen = torch.randperm(EDGE_LABELS**length, generator=generator, device="cpu")
-        chosen = chosen[:RELATIONS_PER_LENGTH]
-        powers = EDGE_LABELS ** torch.arange(length - 1, -1, -1, device="cpu")
-        rows = slice(i * RELATIONS_PER_LENGTH, (i + 1) * RELATIONS_PER_LENGTH)
-        table[rows, :length] = chosen[:, None] // powers % EDGE_LABELS
-    return table[torch.randperm(len(table), generator=generator, device="cpu")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +47,10 @@ class Inference(GraphTask):
         has a relation that leads somewhere.
     queries: how many queries follow each other.
     planning_steps: steps between query and answer.
+    recall: how much the loss has of the mean cross-entropy of the edges that the relation is made
+        of, which are asked for while the machine plans, one in each step, in the order in which
+        they are followed, and the last of them in all steps that are left. The paper asks for
+        nothing then.
     graph: "random" or "family".
     data: not used here.
 
@@ -87,13 +79,25 @@ class Inference(GraphTask):
     max_length: Size = 5
     queries: Size = 3
     planning_steps: Count = 10
+    recall: NotNegative = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_recall(self.recall, self.planning_steps)
         whole(1, EDGE_LABELS)("max_degree", self.max_degree)
         whole(2, max(RELATION_LENGTHS))("max_length", self.max_length)
         whole(2, self.max_length)("min_length", self.min_length)
         choice(("random", "family"))("graph", self.graph)
+
+    @property
+    def answer(self) -> Route:
+        return Route(
+            channel_names(),
+            softmaxes=DIGITS,
+            words=WORDS,
+            recall=self.recall,
+            planning=self.planning_steps,
+        )
 
     @property
     def max_steps(self) -> int:
@@ -151,35 +155,15 @@ class Inference(GraphTask):
 
     def _answer(self, batch: Batch) -> Int64[Tensor, "batch time 3"]:
         told = decode(batch.inputs.x[..., :TRIPLE_SIZE])
-        source, edge, destination = told.unbind(-1)
-        described = (told != BLANK).all(-1)
-        asks = batch.inputs.x[..., ANSWER] > 0
-        meaning = relations().to(told.device)
         answers = torch.full_like(told, BLANK)
-        queried = (source != BLANK) & (destination == BLANK)
-        for b in range(len(told)):
-            for query, answer in zip(queried[b].nonzero(), asks[b].nonzero(), strict=True):
-                at, name = source[b, query], edge[b, query]
-                for label in meaning[name - EDGE_LABELS][0]:
-                    if label < 0:
-                        break
-                    match = described[b] & (source[b] == at) & (edge[b] == label)
-                    at = destination[b, match]
-                answers[b, answer] = torch.stack([source[b, query], name, at], -1)
+        query, edges, known = routes(batch.inputs.x)
+        last = known.sum(-1)[..., None, None].expand(-1, -1, 1, 3) - 1
+        queried = told.gather(1, query[..., None].expand(-1, -1, 3))
+        ends = edges.gather(2, last)[:, :, 0, 2]
+        answers[batch.inputs.x[..., ANSWER] > 0] = torch.stack(
+            [queried[..., 0], queried[..., 1], ends], -1
+        ).flatten(0, 1)
+        if self.recall:
+            recalled = self.answer.recalled(batch)
+            answers[recalled.mask] = decode(recalled.targets[recalled.mask])
         return answers
-
-
-def follow(
-    table: Int64[Tensor, "batch nodes labels"], known: Int64[Tensor, "relations steps"]
-) -> Int64[Tensor, "batch nodes relations"]:
-    """Where each relation leads from each node; -1 where one of its edges is missing."""
-    batch, nodes, labels = table.shape
-    start = torch.arange(nodes, device=table.device)[None, :, None]
-    at = start.expand(batch, -1, len(known)).clone()
-    flat = table.flatten(1)
-    for step in known.unbind(-1):
-        edge = at.clamp(min=0) * labels + step.clamp(min=0)
-        onward = flat.gather(1, edge.flatten(1)).view_as(at)
-        onward = onward.masked_fill(at < 0, -1)
-        at = torch.where(step >= 0, onward, at)
-    return at

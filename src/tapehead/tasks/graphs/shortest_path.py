@@ -31,6 +31,7 @@ from tapehead.tasks.graphs.planner import (
     ways_out,
 )
 from tapehead.tasks.graphs.recall import plan_aloud
+from tapehead.tasks.graphs.recalling import check_recall
 from tapehead.tasks.graphs.task import GraphTask, Script
 from tapehead.tasks.graphs.walk import LATE, Walk
 from tapehead.tasks.graphs.worlds import Graphs, draw_until, pick, random_graphs, told_map
@@ -109,10 +110,7 @@ class ShortestPath(GraphTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.recall and not self.planning_steps:
-            raise ValueError(
-                f"recall must be 0 without planning_steps to ask in, got {self.recall!r}"
-            )
+        check_recall(self.recall, self.planning_steps)
         if self.aloud and not self.recall:
             raise ValueError("aloud must be left out without recall, which says what to name")
 

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from tapehead.tasks.answers import Symbols
 from tapehead.tasks.batch import Batch
 from tapehead.tasks.graphs.coding import BLANK, TRIPLE_SIZE, decode, encode
 from tapehead.tasks.graphs.planner import (
@@ -21,6 +20,7 @@ from tapehead.tasks.graphs.planner import (
     ways_out,
 )
 from tapehead.tasks.graphs.recall import edges_to_recall
+from tapehead.tasks.graphs.recalling import Recalling, asked_at
 from tapehead.tasks.metrics import BITS, SOLVED, STEP_ERRORS, Metric
 
 WASTED_STEPS = Metric("wasted_steps", "wasted steps", "per sequence")
@@ -40,21 +40,18 @@ class Choice(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Walk(Symbols):
+class Walk(Recalling):
     """Triples, read as choices: nine softmaxes give each edge that leaves the node stood on its
     share, and the cost is the cross-entropy of that choice against the first step of a shortest
     path. A step is right if it begins one.
 
     spelling: how much the loss has, beside the cost of the choice, of the mean cross-entropy of the
         nine digits.
-    recall: how much it has of that of the edges around the way, which are asked for while the
-        machine plans (`recalled`).
     planning: steps in which it plans.
     rings: how many steps away from the start and from the goal, in turn, they are asked for.
     """
 
     spelling: float = 0.0
-    recall: float = 0.0
     planning: int = 0
     rings: int = 2
 
@@ -119,10 +116,6 @@ class Walk(Symbols):
         if self.spelling:
             share = self.spelling * len(costs) / batch.mask.sum()
             costs = costs + share * super().costs(outputs, batch).mean(-1)
-        if self.recall:
-            asked = self.recalled(batch)
-            share = self.recall * len(costs) / asked.mask.sum()
-            costs = costs + share * super().costs(outputs, asked).mean(-1)
         return costs
 
     def recalled(self, batch: Batch) -> Batch:
@@ -133,20 +126,12 @@ class Walk(Symbols):
         place = (told.answer_at[:, None] - self.planning) + torch.arange(
             edges.shape[1], device=edges.device
         )
-        mask = torch.zeros_like(batch.mask).scatter(1, place, known)
-        each = encode(torch.where(known[..., None], edges, BLANK)).to(batch.targets.dtype)
-        index = place[..., None].expand(-1, -1, each.shape[-1])
-        targets = torch.zeros_like(batch.targets).scatter(1, index, each)
-        return batch._replace(targets=targets, mask=mask)
+        return asked_at(batch, place, edges, known)
 
-    def _total(self, outputs: Tensor, batch: Batch) -> Tensor:
+    def _answer_total(self, outputs: Tensor, batch: Batch) -> Tensor:
         total = torch.stack([step.cost for step in _choices(outputs, batch)], 1).sum(1).sum()
         if self.spelling:
             total = total + self.spelling * super().costs(outputs, batch).mean(-1).sum()
-        if self.recall:
-            asked = self.recalled(batch)
-            share = self.recall * batch.mask.sum() / asked.mask.sum()
-            total = total + share * super().costs(outputs, asked).mean(-1).sum()
         return total
 
 
