@@ -46,7 +46,8 @@ def test_the_paper_setting_is_the_papers(task):
 @pytest.mark.parametrize("task", TABLE)
 def test_training_needs_no_map_and_starts_at_the_first_lesson(task):
     config = recipe(task, "dnc")
-    assert config.task_options == {}
+    assert config.task_options == ({"recall": 1.0} if task == "inference" else {})
+    assert recipe(task, "lstm").start_from is None
     assert (config.curriculum, config.curriculum_start) == ("look-back", 1)
 
 
@@ -58,6 +59,7 @@ def test_published_accuracies_stand_at_tests_that_exist(tmp_path):
 
 def test_one_curriculum_from_training_to_the_table(tmp_path, monkeypatch):
     monkeypatch.setattr(dnc_graphs, "FAST_MACHINE", SMALL)
+    monkeypatch.setitem(dnc_graphs.INFERENCE_DNC, "start_from", None)  # has another machine
     own = {"tasks": ("inference",), "contestants": ("dnc",)}
     experiment = dataclasses.replace(dnc_graphs.EXPERIMENT, **own)
     options = {"out": tmp_path, "runs": tmp_path / "runs", "max_sequences": 32}
@@ -110,6 +112,7 @@ def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypa
     config = dataclasses.replace(
         config,
         machine_options=SMALL,
+        start_from=None,
         max_sequences=32,
         report_every=32,
         curriculum_start=3,
@@ -127,7 +130,7 @@ def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypa
     assert found["climb"] == [(32, 3)]
     assert set(found["accuracy"].values()) == {25.0}
     assert set(asked.values()) == {128}
-    assert next(iter(asked)) == TASKS["inference"]().at_lesson(3)
+    assert next(iter(asked)) == TASKS["inference"](recall=1.0).at_lesson(3)
 
 
 def test_the_lstm_is_trained_alike_and_has_the_papers_score_at_the_first_lesson(

@@ -598,9 +598,7 @@ def test_what_is_said_while_planning_counts_with_recall_alone():
 
 
 @pytest.mark.parametrize(("planning", "length"), [(10, 5), (3, 5), (2, 2)])
-def test_recall_asks_for_the_edges_that_a_relation_is_made_of_and_for_the_last_until_the_answer(
-    planning, length
-):
+def test_recall_asks_for_the_edges_of_a_relation_and_the_last_until_the_answer(planning, length):
     task = Inference(**SMALL, max_length=length, planning_steps=planning)
     asked = replace(task, recall=0.5)
     batch = draw(asked, 5, seed=3)

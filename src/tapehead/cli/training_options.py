@@ -108,11 +108,15 @@ def config_of(base: TrainConfig, options: Options, values: Mapping[str, Any]) ->
         training["cooldown"] = 0  # a recipe's own, at whose end the run would stop
     if training["start_from"] is not None and training["restart_after"] == base.restart_after:
         training["restart_after"] = training["restart_mark"] = None  # a recipe's own, likewise
+    machine = _changed(base.machine_options, options.machine, values)
+    own_start = training["start_from"] == base.start_from
+    if own_start and (machine != base.machine_options or training["restart_after"] is not None):
+        training["start_from"] = None  # a recipe's own: weights of another machine, or given up
     return dataclasses.replace(
         base,
         **training,
         seed=values.get("seed", base.seed),
-        machine_options=_changed(base.machine_options, options.machine, values),
+        machine_options=machine,
         objective_options=_changed(base.objective_options, options.objective, values),
         task_options=_changed(base.task_options, options.task, values),
     )

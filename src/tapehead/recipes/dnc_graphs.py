@@ -81,7 +81,7 @@ CURRICULA = {
         ),
         {"final lesson": 95.5, "family tree": 81.8},
         4,
-        400_000,
+        1_200_000,
     ),
 }
 
@@ -116,6 +116,21 @@ FAST_MACHINE: dict[str, Any] = {
 FAST_LSTM: dict[str, Any] = {"hidden_size": 256, "num_layers": 2}
 LSTM_SEQUENCES = 300_000
 """About what the DNC needs for all lessons of traversal."""
+INFERENCE: dict[str, Any] = {
+    # Without it nothing says what a relation is made of but where it leads, and no machine of ours
+    # learned one.
+    "task_options": {"recall": 1.0},
+    # These cost hardly more than batches of 4.
+    "batch_size": 16,
+    # A hundred relations are new at once, and it takes long until the last of them is known.
+    "patience": None,
+}
+INFERENCE_DNC: dict[str, Any] = {
+    # It looks up edges by node and label; what is left to learn is which labels.
+    "start_from": "dnc/traversal",
+    # So that it does without the number of rows that a lesson has.
+    "spare_rows": 0.3,
+}
 LESSONS: dict[str, Any] = {
     # The last lesson is far off for most of the way, and validations are of it.
     "curriculum": "look-back",
@@ -138,6 +153,8 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
         lstm = {name: machine[name] for name in FAST_LSTM} | PAPER_LSTM
     else:
         training = FAST_TRAINING | {"max_sequences": curriculum.sequences}
+        if task == "inference":
+            training |= INFERENCE | (INFERENCE_DNC if contestant == "dnc" else {})
         machine, lstm = FAST_MACHINE, FAST_LSTM
     if contestant == "lstm":
         machine, training = lstm, training | {"lesson_rows": False}
