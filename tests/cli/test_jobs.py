@@ -67,7 +67,11 @@ def test_resume_begins_goes_on_and_ends(call, tmp_path):
 
     other = call(*command, "--learning-rate=0.5")
     assert other.code == 1
-    assert "cannot resume: learning_rate was" in other.err
+    assert "cannot resume: --learning-rate was" in other.err
+    assert other.err.rstrip().endswith(
+        "; only --max-sequences, --stop-when-solved, --cooldown, --patience, --test-sequences, "
+        "--checkpoint-every, --keep-every, --device, --threads, --deterministic may change"
+    )
     fresh = call(*LSTM, "--no-figures", "--out=run")
     assert fresh.code == 1
     assert "run holds a run already" in fresh.err
@@ -89,11 +93,11 @@ def test_resume_takes_the_options_of_the_run(call, tmp_path):
     assert read_config(tmp_path / "run").machine_options == begun.machine_options
     assert call("train", "--out=run", "--no-figures", "--resume", "repeat-copy").code == 0
     for given, message in (
-        (["copy"], "task was 'repeat-copy' and is now 'copy'"),
-        (["--machine=ntm"], "machine was 'lstm' and is now 'ntm'"),
-        (["--hidden-size=5"], "machine_options was "),
-        (["--batch-size=4"], "batch_size was 8 and is now 4"),
-        (["--seed=0"], "seed was 3 and is now 0"),
+        (["copy"], "TASK was 'repeat-copy' and is now 'copy'"),
+        (["--machine=ntm"], "--machine was 'lstm' and is now 'ntm'"),
+        (["--hidden-size=5"], "--hidden-size was 4 and is now 5; only --max-"),
+        (["--batch-size=4"], "--batch-size was 8 and is now 4"),
+        (["--seed=0"], "--seed was 3 and is now 0"),
         (["repeat-copy", "--machine=lstm", "--setting=fast"], "cannot resume: "),
     ):
         line = complaint(call("train", *given, "--resume", "--out=run", "--no-figures"), 1)
@@ -108,9 +112,9 @@ def test_a_linear_schedule_says_why_it_cannot_go_on_longer(call):
         call("train", "--resume", "--out=run", "--max-sequences=32", "--no-figures"), 1
     )
     assert line == (
-        "tapehead train: cannot resume: max_sequences was 16 and is now 32, but the linear "
-        "schedule of the learning rate ends at max_sequences: from its first step a longer run is "
-        "another one, so train it in a folder of its own"
+        "tapehead train: cannot resume: --max-sequences was 16 and is now 32, but the linear "
+        "schedule of the learning rate ends at --max-sequences: from its first step a longer "
+        "run is another one, so train it in a folder of its own"
     )
 
 

@@ -56,7 +56,7 @@ def test_a_resumed_run_keeps_its_width(call, tmp_path, found, again):
 def test_another_width_is_another_run(call):
     assert call(*RUN, *TINY, *MATCH).code == 0
     outcome = call("train", "--out", "run", "--resume", "--match-parameters", "ntm-feedforward")
-    assert "cannot resume: machine_options was" in complaint(outcome, 1)
+    assert "cannot resume: --hidden-size was" in complaint(outcome, 1)
 
 
 @pytest.mark.parametrize(

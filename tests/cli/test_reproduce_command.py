@@ -55,7 +55,7 @@ def test_from_nothing_to_result_and_figure(call, tmp_path):
     line = complaint(
         call("reproduce", "ntm/copy", *TINY, "--max-sequences=24", "--num-seeds=3", "--resume"), 1
     )
-    assert "cannot resume: max_sequences was 16 and is now 24" in line
+    assert "seed-0: cannot resume: --max-sequences was 16 and is now 24" in line
 
 
 def test_the_settings_of_a_number_are_shown_without_training(call, tmp_path):

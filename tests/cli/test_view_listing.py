@@ -52,7 +52,13 @@ def test_where_no_head_is_on_a_memory_it_says_so(call, tmp_path, options, named)
 
 def test_wrong_calls_are_named(call, tmp_path):
     trained(tmp_path / "run", machine_options={"memory_size": 12, "backend": "reference"})
-    assert "--out means nothing to --listing" in call("view", "run", "--listing", "--out=x").err
+    for option in ("--out=x", "--format=svg", "--data=x"):
+        line = complaint(call("view", "run", "--listing", option), 2)
+        assert f"{option.partition('=')[0]} means nothing to --listing" in line
+        line = complaint(call("view", "run", "--port=0", option), 2)
+        assert f"{option.partition('=')[0]} means nothing to --port" in line
+    line = complaint(call("view", "run", "--port=0", "--listing"), 2)
+    assert line.endswith("--port and --listing exclude each other")
     shown = call("view", "run", "--listing", "--sizes=many")
     assert shown.code == 2
     assert "--sizes: 'many' is no size of copy" in shown.err

@@ -154,7 +154,7 @@ RUN = "run"
         (["evaluate", RUN, "--device=meta"], "--device must be auto, cpu, cuda or cuda:N"),
         (["evaluate", RUN, "--seed=-1"], "--seed must be a whole number of at least 0, got -1"),
         (["evaluate", RUN, "--length"], "--length needs whole numbers"),
-        (["evaluate", RUN, "--length=0"], "min_length"),
+        (["evaluate", RUN, "--length=0"], "evaluate: --length must be a whole number"),
         (["evaluate", RUN, "--length=3", "--max-length=4"], "--length and --max-length exclude"),
         (["evaluate", RUN, "--num-bits=4"], "input_size would be 5, the run's machine has 9"),
         (["evaluate", RUN, "--items=4"], "unknown option --items"),

@@ -18,8 +18,21 @@ def test_the_list_has_every_machine(call):
     assert [each["name"] for each in machines] == zoo.names()
     copy = next(each for each in machines if each["name"] == "ntm/copy")
     assert (copy["machine"], copy["task"], copy["parameters"]) == ("ntm", "copy", 62_536)
+    # What the task's mark is about, not what all tasks count.
+    assert (copy["pass_mark"], copy["reached"]) == (["bit_errors", 0.1], "0.000")
+    cells = {line.split("  ")[0]: line.split("  ")[-2:] for line in outcome.out.splitlines()}
+    assert cells["ntm/ngrams"] == ["0.950", "regret below 1 bit"]
+    assert cells["ntm/priority-sort"] == [" 18.737", "cost below 20 bits"]
+    assert cells["rl-ntm/copy-tape"] == ["95.5%", "without error above 95%"]
     weights = (zoo.ZOO / "ntm/copy/model.safetensors").stat().st_size
     assert weights < copy["bytes"] < weights + 100_000
+
+
+def test_the_list_fits_a_narrow_screen(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = call("zoo").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "ntm/ngrams" in "".join(line for line in lines if line.endswith("regret below 1 bit"))
 
 
 def test_a_card_is_printed(call):

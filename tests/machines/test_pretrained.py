@@ -16,6 +16,7 @@ from tapehead.machines import MACHINES
 from tapehead.runs import TrainConfig
 from tapehead.runs.build import build_machine, build_task
 from tapehead.tasks import TASKS
+from tapehead.zoo import ZOO
 
 SMALL = {"input_size": 3, "output_size": 2, "hidden_size": 4}
 
@@ -195,10 +196,37 @@ def test_to_the_hub_and_back(hub):
     assert hub[0] == ("api", {"token": "t", "library_name": "tapehead"})
     assert hub[1] == ("create", "someone/copier", True, True)
     found = NTM.from_pretrained("someone/copier", revision="v1", token="t")
-    files = ["config.json", "model.safetensors"]
+    files = ["config.json", "model.safetensors", "README.md"]
     assert hub[2] == ("fetch", "someone/copier", "v1", "t", files)
     assert torch.equal(found.initial_state(1).memory, machine.initial_state(1).memory)
     assert refusal("someone/else") == "cannot fetch someone/else from the hub: 404 Client Error"
+
+
+@pytest.mark.parametrize("name", ["ntm/copy", "dnc/traversal", "memory-network/babi-1"])
+def test_a_machine_as_it_was_keeps_its_card(tmp_path, name):
+    machine = Machine.from_pretrained(name)
+    machine.save_pretrained(tmp_path / "one")
+    Machine.from_pretrained(tmp_path / "one").save_pretrained(tmp_path / "two")
+    cards = [(folder / "README.md").read_bytes() for folder in (ZOO / name, tmp_path / "two")]
+    assert cards[0] == cards[1]
+    machine.save_pretrained(tmp_path / "one", card="Mine")
+    assert (tmp_path / "one" / "README.md").read_text() == "Mine"
+
+
+@pytest.mark.parametrize("change", ["weights", "options", "dtype"])
+def test_a_machine_that_changed_has_no_scores_to_show(tmp_path, change):
+    machine = NTM.from_pretrained("ntm/copy")
+    if change == "weights":
+        with torch.no_grad():
+            machine.output.bias[0] += 1e-3
+    elif change == "options":
+        machine.memory_size = 200
+    else:
+        machine.double()
+    machine.save_pretrained(tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "# A trained NTM" in card
+    assert "Scores" not in card
 
 
 def test_without_the_hubs_library_one_line_says_what_to_install(monkeypatch):

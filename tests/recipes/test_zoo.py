@@ -30,6 +30,15 @@ def test_each_is_the_machine_of_its_recipe_and_solves_its_task(name):
     assert f"{type(machine).__name__}, {start['parameters']:,} weights" in card
     assert start["commit"] in card
     assert name.startswith(f"{config.machine}/")
+    # What the list says of it is what the card says.
+    packed = start["packed"]
+    metric = build_task(config).pass_mark.metric
+    assert packed["pass_mark"][0] == metric.name
+    assert packed["reached"] == metric.shown(packed["scores"][metric.name])
+    row = next(line for line in card.splitlines() if line.startswith("| as trained |"))
+    assert f"| {packed['reached']} |" in row
+    goal = packed["mark"].removesuffix(" bits").removesuffix(" bit").removeprefix(metric.label)
+    assert f"the mark is {metric.heading}{goal}, first met" in " ".join(card.split())
 
 
 def test_they_are_small():
@@ -78,6 +87,9 @@ def test_the_command_trains_and_packs(tmp_path, monkeypatch, capsys):
     assert "lstm/hard: solved False" in capsys.readouterr().out
     card = (tmp_path / "zoo/lstm/easy/README.md").read_text()
     assert "`python -m tapehead.recipes.zoo lstm/easy`" in card
+    packed = read_start(tmp_path / "zoo/lstm/easy" / zoo.RUN)["packed"]
+    assert (packed["pass_mark"], packed["mark"]) == (["regret", 1e9], "regret below 1e+09 bits")
+    assert f"| {packed['scores']['regret']:.3f} |" in card
     monkeypatch.setattr(recipes, "ZOO", {"lstm/easy": Toy(replace(easy, seed=1))})
     assert recipes.main(["lstm/easy"]) == 1
     assert capsys.readouterr().err.startswith("lstm/easy: cannot resume: seed was 0 and is now 1")

@@ -23,6 +23,14 @@ def test_headings_and_values():
     assert metric_of("speed").heading == "speed"
 
 
+def test_marks_in_few_words():
+    assert PassMark(BIT_ERRORS, 0.1).words == "wrong bits below 0.1"
+    assert PassMark(BITS, 20).words == "cost below 20 bits"
+    assert PassMark(BITS, 1.0).words == "cost below 1 bit"
+    assert PassMark(SOLVED, 0.95).words == "without error above 95%"
+    assert PassMark(Metric("gap", "longer", "% of its length"), 0.01).words == "longer below 1%"
+
+
 @pytest.mark.parametrize(
     ("mark", "better", "worse", "text", "distance"),
     [

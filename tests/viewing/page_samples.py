@@ -14,10 +14,12 @@ from tapehead.viewing.page.document import document
 from tapehead.viewing.page.panels import Panel, Recording
 from tapehead.viewing.page.recordings import (
     map_panel,
+    point_recording,
     sequence_recording,
     story_recording,
     tape_recording,
 )
+from tapehead.viewing.points import Pointed
 from tapehead.viewing.stories import Reading
 from tapehead.viewing.tapes import Walk
 
@@ -138,3 +140,33 @@ def points_sample():
     }  # fmt: skip
     panel = Panel(kind="points", name="points", group="answer", title="Points", data=data)
     return Recording(label="points", steps=3, panels=[panel])
+
+
+def hull_sample():
+    """Twelve points, eight of them on a hull, some close to each other; half of the way is gone."""
+    angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    inside = [[0.1, 0.0], [0.12, 0.02], [-0.2, 0.3], [0.92, 0.05]]
+    xy = np.concatenate([np.stack([np.cos(angles), np.sin(angles)], 1), inside])
+    right = np.arange(1, 9)
+    pointed = Pointed(
+        xy=xy, right=right, said=right, attention=np.eye(9, 13, 1), shape="polygon", solved=True
+    )
+    return point_recording(pointed, label="12")
+
+
+def long_tape_sample():
+    """Copies thirty symbols."""
+    words = [f"s{n}" for n in range(10, 40)]
+    walk = Walk(
+        tape=words, asked=words, said=words, input_head=np.arange(30),
+        memory_head=None, wrote=np.full(30, True),
+    )  # fmt: skip
+    return tape_recording(walk, label="30")
+
+
+def words_sample():
+    """Forty answers of one word."""
+    answers = [[f"w{n}"] for n in range(10, 50)]
+    data = {"rows": ["word"], "at": list(range(40)), "asked": answers, "said": answers}
+    panel = Panel(kind="words", name="words", group="answer", title="Asked and said", data=data)
+    return Recording(label="words", steps=40, panels=[panel])

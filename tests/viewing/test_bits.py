@@ -134,6 +134,17 @@ def test_lengths_show_the_answers_alone():
     assert {"3 wrong", "1 wrong", "Targets", "Outputs", "bits 1–8"} <= set(words)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 10])
+def test_steps_are_whole_numbers_however_few(steps):
+    episode = copy_episode(steps)
+    figure = length_figure({"one": episode, "other": episode})
+    lower = figure.axes[figure.axes.index(titled(figure, "one")) + 1]
+    low, high = lower.get_xlim()
+    ticks = [tick for tick in lower.get_xticks() if low <= tick <= high]
+    assert ticks
+    assert all(tick == round(tick) for tick in ticks)
+
+
 def test_wrong_is_said_in_the_colour_of_errors():
     figure = length_figure({"5": copy_episode(5, FLIPS)})
     (note,) = [text for text in figure.findobj(lambda a: hasattr(a, "get_text"))

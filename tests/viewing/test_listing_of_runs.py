@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapehead.ops.addressing import circular_shift, interpolate, sharpen
+from tapehead.viewing.listing.layout import WIDTH, text
 from tapehead.viewing.listing.moves import Move, Step, moves, told
-from tapehead.viewing.listing.program import Line, Loop, program, text
+from tapehead.viewing.listing.program import Line, Loop, program
 
 ROWS = 8
 
@@ -142,6 +143,46 @@ def test_several_heads_are_told_apart():
     assert "read row 0, head stays (head 1); read row 2, head +1 (head 2)" in shown
 
 
+def heads_doing(kind, doings):
+    return [
+        Move(f"{kind} {head}", f"{kind} row" if how else kind, row if how else None, None,
+             how or "blurred", 0.5)
+        for head, (row, how) in enumerate(doings, 1)
+    ]  # fmt: skip
+
+
+def test_heads_that_do_the_same_are_told_together():
+    doings = [(0, ""), (4, "head +1"), (0, ""), (0, ""), (0, ""), (4, "head -1"), (4, "head +1")]
+    shown = text(program([Step(1, "item", False, tuple(heads_doing("read", doings)))]))
+    wanted = (
+        "read blurred (heads 1, 3-5); read row 4, head +1 (heads 2, 7); "
+        "read row 4, head -1 (head 6)"
+    )
+    assert shown.splitlines()[1].split("  ")[-2:] == [wanted, " 0.50"]
+
+
+def test_a_table_of_many_heads_fits_and_loses_nothing():
+    writes = heads_doing("write", [(90 + n, "found by content, then +1") for n in range(5)])
+    reads = heads_doing("read", [(n, "on to the row written next") for n in range(3)])
+    long = "source, destination, a channel with a long name"
+    steps = [Step(number, long, True, (*writes, *reads)) for number in (1, 2)]
+    lines = text(program(steps)).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    at = lines[0].index("heads")
+    assert [line[at:].split("  ")[0].rstrip() for line in lines[1:]] == [
+        "write row 90, found by content, then +1 (head 1);",
+        "write row 91, found by content, then +1 (head 2);",
+        "write row 92, found by content, then +1 (head 3);",
+        "write row 93, found by content, then +1 (head 4);",
+        "write row 94, found by content, then +1 (head 5);",
+        "read row 0, on to the row written next (head 1);",
+        "read row 1, on to the row written next (head 2);",
+        "read row 2, on to the row written next (head 3) (2 x)",
+    ]
+    assert " ".join(line[7:at].strip() for line in lines[1:3]) == f"{long}, answer"
+    assert [line.endswith("0.50") for line in lines[1:]] == [True] + [False] * 7
+
+
 def step(number, how, row=0, moved=1, label="bits"):
     move = Move("write", "write row", row, moved, how, number / 1000)
     return Step(number, label, False, (move,))
@@ -198,3 +239,17 @@ def test_inputs_are_called_by_their_channels():
     assert told(inputs, groups, asked) == [
         "bits 1-3", "bits 1-3", "delimiter", "", "bits 1-3, delimiter", "bits 1-3", "",
     ]  # fmt: skip
+
+
+def test_the_digits_of_a_number_go_by_its_name():
+    groups = [(0, 1, "source 10s: 0–9"), (2, 3, "source 1s: 0–9"), (4, 5, "edge 1s: 0–9"),
+              (6, 6, "new phase"), (7, 7, "answer")]  # fmt: skip
+    inputs = torch.zeros(3, 8)
+    inputs[0, [1, 3, 4]] = inputs[1, [6, 7]] = 1.0
+    names = told(inputs, groups, [False, True, True])
+    assert names == ["source, edge", "new phase, answer", ""]
+    move = (Move("write", "no write", None, None, "", 0.0),)
+    lines = text(program([Step(n, name, n > 0, move) for n, name in enumerate(names)])).splitlines()
+    wanted = ["source, edge", "new phase, answer", "answer"]
+    at = lines[0].index("heads")
+    assert [line[7:at].strip() for line in lines[1:]] == wanted

@@ -1,15 +1,21 @@
 """The page in a real browser, where there is one: it opens off line, and does what is clicked."""
 
 import re
+import xml.etree.ElementTree as ElementTree
+from itertools import combinations
 
+import numpy as np
 import pytest
 from page_samples import (
+    hull_sample,
+    long_tape_sample,
     map_sample,
     planted_document,
     planted_recording,
     points_sample,
     story_sample,
     tape_sample,
+    words_sample,
 )
 
 from skips import CHROMIUM, find, needs
@@ -298,8 +304,8 @@ def test_points_get_their_arrows(shown):
     assert said == ["1 to 2", "1 to 2", "1 to 2, 2 to 3 (wrong)"]
     canvas = page.locator("[data-name=points] canvas.top")
     box = canvas.bounding_box()
-    tall = box["height"] - 28
-    page.mouse.move(box["x"] + min((box["width"] - tall) / 2, 40), box["y"] + 14)
+    left, top, _ = map(float, page.get_attribute("[data-name=points]", "data-shape").split())
+    page.mouse.move(box["x"] + left, box["y"] + top)
     assert page.inner_text("#tip").split("\n") == ["point 3: 0.0000, 1.0000", "looked at: 1.0000"]
 
 
@@ -348,6 +354,105 @@ def test_nothing_is_wider_than_the_screen(opened, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def saved_svg(page, place, name="SVG"):
+    """What a saved picture is made of: (tag, attributes, text), without the title."""
+    with page.expect_download() as download:
+        page.click(f"{place} .save:text('{name}')", force=True)
+    root = ElementTree.fromstring(download.value.path().read_text(encoding="utf-8"))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    return [(each.tag.partition("}")[2], each.attrib, each.text) for each in root.iter()]
+
+
+def texts(parts, size="10"):
+    return [(text, at) for tag, at, text in parts if tag == "text" and at["font-size"] == size]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_names_of_points_are_read_whole(shown, width):
+    """None over the edge, on another, or on a line."""
+    page, _ = shown(hull_sample(), width=width)
+    parts = saved_svg(page, "[data-name=points]")
+    boxes = {}
+    for text, at in texts(parts):
+        if text.isdecimal():
+            x, y, half = float(at["x"]), float(at["y"]) - 3.5, 3.2 * len(text)
+            boxes[text] = (x - half, y - 4, x + half, y + 4)
+    assert len(boxes) == 12
+    edge = float(page.locator("[data-name=points] canvas.top").bounding_box()["width"])
+    assert all(box[0] >= 0 and box[2] <= edge and box[1] >= 0 for box in boxes.values())
+    for one, other in combinations(boxes.values(), 2):
+        assert not (one[0] < other[2] and other[0] < one[2] and one[1] < other[3]
+                    and other[1] < one[3])  # fmt: skip
+    for tag, at, _ in parts:
+        if tag != "path" or at.get("stroke-width") != "4":
+            continue
+        (x0, y0), (x1, y1) = (
+            map(float, each.split()) for each in re.findall("[ML]([^ML]+)", at["d"])
+        )
+        for share in np.linspace(0, 1, 400):
+            x, y = x0 + share * (x1 - x0), y0 + share * (y1 - y0)
+            inside = [
+                name for name, (left, top, right, bottom) in boxes.items()
+                if left < x < right and top < y < bottom
+            ]  # fmt: skip
+            assert inside == []
+
+
+def test_the_end_is_named_although_its_row_is_thin(shown):
+    from dataclasses import replace
+
+    hull = hull_sample()
+    panel = hull.panels[1]
+    data = {**panel.data, "values": np.zeros((9, 1, 101)), "wrong": None}
+    data["groups"] = [(0, 0, "end"), (1, 100, "points 1–100")]
+    page, _ = shown(replace(hull, panels=[replace(panel, data=data)]))
+    (end,) = [at for text, at in texts(saved_svg(page, "[data-name=attention]")) if text == "end"]
+    assert float(end["y"]) - 3.5 >= 5.5  # the middle of the line, from the upper edge
+
+
+@pytest.mark.parametrize(("sample", "name"), [(long_tape_sample, "tape"), (words_sample, "words")])
+def test_a_row_too_long_for_a_phone_says_what_is_left_out(shown, sample, name):
+    page, _ = shown(sample(), width=390)
+    everything = {"tape": 30, "words": 40}[name]
+    for step in ("1", "16", "28"):
+        page.fill("#step", step)
+        parts = saved_svg(page, f"[data-name={name}]")
+        before = [text for text, _ in texts(parts) if text.startswith("‹ ")]
+        after = [text for text, _ in texts(parts) if text.endswith(" ›")]
+        before, after = (int(each[0].strip("‹› ")) if each else 0 for each in (before, after))
+        size = "12" if name == "tape" else "11"
+        cells = [text for text, _ in texts(parts, size) if text[0] in "sw"]
+        shown_cells = cells[: everything - before - after]
+        first = 10 + before
+        assert shown_cells == [f"{cells[0][0]}{first + n}" for n in range(len(shown_cells))]
+        assert len(shown_cells) >= 6
+        assert f"{cells[0][0]}{9 + int(step)}" in shown_cells  # what is looked at
+        assert (before > 0) == (step != "1")
+
+
+def test_the_learning_curve_is_saved_as_it_is_shown(opened):
+    page = opened()
+    parts = saved_svg(page, "#learning")
+    assert texts(parts, "12")[0][0] == "wrong bits per sequence · NTM-LSTM: Copy"
+    words = [text for tag, _, text in parts if tag == "text"]
+    assert {"sequences seen", "training", "validation", "counts as solved", "500"} <= set(words)
+    curves = [at["d"] for tag, at, _ in parts if tag == "path" and at["stroke-width"] == "1.5"]
+    curve = [
+        [tuple(map(float, each.split())) for each in re.findall("[ML]([^ML]+)", d)] for d in curves
+    ]
+    assert [len(each) for each in curve if len(each) > 2] == [8, 8]
+    # 30 / n wrong bits after 100 n sequences.
+    (x1, y1), (x2, y2), *_, (x8, y8) = curve[0]
+    assert (x2 - x1) / (x8 - x1) == pytest.approx(1 / 7, abs=1e-3)
+    assert (y2 - y1) / (y8 - y1) == pytest.approx((1 - 1 / 2) / (1 - 1 / 8), abs=1e-3)
+    page.check(".controls input")
+    curve = [at["d"] for tag, at, _ in saved_svg(page, "#learning") if tag == "path"]
+    assert curves[0] not in curve  # logarithmic, as it is shown
+    with page.expect_download() as download:
+        page.click("#learning .save:text('PNG')")
+    assert download.value.suggested_filename == "ntm-lstm-copy-learning-curve.png"
+
+
 def test_pictures_can_be_saved(opened, tmp_path):
     page = opened()
     page.fill("#step", "9")
@@ -363,14 +468,7 @@ def test_pictures_can_be_saved(opened, tmp_path):
     assert picture.shape[1] > 1000
     assert (picture[..., :3].reshape(-1, 3).max(0) == 1).all()
     assert picture[..., :3].min() < 0.3
-    with page.expect_download() as download:
-        page.click("[data-name=gate] button:text('SVG')", force=True)
-    text = download.value.path().read_text(encoding="utf-8")
-    import xml.etree.ElementTree as ElementTree
-
-    root = ElementTree.fromstring(text)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    words = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    words = [text for tag, _, text in saved_svg(page, "[data-name=gate]") if tag == "text"]
     assert words[0].startswith("Gate · NTM-LSTM: Copy")
     assert "time (steps)" in words
 

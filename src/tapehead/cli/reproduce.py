@@ -10,6 +10,7 @@ from typing import Any
 from tapehead.cli import tracking
 from tapehead.cli.command import print_json, read
 from tapehead.cli.engine import Name, check_engine, engine_of
+from tapehead.cli.naming import resumed_with_flags
 from tapehead.cli.options import UsageError, check_choice, check_one_of, chosen_seeds, options_of
 from tapehead.cli.results import results_table
 from tapehead.files import clear_errors
@@ -87,7 +88,8 @@ def run(argv: Sequence[str]) -> int:
     command_line = shlex.join(["tapehead", "reproduce", *argv])
     if command.experiment in CALCULATIONS:
         return _calculation(command, CALCULATIONS[command.experiment], command_line)
-    return _contest(command, EXPERIMENTS[command.experiment], command_line)
+    with resumed_with_flags(options_of(Reproduce)):
+        return _contest(command, EXPERIMENTS[command.experiment], command_line)
 
 
 _TRAINED = ("setting", "machines", "tasks", "runs", "resume", "workers", "engine", "ray_address",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapehead import zoo
 from tapehead.cli.command import check_run, wants_help
+from tapehead.cli.naming import with_flags
 from tapehead.cli.options import Option, UsageError, options_of
 
 if TYPE_CHECKING:  # a help screen needs no torch
@@ -86,7 +87,10 @@ def chosen_sizes(
         try:
             found[label] = task.resized(**ends, **changed)
         except (TypeError, ValueError) as error:
-            raise UsageError(str(error)) from None
+            told = str(error)
+            for name in lists:  # both ends of a range are typed as one
+                told = told.replace(f"min_{name}", name).replace(f"max_{name}", name)
+            raise UsageError(with_flags(told, options)) from None
         for side, wanted in task.sizes.items():
             got = found[label].sizes[side]
             if wanted != got:

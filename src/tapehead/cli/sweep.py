@@ -12,6 +12,7 @@ from tapehead.cli.base import settings_before
 from tapehead.cli.command import HelpRequest, print_json, table, wants_help
 from tapehead.cli.engine import Name, check_engine, engine_of
 from tapehead.cli.help import shown
+from tapehead.cli.naming import with_flags
 from tapehead.cli.options import (
     Option,
     UsageError,
@@ -27,7 +28,6 @@ from tapehead.cli.training_options import (
     config_of,
     help_of,
     options_for,
-    with_flags,
 )
 from tapehead.files import clear_errors
 from tapehead.registry import AddressError
@@ -114,7 +114,7 @@ def run(argv: Sequence[str]) -> int:
             for value in vary.examples[1:]:  # with the others' first ones it must be possible
                 chosen({**first, name: value})
     except (TypeError, ValueError) as error:
-        raise UsageError(f"--vary: {with_flags(str(error), options)}") from None
+        raise UsageError(f"--vary: {with_flags(str(error), options.all)}") from None
     out = command.out or Path("sweeps") / folder_name(config)
     engine = engine_of(command, config, len(command.seeds))
     search = Search(

@@ -12,7 +12,8 @@ from tapehead.cli.base import given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
 from tapehead.cli.engine import Name, check_engine, engine_of
 from tapehead.cli.matching import matched
-from tapehead.cli.options import UsageError, check_one_of, chosen_seeds
+from tapehead.cli.naming import resumed_with_flags, with_flags
+from tapehead.cli.options import UsageError, check_one_of, chosen_seeds, options_of
 from tapehead.cli.parsing import parse
 from tapehead.cli.serving import check_port, server_at
 from tapehead.cli.training_options import (
@@ -20,7 +21,6 @@ from tapehead.cli.training_options import (
     config_of,
     help_of,
     options_for,
-    with_flags,
 )
 from tapehead.registry import AddressError
 from tapehead.runs.config import TrainConfig
@@ -74,7 +74,8 @@ class Train:
 
 def run(argv: Sequence[str]) -> int:
     try:
-        base, task_given = settings_before(argv)
+        with resumed_with_flags(options_of(Train)):
+            base, task_given = settings_before(argv)
         options = options_for(base, task_given, Train)
     except AddressError as error:
         raise UsageError(str(error)) from None
@@ -92,8 +93,9 @@ def run(argv: Sequence[str]) -> int:
         _checked(command, config)
         config = matched(command, config, argv)
     except (TypeError, ValueError) as error:
-        raise UsageError(with_flags(str(error), options)) from None
-    return _train(command, config)
+        raise UsageError(with_flags(str(error), options.all)) from None
+    with resumed_with_flags(options.all):
+        return _train(command, config)
 
 
 def _checked(command: Train, config: TrainConfig) -> None:

@@ -2,7 +2,6 @@
 that come of them."""
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -132,19 +131,6 @@ def _changed(
         if values[option.name] != option.default
     }
     return {name: value for name, value in (before | changed).items() if value is not None}
-
-
-def with_flags(complaint: str, options: Options) -> str:
-    """A complaint about settings, with their names as one writes them on the command line: those
-    of two words wherever they stand, one word only where the line begins with it."""
-    flags = {option.name: option.flag for option in options.all}
-    written = re.sub(
-        r"(?<![\w'\"./-])[a-z]+(?:_[a-z0-9]+)+(?![\w'\"./(])",
-        lambda found: flags.get(found[0], found[0]),
-        complaint,
-    )
-    first, space, rest = written.partition(" ")
-    return flags.get(first, first) + space + rest
 
 
 def check_config(config: TrainConfig) -> None:

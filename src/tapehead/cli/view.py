@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tapehead.cli.command import first_imports, holds_runs, print_json, read, run_at
-from tapehead.cli.options import UsageError, check_one_of, check_seed
+from tapehead.cli.options import UsageError, check_one_of, check_seed, options_of
 from tapehead.cli.serving import check_port, server_at
 
 EVERY = 1.0
@@ -51,9 +51,11 @@ def run(argv: Sequence[str]) -> int:
     check_one_of(quiet=command.quiet, json=command.json)
     if command.port is not None:
         check_port(command.port)
-        for option in ("listing", "out"):
-            if getattr(command, option):
-                raise UsageError(f"--port and --{option} exclude each other")
+        if command.listing:
+            raise UsageError("--port and --listing exclude each other")
+        _refuse(command, "out", "format", "data", of="--port, which serves the run as it is")
+    elif command.listing:
+        _refuse(command, "out", "format", "data", of="--listing, which prints the run as it is")
     with first_imports():
         found = [path if holds_runs(path) else run_at(path) for path in command.runs]
 
@@ -87,12 +89,17 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
+def _refuse(command: View, *names: str, of: str) -> None:
+    """Raise a UsageError if one of these options is given, which another has no use for."""
+    for option in options_of(View):
+        if option.name in names and getattr(command, option.name) != option.default:
+            raise UsageError(f"{option.flag} means nothing to {of}")
+
+
 def _list(command: View, runs: Sequence[Path]) -> int:
     """Print the program of each run at each size."""
     from tapehead.viewing.listing import listing_of
 
-    if command.out is not None:
-        raise UsageError("--out means nothing to --listing, which writes no file")
     try:
         listings = [
             listing_of(path, size=size, seed=command.seed)

@@ -1,6 +1,7 @@
 """`tapehead zoo`: the trained machines that come with the package."""
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ from tapehead import zoo
 from tapehead.cli.command import print_json, read, table
 from tapehead.cli.help import screen_width
 from tapehead.cli.options import UsageError, check_choice
+
+WIDE = 100
+"""Columns of a screen that take every column of the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,28 +58,34 @@ def _facts(name: str) -> dict[str, Any]:
         "seed": start["config"]["seed"],
         "sequences": result["sequences"],
         "seconds": result["seconds"],
-        "scores": result["scores"],
+        **start["packed"],
         "commit": start["commit"],
     }
 
 
 def _table(machines: Sequence[dict[str, Any]]) -> str:
-    rows = [
-        [
-            each["name"],
-            f"{each['parameters']:,}",
-            f"{each['bytes'] / 1000:,.0f} kB",
-            f"{each['sequences']:,}",
-            f"{each['scores']['solved']:.1%}" if "solved" in each["scores"] else "",
-        ]
-        for each in machines
-    ]
-    header = ["name", "weights", "size", "trained on", "without error"]
+    columns = {
+        "name": [each["name"] for each in machines],
+        "weights": [f"{each['parameters']:,}" for each in machines],
+        "size": [f"{each['bytes'] / 1000:,.0f} kB" for each in machines],
+        "trained on": [f"{each['sequences']:,}" for each in machines],
+        "reached": [each["reached"] for each in machines],
+        "mark": [each["mark"] for each in machines],
+    }
+    if screen_width() < WIDE:
+        del columns["size"], columns["trained on"]
+    rows = list(zip(*columns.values(), strict=True))
+    numbers = range(1, len(columns) - 1)
     total = sum(each["bytes"] for each in machines) / 1e6
     return "\n".join(
         [
-            table(rows, header=header, numbers=(1, 2, 3, 4), width=screen_width()),
+            table(rows, header=[*columns], numbers=numbers, width=screen_width()),
             "",
+            *textwrap.wrap(
+                "Reached: the mean over a validation's sequences, to be held against the task's "
+                "mark.",
+                screen_width(),
+            ),
             f"{len(machines)} machines, {total:.1f} MB. Look at one: tapehead view ntm/copy",
         ]
     )

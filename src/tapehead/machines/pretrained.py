@@ -12,6 +12,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,12 +37,17 @@ Own = TypeVar("Own", bound="Pretrained")
 class Pretrained(Configured):
     """A machine that is saved as a folder, and made from one."""
 
+    _card: tuple[Mapping[str, Any], Mapping[str, Any], str] | None = None
+    """Of a machine that was made from a folder: its options and the digest of its weights then, and
+    what its card says of it."""
+
     def save_pretrained(self, folder: Path | str, *, card: str | None = None) -> None:
         """Write the machine's options, its weights and a card into a folder, which may be new.
 
         Args:
             folder: for `from_pretrained`, here or elsewhere.
-            card: text of its README.md; None writes how it is loaded.
+            card: text of its README.md; None keeps the one that came with the machine while its
+                options and weights are those it speaks of, and else writes how it is loaded.
 
         Raises:
             TypeError: an option is a function, which no file can hold.
@@ -60,6 +66,9 @@ class Pretrained(Configured):
             "weights": fingerprint(data),
         }
         folder = Path(folder)
+        if card is None and self._card is not None:
+            *of, kept = self._card
+            card = kept if of == [config["options"], config["weights"]] else None
         text = card if card is not None else _short_card(name, type(self).__name__)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -115,6 +124,9 @@ class Pretrained(Configured):
         if problem is not None:
             raise TapeheadError(f"{folder / WEIGHTS} belongs to another machine: {problem}")
         machine.load_state_dict(weights)
+        with suppress(OSError, UnicodeDecodeError):  # none came with it
+            text = (folder / CARD).read_text(encoding="utf-8")
+            machine._card = machine.options, config["weights"], text
         return machine.eval()
 
     def push_to_hub(
@@ -239,7 +251,7 @@ def _folder_of(name: Path | str, revision: str | None, token: str | bool | None)
         )
     hub = _hub("a machine of the hub")
     with _hub_errors(f"fetch {text} from the hub"):
-        wanted = [CONFIG, WEIGHTS]
+        wanted = [CONFIG, WEIGHTS, CARD]
         return Path(
             hub.snapshot_download(text, revision=revision, token=token, allow_patterns=wanted)
         )

@@ -25,6 +25,7 @@ from tapehead.runs.loading import load_run
 from tapehead.runs.records import CONFIG, METRICS, RESULT, read_result, read_start, run_id
 from tapehead.runs.sealed import write_sealed
 from tapehead.tasks import Task
+from tapehead.tasks.metrics import PassMark
 from tapehead.zoo import RUN
 
 
@@ -45,6 +46,7 @@ def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> 
     result, start = read_result(path), read_start(path)
     if result is None:
         raise TapeheadError(f"{path} has not ended yet: resume it")
+    scores: Mapping[str, float] = result["scores"]
     last = load_checkpoint(path / "checkpoint", checkpoint_steps(path / "checkpoint")[-1])
     best = last.progress["best"]
     if best and best["step"] != last.step:  # the result's scores are of another machine
@@ -54,7 +56,8 @@ def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> 
             sequences=config.test_sequences or 200,
             memory_size=config.test_memory_size,
         )
-        result = {**result, "scores": best["scores"], "evaluation": tests}
+        scores = best["scores"]
+        result = {**result, "scores": scores, "evaluation": tests}
     with clear_errors(f"write to {folder}"):
         if (folder / RUN / CONFIG).is_file():
             shutil.rmtree(folder)
@@ -65,7 +68,8 @@ def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> 
         again: dict[str, Any] = {"command": shlex.split(reproduce)}
         if "resumed" in start:
             again["resumed"] = [{**facts, **again} for facts in start["resumed"]]
-        write_sealed(folder / RUN / CONFIG, {**start, **again})
+        held = {"packed": held_against(task.pass_mark, scores)}
+        write_sealed(folder / RUN / CONFIG, {**start, **again, **held})
     save_checkpoint(folder / RUN / "checkpoint", replace(last, parts={}))
     text = card(
         name,
@@ -78,6 +82,17 @@ def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> 
         reproduce=reproduce,
     )
     machine.save_pretrained(folder, card=text)
+
+
+def held_against(mark: PassMark, scores: Mapping[str, float]) -> dict[str, Any]:
+    """What a list says of a packed machine without asking its task: the scores of its validation,
+    the pass mark, as numbers and in words, and what it reached there."""
+    return {
+        "scores": dict(scores),
+        "pass_mark": [mark.metric.name, mark.threshold],
+        "mark": mark.words,
+        "reached": mark.metric.shown(scores[mark.metric.name]),
+    }
 
 
 def unpack(folder: Path | str, out: Path | str) -> Path:

@@ -65,6 +65,14 @@ class PassMark(NamedTuple):
         return f"{side} {self.goal}"
 
     @property
+    def words(self) -> str:
+        """In few words, of a mean over sequences: "wrong bits below 0.1", "regret below 1 bit"."""
+        unit = self.metric.unit.removesuffix(" per sequence")
+        if self.metric.is_share or unit == self.metric.unit:  # in the threshold, or in the label
+            return f"{self.metric.label} {self}"
+        return f"{self.metric.label} {self} {unit.removesuffix('s') if self.goal == '1' else unit}"
+
+    @property
     def goal(self) -> str:
         """The threshold as text."""
         return f"{self.threshold:.0%}" if self.metric.is_share else f"{self.threshold:g}"

@@ -219,4 +219,5 @@ def _tick_levels(axes: Axes, levels: Sequence[Number]) -> None:
         axes.set_xticks(levels)
         axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(max(2, min(9, int(width / 8.0))), integer=True))
+        most = max(2, min(9, int(width / 8.0)))
+        axes.xaxis.set_major_locator(MaxNLocator(most, integer=True, min_n_ticks=1))

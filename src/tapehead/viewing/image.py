@@ -134,7 +134,10 @@ def time_axis(axes: Axes, *, labelled: bool) -> None:
     axes.tick_params(bottom=labelled, labelbottom=labelled)
     # No more than fit beside each other.
     room = max(1, min(9, int(size_of(axes)[0] / 7)))
-    axes.xaxis.set_major_locator(MaxNLocator(room, integer=True, steps=[1, 2, 5, 10]))
+    # Of a single step the one: the locator's usual two would be fractions.
+    axes.xaxis.set_major_locator(
+        MaxNLocator(room, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    )
     if labelled:
         axes.set_xlabel("time (steps)")
 

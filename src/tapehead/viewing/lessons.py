@@ -55,7 +55,7 @@ def lessons_figure(
         axes.axhline(lessons[task], color=FAINT, lw=0.6, dashes=(2, 2), zorder=0)
         axes.set_xlim(left=0)
         axes.set_ylim(0, lessons[task] + 1)
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_title(task)
         axes.set_xlabel("sequences seen (thousands)")
         if number == 0:

@@ -84,7 +84,7 @@ def tape_figure(walk: Walk, *, title: str = "", width: Number = DOUBLE) -> Figur
     if walk.memory_head is not None:
         memory = place(figure, left, top + gap, inner, kept)
         _path(memory, walk.memory_head, walk.wrote, WRITE)
-        memory.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        memory.yaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         memory.invert_yaxis()
         memory.set_title("Memory tape (places from the start)")
         top += gap + kept
@@ -93,7 +93,7 @@ def tape_figure(walk: Walk, *, title: str = "", width: Number = DOUBLE) -> Figur
     for each in figure.axes:
         each.set_xlim(0.5, steps + 0.5)
     below.set_xlabel("step")
-    below.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    below.xaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
     header.draw(figure)
     return figure
 

@@ -4,6 +4,7 @@ A weighting is a share of attention for each row. Here it is taken for the row w
 a gate for the side that it leans to; `blur` says how far that is from the truth.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -185,7 +186,8 @@ def _signed(rows: int, count: int) -> int:
 
 
 def told(inputs: Any, names: Sequence[tuple[int, int, str]], asked: Sequence[bool]) -> list[str]:
-    """What each step was told: the names of the groups of channels that are on, or "".
+    """What each step was told: the names of the groups of channels that are on, or "". Groups that
+    are the digits of one number, such as "source 10s: 0–9", go by its name.
 
     A vector of numbers may be all zero: a step at which nothing is on, and no answer asked for,
     after one of several channels counts as another of these.
@@ -196,10 +198,11 @@ def told(inputs: Any, names: Sequence[tuple[int, int, str]], asked: Sequence[boo
         asked: at which steps an answer is asked for.
     """
     values = to_array(inputs).astype(float)
+    names = [(first, last, re.sub(r" \d+s: .*", "", name)) for first, last, name in names]
     found: list[str] = []
     for row, due in zip(values, asked, strict=True):
-        on = [group for group in names if np.abs(row[group[0] : group[1] + 1]).max() > 0]
-        label = ", ".join(name for _, _, name in on[:3]) + (", ..." if len(on) > 3 else "")
+        on = dict.fromkeys(n for first, last, n in names if np.abs(row[first : last + 1]).max() > 0)
+        label = ", ".join([*on][:3]) + (", ..." if len(on) > 3 else "")
         if not on and not due and found:
             vectors = {name for first, last, name in names if last > first}
             label = found[-1] if found[-1] in vectors else ""

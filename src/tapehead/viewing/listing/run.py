@@ -7,8 +7,9 @@ from tapehead.errors import TapeheadError
 from tapehead.machines.recurrent import Recurrent
 from tapehead.tasks import SequenceTask
 from tapehead.viewing.image import group_names
+from tapehead.viewing.listing.layout import text
 from tapehead.viewing.listing.moves import Step, moves, told
-from tapehead.viewing.listing.program import program, text
+from tapehead.viewing.listing.program import program
 from tapehead.viewing.problems import episode_of, load_viewed, run_one
 from tapehead.viewing.style import machine_styles
 from tapehead.viewing.traces import has_tensors

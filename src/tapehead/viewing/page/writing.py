@@ -17,6 +17,7 @@ SCRIPTS = (
     "colours.js",
     "pens.js",
     "frame.js",
+    "labels.js",
     "panels/heat.js",
     "panels/lines.js",
     "panels/matrix.js",

@@ -14,7 +14,7 @@ class CurveView {
       element("option", { value: "seconds" }, "over seconds"));
     this.controls = element("div", { class: "controls" }, this.choice, axis,
       element("label", {}, element("input", { type: "checkbox", onchange: flip }), " logarithmic"),
-      element("button", { class: "save", title: "Save as PNG", onclick: () => this.save() }, "PNG"));
+      ...["PNG", "SVG"].map((type) => saveButton(type, () => this.save(type))));
     this.note = element("p", { class: "note" });
     this.root = element("div", {}, this.controls, this.box, this.note);
     this.#options();
@@ -74,7 +74,7 @@ class CurveView {
         ],
         axes: [
           { ...axis, label: this.over === "sequences" ? "sequences seen" : "training time (s)", labelSize: 18, values: (_, values) => values.map((value) => value.toLocaleString("en")) },
-          { ...axis, label: title, labelSize: 18, size: 56, values: (_, values) => values.map((value) => (value === null ? "" : share ? `${Math.round(100 * value)} %` : String(+value.toPrecision(6)))) },
+          { ...axis, label: fitted(title, 200), labelSize: 18, size: 56, values: (_, values) => values.map((value) => (value === null ? "" : share ? `${Math.round(100 * value)} %` : String(+value.toPrecision(6)))) },
         ],
         hooks: { draw: [(plot) => this.#goal(plot, goal)] },
       },
@@ -102,14 +102,58 @@ class CurveView {
     ctx.restore();
   }
 
-  save() {
+  // The curve as it is on the screen, that which is looked at closer too, with title and legend.
+  save(type) {
     if (!this.plot) return;
-    const drawn = this.plot.ctx.canvas;
-    const canvas = element("canvas", { width: drawn.width, height: drawn.height });
-    const context = canvas.getContext("2d");
-    context.fillStyle = theme.surface;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.drawImage(drawn, 0, 0);
-    canvas.toBlob((blob) => offer(blob, `${this.app.fileName}-learning-curve.png`));
+    const { width } = this.plot;
+    const height = HEAD + this.plot.height + 22;
+    const { title } = this.curve.metrics[this.metric];
+    const name = `${this.app.fileName}-learning-curve`;
+    savePicture(type, name, width, height, (pen) => {
+      const told = [title, this.app.documentTitle].filter(Boolean).join(" · ");
+      pen.text(fitted(told, width - 12, 12, 600), 6, 13, { size: 12, weight: 600 });
+      pen.shifted(0, HEAD, () => this.#paint(pen));
+    });
+  }
+
+  #paint(pen) {
+    const { plot } = this;
+    const { title, goal } = this.curve.metrics[this.metric];
+    const [left, top, wide, tall] = ["left", "top", "width", "height"].map((side) => plot.bbox[side] / devicePixelRatio);
+    const at = (value, scale) => plot.valToPos(value, scale) + (scale === "x" ? left : top);
+    // The ticks are those that uPlot found.
+    plot.axes.forEach((axis, n) => {
+      axis._splits.forEach((value, place) => {
+        const label = axis._values[place];
+        const spot = value === null ? NaN : at(value, n ? "y" : "x");
+        const [low, size] = n ? [top, tall] : [left, wide];
+        if (!(spot >= low - 0.5 && spot <= low + size + 0.5)) return;
+        const line = n ? [[left, spot], [left + wide, spot]] : [[spot, top], [spot, top + tall]];
+        pen.path(line, { stroke: theme.line, line: 0.5 });
+        if (!label) return;
+        if (n) pen.text(label, left - 8, spot, { colour: theme.faint, align: "right" });
+        else pen.text(label, spot, top + tall + 14, { colour: theme.faint, align: "center" });
+      });
+    });
+    pen.text(plot.axes[0].label, left + wide / 2, top + tall + 34, { colour: theme.faint, align: "center" });
+    pen.text(fitted(title, tall), 10, top + tall / 2, { colour: theme.faint, align: "center", turn: -Math.PI / 2 });
+    const entries = [];
+    pen.within([left - 3, top - 3, wide + 6, tall + 6], () => {
+      plot.series.slice(1).forEach(({ label, show }, n) => {
+        if (!show) return;
+        const colour = label === "training" ? theme.read : theme.write;
+        const spots = plot.data[0].flatMap((x, place) => {
+          const y = plot.data[n + 1][place];
+          return y === null || y === undefined ? [] : [[at(x, "x"), at(y, "y")]];
+        });
+        pen.path(spots, { stroke: colour, line: 1.5 });
+        if (spots.length < 60) for (const [x, y] of spots) pen.circle(x, y, 2.5, { fill: theme.surface, stroke: colour });
+        entries.push({ name: label, colour, line: 1.5 });
+      });
+      if (goal === null || (this.log && goal <= 0)) return;
+      pen.path([[left, at(goal, "y")], [left + wide, at(goal, "y")]], { stroke: theme.asked, dash: [6, 4] });
+      entries.push({ name: "counts as solved", colour: theme.asked, line: 1, dash: [6, 4] });
+    });
+    legend(pen, entries, left, plot.height + 10);
   }
 }

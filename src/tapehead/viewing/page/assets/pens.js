@@ -16,6 +16,11 @@ function fitted(text, room, size = 11, weight = 400) {
   return `${text.slice(0, end)}…`;
 }
 
+// The size, or a smaller one, at which a text fits.
+function sizeFor(text, room, size, weight = 400) {
+  return size * Math.min(1, room / textWidth(text, size, weight));
+}
+
 class CanvasPen {
   constructor(context) {
     this.context = context;
@@ -74,8 +79,9 @@ class CanvasPen {
     c.globalAlpha = 1;
   }
 
-  // `align`: left, center or right of x; y is the middle of the line.
-  text(text, x, y, { size = 11, colour = theme.text, align = "left", weight = 400, turn = 0 } = {}) {
+  // `align`: left, center or right of x; y is the middle of the line. `halo`: a colour around the
+  // letters, to be read on lines.
+  text(text, x, y, { size = 11, colour = theme.text, align = "left", weight = 400, turn = 0, halo = null } = {}) {
     const c = this.context;
     c.save();
     c.translate(x, y);
@@ -84,6 +90,12 @@ class CanvasPen {
     c.fillStyle = colour;
     c.textAlign = align;
     c.textBaseline = "middle";
+    if (halo) {
+      c.strokeStyle = halo;
+      c.lineWidth = 3;
+      c.lineJoin = "round";
+      c.strokeText(text, 0, 0.5);
+    }
     c.fillText(text, 0, 0.5);
     c.restore();
   }
@@ -95,11 +107,31 @@ class CanvasPen {
     c.imageSmoothingQuality = "high";
     c.drawImage(canvas, x, y, width, height);
   }
+
+  // What is drawn there, only where it is in the box.
+  within([x, y, width, height], draw) {
+    const c = this.context;
+    c.save();
+    c.beginPath();
+    c.rect(x, y, width, height);
+    c.clip();
+    draw();
+    c.restore();
+  }
+
+  shifted(x, y, draw) {
+    const c = this.context;
+    c.save();
+    c.translate(x, y);
+    draw();
+    c.restore();
+  }
 }
 
 class SvgPen {
   constructor() {
     this.parts = [];
+    this.boxes = 0;
   }
 
   rect(x, y, width, height, { fill, stroke, line = 1, alpha = 1 } = {}) {
@@ -117,16 +149,32 @@ class SvgPen {
     this.#put("circle", { cx: x, cy: y, r: radius, ...this.#paint({ fill, stroke, line, alpha }) });
   }
 
-  text(text, x, y, { size = 11, colour = theme.text, align = "left", weight = 400, turn = 0 } = {}) {
+  text(text, x, y, { size = 11, colour = theme.text, align = "left", weight = 400, turn = 0, halo = null } = {}) {
+    const around = halo ? { stroke: halo, "stroke-width": 3, "stroke-linejoin": "round", "paint-order": "stroke" } : {};
     const anchor = { left: "start", center: "middle", right: "end" }[align];
     const turned = turn ? { transform: `rotate(${(turn * 180) / Math.PI} ${round(x)} ${round(y)})` } : {};
     const look = { "font-size": size, "font-weight": weight, "text-anchor": anchor, fill: colour };
-    this.#put("text", { x, y: y + 0.35 * size, ...look, ...turned }, escaped(text));
+    this.#put("text", { x, y: y + 0.35 * size, ...look, ...around, ...turned }, escaped(text));
   }
 
   image(canvas, x, y, width, height) {
     const look = { preserveAspectRatio: "none", style: "image-rendering:pixelated" };
     this.#put("image", { href: canvas.toDataURL("image/png"), x, y, width, height, ...look });
+  }
+
+  within([x, y, width, height], draw) {
+    const id = `box-${++this.boxes}`;
+    this.parts.push(`<clipPath id="${id}">`);
+    this.#put("rect", { x, y, width, height });
+    this.parts.push(`</clipPath><g clip-path="url(#${id})">`);
+    draw();
+    this.parts.push("</g>");
+  }
+
+  shifted(x, y, draw) {
+    this.parts.push(`<g transform="translate(${round(x)} ${round(y)})">`);
+    draw();
+    this.parts.push("</g>");
   }
 
   whole(width, height) {

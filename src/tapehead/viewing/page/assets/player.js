@@ -6,6 +6,7 @@ class App {
     this.step = 0;
     this.selection = null;
     this.allRows = false;
+    this.beside = 0;
     this.views = [];
     this.timer = null;
     this.documentTitle = held.title;
@@ -56,12 +57,14 @@ class App {
         box.addEventListener("toggle", () => this.layout());
         return [element("section", { class: group }, box)];
       }
-      return [element("section", { class: group }, element("h2", {}, title), ...figures)];
+      // A picture as high as it is wide leaves room at its side.
+      const beside = views.some(({ panel }) => panel.kind === "points") && views.length > 1 ? " beside" : "";
+      return [element("section", { class: group + beside }, element("h2", {}, title), ...figures)];
     });
     const old = document.getElementById("episode");
     const wasOpen = old.querySelector("details")?.open;
-    const main = sections.filter((section) => section.className !== "now");
-    const now = sections.filter((section) => section.className === "now");
+    const main = sections.filter((section) => !section.matches(".now"));
+    const now = sections.filter((section) => section.matches(".now"));
     old.replaceChildren(element("div", { class: "over-time" }, ...main), ...now);
     old.classList.toggle("alone", !now.length);
     if (wasOpen) old.querySelector("details")?.setAttribute("open", "");
@@ -80,6 +83,9 @@ class App {
   }
 
   layout() {
+    // What stands beside a picture of points is as high as it.
+    const beside = document.querySelector(".beside");
+    this.beside = beside && getComputedStyle(beside).display === "grid" ? 376 : 0;
     const room = innerWidth < 600 ? 84 : 136;
     const left = Math.min(room, Math.max(28, ...this.views.map(({ kind, overTime, panel }) =>
       panel.group === "now" || (!overTime && !kind.labelRoom) ? 0 : kind.labelRoom())));

@@ -37,6 +37,10 @@ function element(tag, attributes = {}, ...inside) {
   return made;
 }
 
+function saveButton(type, save) {
+  return element("button", { class: "save", title: `Save as ${type}`, onclick: save }, type);
+}
+
 class PanelView {
   constructor(panel, app) {
     this.app = app;
@@ -46,8 +50,7 @@ class PanelView {
     this.axis = false;
     this.base = element("canvas", { "aria-hidden": "true" });
     this.top = element("canvas", { class: "top", role: "img", "aria-label": panel.title });
-    const save = (type) =>
-      element("button", { class: "save", title: `Save as ${type}`, onclick: () => this.save(type) }, type);
+    const save = (type) => saveButton(type, () => this.save(type));
     const axis = panel.kind === "heat" && panel.data.axis && !panel.data.groups ? element("small", {}, `${panel.data.axis} ↓`) : "";
     this.key = this.kind.key ? element("canvas", { class: "key", width: 64, height: 1 }) : "";
     this.ends = this.key ? [element("span"), element("span")] : [];
@@ -118,11 +121,9 @@ class PanelView {
 
   // The picture as it is on the screen, with title and time axis.
   save(type) {
-    const head = 26;
     const width = this.frame.width;
-    const height = head + this.kind.height(width) + (this.overTime ? MARGIN.axis : 8);
-    const paint = (pen, shifted) => {
-      pen.rect(0, 0, width, height, { fill: theme.surface });
+    const height = HEAD + this.kind.height(width) + (this.overTime ? MARGIN.axis : 8);
+    const paint = (pen) => {
       const title = [this.panel.title, this.app.documentTitle].filter(Boolean).join(" · ");
       pen.text(fitted(title, width - (this.key ? 132 : 12), 12, 600), 6, 13, { size: 12, weight: 600 });
       if (this.key) {
@@ -132,30 +133,15 @@ class PanelView {
         pen.rect(width - 82, 9, 48, 8, { stroke: theme.line });
         pen.text(high, width - 30, 13, { size: 10, colour: theme.faint });
       }
-      shifted(() => {
-        this.#ground(pen, this.overTime);
-        this.kind.mark(pen, this.frame, this.app.step);
+      pen.within([0, HEAD, width, height - HEAD], () => {
+        pen.shifted(0, HEAD, () => {
+          this.#ground(pen, this.overTime);
+          this.kind.mark(pen, this.frame, this.app.step);
+        });
       });
     };
     const name = `${this.app.fileName}-${this.panel.name}-${this.app.unit}-${this.app.step + 1}`;
-    if (type === "SVG") {
-      const pen = new SvgPen();
-      paint(pen, (draw) => {
-        pen.parts.push(`<g transform="translate(0 ${head})">`);
-        draw();
-        pen.parts.push("</g>");
-      });
-      offer(new Blob([pen.whole(width, height)], { type: "image/svg+xml" }), `${name}.svg`);
-      return;
-    }
-    const canvas = element("canvas", { width: 2 * width, height: 2 * height });
-    const context = canvas.getContext("2d");
-    context.scale(2, 2);
-    paint(new CanvasPen(context), (draw) => {
-      context.translate(0, head);
-      draw();
-    });
-    canvas.toBlob((blob) => offer(blob, `${name}.png`));
+    savePicture(type, name, width, height, paint);
   }
 
   #listen() {
@@ -194,6 +180,27 @@ class PanelView {
       if (step !== null && step !== undefined) this.app.goTo(step);
     }
   }
+}
+
+const HEAD = 26; // what the title of a saved picture takes
+
+// A picture as a file of that type; `paint` draws it on a ground of the page's colour.
+function savePicture(type, name, width, height, paint) {
+  const whole = (pen) => {
+    pen.rect(0, 0, width, height, { fill: theme.surface });
+    paint(pen);
+  };
+  if (type === "SVG") {
+    const pen = new SvgPen();
+    whole(pen);
+    offer(new Blob([pen.whole(width, height)], { type: "image/svg+xml" }), `${name}.svg`);
+    return;
+  }
+  const canvas = element("canvas", { width: 2 * width, height: 2 * height });
+  const context = canvas.getContext("2d");
+  context.scale(2, 2);
+  whole(new CanvasPen(context));
+  canvas.toBlob((blob) => offer(blob, `${name}.png`));
 }
 
 // A file to be saved, by the browser's own means.

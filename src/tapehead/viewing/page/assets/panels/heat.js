@@ -18,7 +18,8 @@ class HeatPanel {
   }
 
   get band() {
-    return clamp(this.shown.length * this.cell, 14, 320);
+    const beside = this.panel.group === "answer" ? this.app.beside : 0;
+    return Math.max(clamp(this.shown.length * this.cell, 14, 320), beside);
   }
 
   get gap() {
@@ -86,14 +87,14 @@ class HeatPanel {
   }
 
   #groups(pen, frame, top, height) {
-    let below = -Infinity;
-    for (const [first, last, label] of this.groups) {
-      const [from, to] = [top + first * height, top + (last + 1) * height];
-      const y = Math.max((from + to) / 2, below + 11);
-      below = y;
-      pen.path([[frame.left - 5, from + 1], [frame.left - 5, to - 1]], { stroke: theme.faint });
-      pen.text(fitted(label, frame.left - 12, 10), frame.left - 9, y, { size: 10, align: "right", colour: theme.faint });
-    }
+    const ends = this.groups.map(([first, last]) => [top + first * height, top + (last + 1) * height]);
+    // None over the upper or lower edge, which a group of one thin row may be at.
+    const ys = apart(ends.map(([from, to]) => (from + to) / 2), 11, 6, Math.max(6, this.height() - 6));
+    this.groups.forEach(([, , label], n) => {
+      const [from, to] = ends[n];
+      if (to - from > 3) pen.path([[frame.left - 5, from + 1], [frame.left - 5, to - 1]], { stroke: theme.faint });
+      pen.text(fitted(label, frame.left - 12, 10), frame.left - 9, ys[n], { size: 10, align: "right", colour: theme.faint });
+    });
   }
 
   #names(pen, frame, top, height) {

@@ -17,13 +17,23 @@ class MapPanel {
     return Math.min(width, 420) + 22;
   }
 
-  prepare() {}
+  prepare() {
+    this.placed = null;
+  }
 
   draw() {}
 
+  // With room around for names.
   #spots(width) {
     const side = Math.min(width, 420);
-    return this.xy.map(([x, y]) => [12 + x * (width - 24), 6 + y * (side - 12)]);
+    return this.xy.map(([x, y]) => [20 + x * (width - 40), 16 + y * (side - 32)]);
+  }
+
+  // Names stay where they are while the graph grows: all its edges count.
+  #places(frame, spots) {
+    if (this.names.length > 60) return [];
+    const lines = this.edges.map((edge) => edge.map((node) => spots[node]));
+    return (this.placed ??= placeNames(this.names, spots, lines, frame.width, this.height(frame.width) - 22));
   }
 
   mark(pen, frame, step) {
@@ -46,16 +56,16 @@ class MapPanel {
     spots.forEach(([x, y], node) => {
       if (!known.has(node)) return;
       pen.circle(x, y, 3.5, { fill: theme.text });
-      if (this.names.length <= 60) pen.text(this.names[node], x + 6, y - 7, { size: 10, colour: theme.faint });
     });
-    const legend = [["asked for", theme.asked], ["said instead", theme.error]];
-    let x = 4;
-    for (const [text, colour] of legend) {
-      const y = this.height(frame.width) - 9;
-      pen.path([[x, y], [x + 18, y]], { stroke: colour, line: 3 });
-      pen.text(text, x + 23, y, { size: 10, colour: theme.faint });
-      x += 23 + textWidth(text, 10) + 16;
-    }
+    this.#places(frame, spots).forEach(([x, y], node) => {
+      if (!known.has(node)) return;
+      pen.text(this.names[node], x, y, { size: 10, colour: theme.faint, align: "center", halo: theme.surface });
+    });
+    const entries = [
+      { name: "asked for", colour: theme.asked },
+      { name: "said instead", colour: theme.error, line: 2, dash: [4, 3] },
+    ];
+    legend(pen, entries, 4, this.height(frame.width) - 9);
   }
 
   words() {
@@ -102,7 +112,7 @@ function drawArrow(pen, [x0, y0], [x1, y1], { colour, line, alpha = 1, dash = []
   pen.path(curve, { stroke: colour, line, alpha, dash });
   const angle = Math.atan2(y1 - my, x1 - mx);
   const [tx, ty] = [x1 - end * Math.cos(angle), y1 - end * Math.sin(angle)];
-  const size = 4 + line;
+  const size = 5 + 1.5 * line;
   const wing = (turn) => [tx - size * Math.cos(angle + turn), ty - size * Math.sin(angle + turn)];
   pen.path([[tx, ty], wing(0.4), wing(-0.4)], { fill: colour, closed: true, alpha });
 }

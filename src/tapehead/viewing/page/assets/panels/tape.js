@@ -3,7 +3,6 @@
 class TapePanel {
   constructor(panel, app) {
     Object.assign(this, panel.data, { panel, app });
-    this.size = Math.max(26, ...[...this.tape, ...this.asked, ...this.said].map((word) => textWidth(word, 13) + 12));
     this.path = 96;
     this.strips = this.memory_head ? 3 : 2;
     this.times = this.wrote.flatMap((wrote, step) => (wrote ? [step] : []));
@@ -13,8 +12,26 @@ class TapePanel {
     return textWidth("memory tape", 10) + 14;
   }
 
-  height() {
-    return this.strips * 62 + (this.memory_head ? 2 : 1) * (this.path + 30) + 8;
+  // On a narrow screen names stand above the tapes, and the cells are smaller. A word that is far
+  // longer than the others is written smaller, for they would all have wide cells.
+  #shape(width) {
+    const narrow = width < 480;
+    const [font, around] = narrow ? [12, 8] : [13, 12];
+    const words = [...this.tape, ...this.asked, ...this.said];
+    const widths = words.map((word) => textWidth(word, font, 600)).sort((a, b) => a - b);
+    const middle = widths[Math.floor(widths.length / 2)];
+    const cell = Math.max(narrow ? 22 : 26, Math.min(widths.at(-1), 1.3 * middle) + around);
+    return { narrow, font, cell, strip: narrow ? 74 : 62, answer: narrow ? 96 : 70, above: narrow ? 14 : 0 };
+  }
+
+  // Where the paths of the heads begin.
+  #paths(width) {
+    const { strip, answer } = this.#shape(width);
+    return (this.strips - 1) * strip + answer;
+  }
+
+  height(width) {
+    return this.#paths(width) + (this.memory_head ? 2 : 1) * (this.path + 30);
   }
 
   own() {
@@ -26,55 +43,73 @@ class TapePanel {
   draw() {}
 
   mark(pen, frame, step) {
-    this.#strip(pen, frame, 0, "input tape", this.input_head[step], (at) => this.tape[at] ?? "", theme.read, [0, this.tape.length - 1]);
-    let top = 62;
+    const shape = this.#shape(frame.width);
+    this.#strip(pen, frame, shape, 0, "input tape", this.input_head[step], (at) => this.tape[at] ?? "", theme.read, [0, this.tape.length - 1]);
+    let top = shape.strip;
     if (this.memory_head) {
-      const [low, high] = [Math.min(...this.memory_head), Math.max(...this.memory_head)];
-      this.#strip(pen, frame, top, "memory tape", this.memory_head[step], (at) => String(at).replace("-", "−"), theme.write, [low, high]);
-      top += 62;
+      const ends = [Math.min(...this.memory_head), Math.max(...this.memory_head)];
+      this.#strip(pen, frame, shape, top, "memory tape", this.memory_head[step], (at) => String(at).replace("-", "−"), theme.write, ends);
+      top += shape.strip;
     }
-    this.#answer(pen, frame, top, step);
-    top += 70;
+    this.#answer(pen, frame, shape, top, step);
+    top += shape.answer;
     this.#path(pen, frame, top, step, "input head", this.input_head, theme.read);
     if (this.memory_head) this.#path(pen, frame, top + this.path + 30, step, "memory head", this.memory_head, theme.write);
   }
 
-  // Cells of a tape, those around the head where not all fit.
-  #strip(pen, frame, top, name, head, word, colour, [low, high]) {
-    const room = Math.max(3, Math.floor(frame.inner / this.size));
-    const ends = [Math.min(low, head), Math.max(high, head)];
-    const count = Math.min(room, ends[1] - ends[0] + 1);
-    const first = clamp(head - Math.floor(count / 2), ends[0], ends[1] - count + 1);
-    pen.text(name, frame.left - 8, top + 30, { size: 10, align: "right", colour: theme.faint });
-    range(count).forEach((n) => {
-      const at = first + n;
-      const x = frame.left + n * this.size;
-      const here = at === head;
-      pen.rect(x, top + 17, this.size, 26, { stroke: here ? colour : theme.line, line: here ? 2 : 1 });
-      pen.text(word(at), x + this.size / 2, top + 30, { size: 13, align: "center", weight: here ? 600 : 400 });
-      if (here) {
-        const middle = x + this.size / 2;
-        pen.path([[middle - 6, top + 4], [middle + 6, top + 4], [middle, top + 14]], { fill: colour, closed: true });
-      }
-    });
+  // Which of so many cells are shown, those around `here`, and where.
+  #cells(frame, { narrow, cell }, count, here) {
+    const left = narrow ? 2 : frame.left;
+    return fitting(count, cell, left, frame.width - left - (narrow ? 2 : MARGIN.right), here);
   }
 
-  #answer(pen, frame, top, step) {
+  #name(pen, frame, { narrow }, name, y, above) {
+    const look = { size: 10, colour: theme.faint };
+    if (narrow) pen.text(name, 2, above, look);
+    else pen.text(name, frame.left - 8, y, { ...look, align: "right" });
+  }
+
+  // Cells of a tape, those around the head where not all fit.
+  #strip(pen, frame, shape, top, name, head, word, colour, [low, high]) {
+    const [from, to] = [Math.min(low, head), Math.max(high, head)];
+    const count = to - from + 1;
+    const { cell, font } = shape;
+    const cells = this.#cells(frame, shape, count, head - from);
+    this.#name(pen, frame, shape, name, top + 30, top + 7);
+    top += shape.above;
+    range(cells.shown).forEach((n) => {
+      const at = from + cells.first + n;
+      const x = cells.x + n * cell;
+      pen.rect(x, top + 17, cell, 26, { stroke: theme.line });
+      const weight = at === head ? 600 : 400;
+      pen.text(word(at), x + cell / 2, top + 30, { size: sizeFor(word(at), cell - 5, font, weight), align: "center", weight });
+    });
+    const x = cells.x + (head - from - cells.first) * cell;
+    pen.rect(x, top + 17, cell, 26, { stroke: colour, line: 2 });
+    const middle = x + cell / 2;
+    pen.path([[middle - 6, top + 4], [middle + 6, top + 4], [middle, top + 14]], { fill: colour, closed: true });
+    tellRest(pen, cells, count, cell, top + 30);
+  }
+
+  #answer(pen, frame, shape, top, step) {
+    const { cell, font, narrow } = shape;
     const done = this.times.filter((time) => time <= step).length;
-    const room = Math.max(1, Math.floor(frame.inner / this.size));
-    const first = clamp(done - room, 0, Math.max(0, this.asked.length - room));
+    const cells = this.#cells(frame, shape, this.asked.length, Math.max(0, done - 1));
     [["asked", this.asked], ["written", this.said]].forEach(([name, words], line) => {
-      const y = top + 12 + 26 * line;
-      pen.text(name, frame.left - 8, y, { size: 10, align: "right", colour: theme.faint });
-      words.slice(first, first + room).forEach((word, n) => {
-        const at = first + n;
+      const y = top + (narrow ? 26 + 42 * line : 12 + 26 * line);
+      this.#name(pen, frame, shape, name, y, y - 19);
+      words.slice(cells.first, cells.first + cells.shown).forEach((word, n) => {
+        const at = cells.first + n;
         if (line && at >= done) return;
         const wrong = line && word !== this.asked[at];
         const now = this.times[at] === step;
-        const x = frame.left + (n + 0.5) * this.size;
-        if (line && now) pen.rect(x - this.size / 2 + 2, y - 12, this.size - 4, 24, { fill: theme.quiet });
-        pen.text(word, x, y, { size: 13, align: "center", weight: wrong || now ? 600 : 400, colour: wrong ? theme.error : line ? theme.text : theme.faint });
+        const x = cells.x + (n + 0.5) * cell;
+        if (line && now) pen.rect(x - cell / 2 + 2, y - 12, cell - 4, 24, { fill: theme.quiet });
+        const weight = wrong || now ? 600 : 400;
+        const colour = wrong ? theme.error : line ? theme.text : theme.faint;
+        pen.text(word, x, y, { size: sizeFor(word, cell - 5, font, weight), align: "center", weight, colour });
       });
+      tellRest(pen, cells, this.asked.length, cell, y);
     });
   }
 
@@ -96,7 +131,7 @@ class TapePanel {
   }
 
   stepAt(x, y, frame) {
-    return y > this.strips * 62 ? frame.step(x) : null;
+    return y > this.#paths(frame.width) ? frame.step(x) : null;
   }
 
   words() {

@@ -25,15 +25,14 @@ class WordsPanel {
 
   // The columns that fit, around the step that is looked at.
   #window(frame, step) {
-    const room = Math.max(1, Math.floor(frame.inner / this.column));
     const here = this.at.findIndex((each) => each >= step);
     const middle = here < 0 ? this.at.length - 1 : here;
-    const first = clamp(middle - Math.floor(room / 2), 0, Math.max(0, this.at.length - room));
-    return range(Math.min(room, this.at.length)).map((n) => first + n);
+    return fitting(this.at.length, this.column, frame.left, frame.inner, middle);
   }
 
   mark(pen, frame, step) {
-    const columns = this.#window(frame, step);
+    const shown = this.#window(frame, step);
+    const columns = range(shown.shown).map((n) => shown.first + n);
     const tall = this.rows.length * this.line;
     [["asked", this.asked, 0], ["said", this.said, tall + 18]].forEach(([title, words, top]) => {
       pen.text(title, frame.left, top + 8, { size: 10, weight: 600, colour: theme.faint });
@@ -43,15 +42,16 @@ class WordsPanel {
         columns.forEach((column, m) => {
           const right = words[column][n] === this.asked[column][n];
           const look = { align: "center", colour: right ? theme.text : theme.error, weight: right ? 400 : 600 };
-          pen.text(words[column][n], frame.left + (m + 0.5) * this.column, y, look);
+          pen.text(words[column][n], shown.x + (m + 0.5) * this.column, y, look);
         });
       });
     });
     columns.forEach((column, m) => {
-      const x = frame.left + m * this.column;
+      const x = shown.x + m * this.column;
       pen.text(String(this.at[column] + 1), x + this.column / 2, 2 * (tall + 18) + 8, { size: 10, align: "center", colour: theme.faint });
       if (this.at[column] === step) pen.rect(x + 1, 14, this.column - 2, 2 * tall + 24, { stroke: theme.cursor, alpha: 0.8 });
     });
+    tellRest(pen, shown, this.at.length, this.column, 2 * (tall + 18) + 8);
     pen.text("step", frame.left - 6, 2 * (tall + 18) + 8, { size: 10, align: "right", colour: theme.faint });
   }
 
@@ -65,7 +65,8 @@ class WordsPanel {
   }
 
   stepAt(x, y, frame) {
-    const column = this.#window(frame, this.app.step)[Math.floor((x - frame.left) / this.column)];
-    return column === undefined ? null : this.at[column];
+    const { first, shown, x: left } = this.#window(frame, this.app.step);
+    const column = Math.floor((x - left) / this.column);
+    return column >= 0 && column < shown ? this.at[first + column] : null;
   }
 }
