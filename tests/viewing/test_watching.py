@@ -125,7 +125,10 @@ def test_the_command_serves_what_another_training_writes(run, capsys, monkeypatc
     [
         (["--port", "70000"], "--port must be a whole number from 0 to 65535, got 70000"),
         (["--port", "0", "--listing"], "--port and --listing exclude each other"),
-        (["--port", "0", "--out", "x"], "--port and --out exclude each other"),
+        (
+            ["--port", "0", "--out", "x"],
+            "--out means nothing to --port, which serves the run as it is",
+        ),
         (["--port", "0", "--sizes", "x"], "--sizes: 'x' is no size of copy"),
         (["ntm/copy", "--port", "0"], "--port shows a single run, got 2"),
     ],
