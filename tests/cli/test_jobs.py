@@ -7,6 +7,10 @@ import pytest
 from calls import TINY, complaint, process
 
 from tapehead import benchmark
+from tapehead.cli.base import settings_before
+from tapehead.cli.parsing import parse
+from tapehead.cli.train import Train
+from tapehead.cli.training_options import config_of, options_for
 from tapehead.training import read_config, read_metrics, read_result
 
 LSTM = ["train", "copy", "--machine=lstm", "--hidden-size=4", *TINY]
@@ -193,6 +197,25 @@ def test_who_begins_with_trained_weights_does_not_begin_anew(call, tmp_path):
     assert "--restart-after must be left out with --start-from" in complaint(both, 2)
     other = call(*small, "--out=other", "--start-from=dnc/copy")
     assert "got 'dnc/copy', a DNC: read_weight has shape" in complaint(other, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "start"),
+    [
+        (["--backend=reference", "--memory-size=300"], "dnc/traversal"),
+        (["--hidden-size=5"], None),
+        (["--restart-after=4"], None),
+        (["--hidden-size=5", "--start-from=own"], "own"),
+    ],
+)
+def test_a_recipes_trained_weights_give_way_to_another_machine(given, start):
+    """Who asks for another machine, or to begin anew, cannot have them; rows change no weights."""
+    argv = ["inference", "--machine=dnc", *given]
+    base, task_given = settings_before(argv)
+    options = options_for(base, task_given, Train)
+    assert base.start_from == "dnc/traversal"
+    values = parse(options.all, argv, "tapehead train")
+    assert config_of(base, options, values).start_from == start
 
 
 def test_bench_sets_the_contenders_side_by_side(call, monkeypatch):

@@ -552,6 +552,16 @@ def test_spelling_charges_for_the_digits_of_the_teachers_edge_too():
         assert torch.equal(score, spelled.scores(outputs, batch)[name])
 
 
+def check_recall(task, asked, batch, outputs, costs):
+    """Half the mean of these costs is all that asking adds to the loss; scores stay as they are."""
+    loss = asked.loss(outputs, batch)
+    torch.testing.assert_close(loss, task.loss(outputs, batch) + 0.5 * torch.stack(costs).mean())
+    torch.testing.assert_close(asked.step_costs(outputs, batch).sum(1).mean(), loss)
+    assert asked.loss(asked.oracle(batch), batch) == 0
+    for name, score in task.scores(outputs, batch).items():
+        assert torch.equal(score, asked.scores(outputs, batch)[name])
+
+
 @pytest.mark.parametrize("length", [1, 2, 3, 4])
 def test_recall_asks_for_the_edges_around_the_way_while_the_machine_plans(length):
     task = ShortestPath(**SMALL, min_length=1, max_length=length)
@@ -577,12 +587,7 @@ def test_recall_asks_for_the_edges_around_the_way_while_the_machine_plans(length
             said = outputs[number, first + step].unflatten(-1, (9, 10)).log_softmax(-1)
             digits = [int(digit) for name in edge for digit in f"{name:03}"]
             costs.append(-said[range(9), digits].mean())
-    loss = asked.loss(outputs, batch)
-    torch.testing.assert_close(loss, task.loss(outputs, batch) + 0.5 * torch.stack(costs).mean())
-    torch.testing.assert_close(asked.step_costs(outputs, batch).sum(1).mean(), loss)
-    assert asked.loss(asked.oracle(batch), batch) == 0
-    for name, score in task.scores(outputs, batch).items():
-        assert torch.equal(score, asked.scores(outputs, batch)[name])
+    check_recall(task, asked, batch, outputs, costs)
 
 
 def test_what_is_said_while_planning_counts_with_recall_alone():
@@ -618,12 +623,7 @@ def test_recall_asks_for_the_edges_of_a_relation_and_the_last_until_the_answer(p
                 said = outputs[number, step + 1 + place].unflatten(-1, (9, 10)).log_softmax(-1)
                 digits = [int(digit) for word in edge for digit in f"{word:03}"]
                 costs.append(-said[range(9), digits].mean())
-    loss = asked.loss(outputs, batch)
-    torch.testing.assert_close(loss, task.loss(outputs, batch) + 0.5 * torch.stack(costs).mean())
-    torch.testing.assert_close(asked.step_costs(outputs, batch).sum(1).mean(), loss)
-    assert asked.loss(asked.oracle(batch), batch) == 0
-    for name, score in task.scores(outputs, batch).items():
-        assert torch.equal(score, asked.scores(outputs, batch)[name])
+    check_recall(task, asked, batch, outputs, costs)
     with pytest.raises(ValueError, match="recall must be 0 without planning_steps"):
         replace(asked, planning_steps=0)
 

@@ -100,6 +100,10 @@ def help_of(command: type, prog: str, base: TrainConfig, options: Options, every
     )
 
 
+KEEP_WEIGHTS = {"backend", "memory_size"}
+"""Options of a machine with whose other values it can begin with the same weights."""
+
+
 def config_of(base: TrainConfig, options: Options, values: Mapping[str, Any]) -> TrainConfig:
     """Settings with the values of these options."""
     training = {option.name: values[option.name] for option in options.training}
@@ -108,8 +112,12 @@ def config_of(base: TrainConfig, options: Options, values: Mapping[str, Any]) ->
     if training["start_from"] is not None and training["restart_after"] == base.restart_after:
         training["restart_after"] = training["restart_mark"] = None  # a recipe's own, likewise
     machine = _changed(base.machine_options, options.machine, values)
+    fits = all(
+        machine.get(name) == base.machine_options.get(name)
+        for name in {*machine, *base.machine_options} - KEEP_WEIGHTS
+    )
     own_start = training["start_from"] == base.start_from
-    if own_start and (machine != base.machine_options or training["restart_after"] is not None):
+    if own_start and (not fits or training["restart_after"] is not None):
         training["start_from"] = None  # a recipe's own: weights of another machine, or given up
     return dataclasses.replace(
         base,

@@ -11,17 +11,14 @@ from tapehead.checks import Count, NotNegative, Size, choice, whole
 from tapehead.tasks.graphs.coding import (
     ANSWER,
     BLANK,
-    DIGITS,
     TRIPLE_SIZE,
-    WORDS,
-    channel_names,
     decode,
 )
 from tapehead.tasks.graphs.lessons import INFERENCE, Lesson
 from tapehead.tasks.graphs.recalling import check_recall
 from tapehead.tasks.graphs.relations import EDGE_LABELS, RELATION_LENGTHS, follow, relations
 from tapehead.tasks.graphs.route import Route, routes
-from tapehead.tasks.graphs.task import GraphTask, Script
+from tapehead.tasks.graphs.task import GraphTask, Script, triples
 from tapehead.tasks.graphs.worlds import (
     Graphs,
     draw_until,
@@ -91,13 +88,7 @@ class Inference(GraphTask):
 
     @property
     def answer(self) -> Route:
-        return Route(
-            channel_names(),
-            softmaxes=DIGITS,
-            words=WORDS,
-            recall=self.recall,
-            planning=self.planning_steps,
-        )
+        return triples(Route, recall=self.recall, planning=self.planning_steps)
 
     @property
     def max_steps(self) -> int:

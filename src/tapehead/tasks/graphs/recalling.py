@@ -19,9 +19,11 @@ class Recalling(Symbols):
 
     recall: how much the loss has, beside the answer's, of the mean cross-entropy of the symbols of
         those edges.
+    planning: steps in which it plans.
     """
 
     recall: float = 0.0
+    planning: int = 0
 
     @abstractmethod
     def recalled(self, batch: Batch) -> Batch:

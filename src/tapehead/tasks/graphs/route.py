@@ -14,24 +14,19 @@ from tapehead.tasks.graphs.relations import EDGE_LABELS, relations
 
 @dataclass(frozen=True)
 class Route(Recalling):
-    """Where a relation leads; while the machine plans it may be asked for the edges on the way.
-
-    planning: steps in which it plans, after each query.
-    """
-
-    planning: int = 0
+    """Where a relation leads; while the machine plans, after each query, it may be asked for the
+    edges on the way."""
 
     def recalled(self, batch: Batch) -> Batch:
         """The edges of each query's way, the first in the step after the query; then the last one
         again, for as long as the machine plans."""
         query, edges, known = routes(batch.inputs.x)
         steps = torch.arange(self.planning, device=known.device)
-        place = query[..., None] + 1 + steps
+        place = (query[..., None] + 1 + steps).flatten(1)
         which = steps.minimum(known.sum(-1, keepdim=True) - 1)
         edges = edges.gather(2, which[..., None].expand(-1, -1, -1, 3))
-        return asked_at(
-            batch, place.flatten(1), edges.flatten(1, 2), torch.ones_like(place.flatten(1)) > 0
-        )
+        everywhere = torch.ones_like(place, dtype=torch.bool)
+        return asked_at(batch, place, edges.flatten(1, 2), everywhere)
 
 
 def routes(

@@ -13,10 +13,7 @@ from tapehead.forms import Sequence
 from tapehead.tasks.graphs.coding import (
     ANSWER,
     BLANK,
-    DIGITS,
     TRIPLE_SIZE,
-    WORDS,
-    channel_names,
     decode,
     encode,
 )
@@ -32,7 +29,7 @@ from tapehead.tasks.graphs.planner import (
 )
 from tapehead.tasks.graphs.recall import plan_aloud
 from tapehead.tasks.graphs.recalling import check_recall
-from tapehead.tasks.graphs.task import GraphTask, Script
+from tapehead.tasks.graphs.task import GraphTask, Script, triples
 from tapehead.tasks.graphs.walk import LATE, Walk
 from tapehead.tasks.graphs.worlds import Graphs, draw_until, pick, random_graphs, told_map
 from tapehead.tasks.metrics import PassMark
@@ -116,10 +113,8 @@ class ShortestPath(GraphTask):
 
     @property
     def answer(self) -> Walk:
-        return Walk(
-            channel_names(),
-            softmaxes=DIGITS,
-            words=WORDS,
+        return triples(
+            Walk,
             spelling=self.spelling,
             recall=self.recall,
             planning=self.planning_steps,

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -27,6 +27,12 @@ from tapehead.tasks.metrics import SOLVED, PassMark
 from tapehead.tasks.task import CERTAIN_LOGIT, Batch, SequenceTask
 
 GRAPHS = ("random", "underground", "family")
+Kind = TypeVar("Kind", bound=Symbols)
+
+
+def triples(kind: type[Kind], **options: Any) -> Kind:
+    """An answer of whole triples, and what else its kind wants to know."""
+    return kind(channel_names(), softmaxes=DIGITS, words=WORDS, **options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +89,7 @@ class GraphTask(SequenceTask):
 
     @property
     def answer(self) -> Answer:
-        return Symbols(channel_names(), softmaxes=DIGITS, words=WORDS)
+        return triples(Symbols)
 
     @property
     def pass_mark(self) -> PassMark:

@@ -47,12 +47,10 @@ class Walk(Recalling):
 
     spelling: how much the loss has, beside the cost of the choice, of the mean cross-entropy of the
         nine digits.
-    planning: steps in which it plans.
     rings: how many steps away from the start and from the goal, in turn, they are asked for.
     """
 
     spelling: float = 0.0
-    planning: int = 0
     rings: int = 2
 
     @property
