@@ -1,5 +1,6 @@
 """The same jobs on a cluster of two machines, of which one is lost: two nodes on this machine."""
 
+import contextlib
 import json
 import os
 import re
@@ -35,12 +36,16 @@ NOTICES = {
     "health_check_failure_threshold": 5,
 }
 """A node that says nothing for five seconds is lost; Ray's usual patience is half a minute."""
+HELPERS = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_ports(count):
+    """So many ports that nobody uses, no two alike: all are held until the last is found."""
+    with contextlib.ExitStack() as held:
+        listeners = [held.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 def descendants(number):
@@ -67,7 +72,8 @@ class Nodes:
     """Two of them with one core each, the first at the head."""
 
     def __init__(self, folder):
-        self.port = free_port()
+        # Ray gives its helpers 15 seconds to say which port they found, so they are told.
+        self.port, *self._ports = free_ports(1 + 2 * len(HELPERS))
         self.address = f"127.0.0.1:{self.port}"
         self._folder = folder
         self.nodes = []
@@ -76,10 +82,8 @@ class Nodes:
         """A node that is up; where all cores are busy Ray may give up, and is asked again."""
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *where, "--num-cpus=1"]
         command += ["--object-store-memory=80000000", "--node-ip-address=127.0.0.1", "--block"]
-        # Ray gives its helpers 15 seconds to say which port they found.
-        for port in ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent"):
-            command.append(f"--{port}-port={free_port()}")
-        command += [f"--metrics-export-port={free_port()}", "--disable-usage-stats"]
+        command += [f"--{helper}-port={self._ports.pop()}" for helper in HELPERS]
+        command += ["--disable-usage-stats"]
         log = self._folder / f"node-{len(self.nodes)}.log"
         for _ in range(3):
             with open(log, "wb") as file:
@@ -192,7 +196,7 @@ def test_a_signal_saves_what_runs_on_the_cluster(nodes, tmp_path):
 
 def test_a_cluster_that_is_not_there_is_an_error_of_one_line(tmp_path):
     find("ray")
-    nowhere = f"127.0.0.1:{free_port()}"
+    nowhere = f"127.0.0.1:{free_ports(1)[0]}"
     ray = ["--engine=ray", f"--ray-address={nowhere}"]
     process = start_training(tmp_path / "runs", "--seeds", "0", "1", *ray)
     _, err = process.communicate(timeout=PATIENCE)
