@@ -178,6 +178,7 @@ EXPERIMENTS = (
         tasks=("copy",),
         contestants=tuple(VARIANTS),
         recipe=extension,
-        seeds=3,
+        seeds=10,
+        first_seed=3_000,
     ),
 )
