@@ -74,7 +74,7 @@ def test_the_settings_of_a_number_are_shown_without_training(call, tmp_path):
 def test_the_other_setting_keeps_its_cells(call, tmp_path):
     folder = tmp_path / "results" / "ntm" / "copy"
     folder.mkdir(parents=True)
-    earlier = {"machine": "lstm", "setting": "fast", "values": [7.0]}
+    earlier = {"machine": "lstm", "task": "copy", "setting": "fast", "values": [7.0]}
     (folder / "result.json").write_text(json.dumps({"cells": [earlier]}))
     done = call("reproduce", "ntm/copy", *TINY, "--num-seeds=1", "--setting=paper", "--quiet")
     assert (done.code, done.out, done.err) == (0, "", "")
@@ -83,6 +83,15 @@ def test_the_other_setting_keeps_its_cells(call, tmp_path):
     assert [cell["setting"] for cell in cells[1:]] == ["paper"] * 6
     assert "--setting=paper" in cells[1]["command"]
     assert [path.name for path in folder.glob("*.png")] == ["figure-paper.png"]
+
+
+def test_a_result_that_cannot_be_added_to_is_refused_before_training(call, tmp_path):
+    folder = tmp_path / "results" / "ntm" / "copy"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text("{")
+    line = complaint(call("reproduce", "ntm/copy", *TINY, "--num-seeds=1"), 1)
+    assert "result.json is damaged: not JSON" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
 def test_a_run_that_fails_fails_the_experiment(call, tmp_path):

@@ -55,7 +55,8 @@ def test_a_result_keeps_what_others_put_there(tmp_path):
     ntm = cells_of(RECALL, TASK, "ntm-lstm", "fast", {0: run(400, 0.0)})
     paper = cells_of(RECALL, TASK, "lstm", "paper", {0: run(None, 9.0)})
     better = cells_of(RECALL, TASK, "lstm", "fast", {0: run(None, 4.0)})
-    for number, cells in enumerate((lstm, ntm, paper, better)):
+    gone = [cell | {"task": "a task that is gone"} for cell in lstm]
+    for number, cells in enumerate((lstm + gone, ntm, paper, better)):
         write_result(tmp_path, RECALL, cells, FACTS | {"commit": str(number)})
     result = read_result(tmp_path)
     assert result["experiment"] == "ntm/associative-recall"

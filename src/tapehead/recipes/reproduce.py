@@ -9,7 +9,7 @@ from tapehead.files import clear_errors
 from tapehead.recipes.drawing import draw_result
 from tapehead.recipes.experiment import Contest, Experiment, FinishedRun
 from tapehead.recipes.jobs import Job, check_jobs, jobs_of, plan, run_plan
-from tapehead.recipes.results import Cell, cells_of, write_result
+from tapehead.recipes.results import Cell, cells_of, read_result, write_result
 from tapehead.runs.provenance import provenance
 from tapehead.runs.records import read_start
 from tapehead.training import Reporter
@@ -71,6 +71,8 @@ def reproduce(
     if experiment.check is not None:
         experiment.check(**own)
     runs = runs or Path("runs") / experiment.name / setting
+    out = out or Path("results") / experiment.name
+    read_result(out)  # what cannot be added to is better known before all training
     jobs = plan(
         experiment,
         setting,
@@ -87,7 +89,6 @@ def reproduce(
     facts = provenance() | {"command": command or f"tapehead reproduce {experiment.name}"}
     results = run_plan(jobs, engine(jobs), reporter)
     cells = result_cells(experiment, setting, jobs, results, own)
-    out = out or Path("results") / experiment.name
     result = write_result(out, experiment, cells, facts)
     figure = _draw(experiment, setting, result["cells"], runs, out)
     return Reproduced(result, cells, (out / "result.json", figure))

@@ -80,7 +80,7 @@ def write_result(
     folder: Path, experiment: Experiment, cells: Sequence[Cell], provenance: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write `folder/result.json`, keeping the cells of other machines, tasks and settings there, of
-    machines that the experiment still has.
+    machines and tasks that the experiment still has.
 
     Each cell names the command and commit that it came from, unless it names its own; those of the
     file are the last ones.
@@ -97,6 +97,7 @@ def write_result(
         for cell in (read_result(folder) or {"cells": []})["cells"]
         if (cell["machine"], cell.get("task"), cell["setting"]) not in renewed
         and cell["machine"] in experiment.contestants
+        and cell.get("task") in experiment.tasks
     ]
     result = {
         "experiment": experiment.name,
