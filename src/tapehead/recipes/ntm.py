@@ -57,9 +57,12 @@ UNIFORM = {"memory_init": "uniform"}
 # many as they need. A start in which all rows are alike leaves them nothing else to go by, such as
 # how one of them looks (docs/why-runs-fail.md).
 COPY = RMSPROP | {
-    "max_sequences": 32_000,
+    "max_sequences": 64_000,
     # Most runs have solved it by then; those that take longer copy in a way that does not last.
     "restart_after": 8_000,
+    # What is solved goes on while the rate falls, however late it was solved: else one seed of
+    # twenty makes mistakes in sequences of more than twice the length.
+    "cooldown": 24_000,
     "machine_options": {"memory_size": 24},
     "test_memory_size": 128,
 }

@@ -187,6 +187,7 @@ class Loop:
             pass_mark=session.task.pass_mark,
             resumed_at=session.progress.sequences,
             path=None if self._path is None else str(self._path),
+            began_with=config.start_from,
             backend=str(session.machine.backend_choice()),
             has_errors=SOLVED in session.task.metrics,
             levels=1 if config.curriculum == "none" else session.task.max_difficulty,

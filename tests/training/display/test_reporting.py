@@ -241,6 +241,18 @@ def test_rows_that_come_often_are_enough():
     assert len(file.getvalue().splitlines()) == 6
 
 
+@pytest.mark.parametrize(("resumed_at", "said"), [(0, True), (16, False)])
+def test_whose_weights_a_run_began_with(resumed_at, said):
+    """A recipe may name some that nobody asked for."""
+    file = io.StringIO()
+    reporter = LineReporter(file)
+    began = {"began_with": "dnc/traversal", "resumed_at": resumed_at}
+    reporter.started(RunInfo(**{**vars(INFO), **began}))
+    reporter.ended()
+    first = file.getvalue().splitlines()[0]
+    assert ("   begun with the weights of dnc/traversal   runs/copy" in first) == said
+
+
 def test_the_backend_stands_in_the_first_line():
     file = io.StringIO()
     reporter = LineReporter(file)

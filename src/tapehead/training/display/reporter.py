@@ -16,6 +16,7 @@ class RunInfo:
 
     resumed_at: sequences done before; 0 for a fresh run.
     pass_mark: the metric and the threshold that decide whether the task is solved.
+    began_with: whose weights a fresh run was given to begin with, if any.
     backend: what computes the machine's operation, and why nothing quicker does.
     has_errors: whether a sequence can be without error; a world only rewards.
     levels: of the curriculum; 1 for none.
@@ -42,6 +43,7 @@ class RunInfo:
     pass_mark: PassMark
     resumed_at: int
     path: str | None
+    began_with: str | None = None
     backend: str = ""
     has_errors: bool = True
     levels: int = 1

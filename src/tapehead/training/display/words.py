@@ -25,6 +25,8 @@ def describe(info: RunInfo) -> str:
         parts.append(f"{info.processes} processes")
     if info.backend:
         parts.append(f"backend {info.backend}")
+    if info.began_with is not None and not info.resumed_at:
+        parts.append(f"begun with the weights of {info.began_with}")
     if info.resumed_at:
         parts.append(f"resumed at {info.resumed_at:,} sequences")
     if info.path:
