@@ -138,13 +138,6 @@ CLAIMS = (
         beyond=lambda f: f"length 120 at less than 1 wrong bit on {_copied(f)}",
     ),
     Claim(
-        task="copy",
-        experiment="dnc/copy",
-        machine="DNC",
-        contestant="dnc",
-        beyond=lambda f: f"length 120 at less than 1 wrong bit on {_copied(f)}",
-    ),
-    Claim(
         task="repeat copy",
         experiment="ntm/repeat-copy",
         machine="NTM, feed-forward",
@@ -159,25 +152,11 @@ CLAIMS = (
         beyond=lambda f: f"{f.middle('10')} bits at 10 items; the paper {f.papers('10')}",
     ),
     Claim(
-        task="associative recall",
-        experiment="dnc/associative-recall",
-        machine="DNC",
-        contestant="dnc",
-        beyond=lambda f: f"{f.middle('20')} bits at 20 items; the NTM paper 7.0",
-    ),
-    Claim(
         task="dynamic n-grams",
         experiment="ntm/ngrams",
         machine="NTM, LSTM controller",
         contestant="ntm-lstm",
         beyond=lambda f: f"{f.middle('200')} bits above the optimum; the paper {f.papers('200')}",
-    ),
-    Claim(
-        task="priority sort",
-        experiment="ntm/priority-sort",
-        machine="NTM, LSTM controller",
-        contestant="ntm-lstm",
-        beyond=lambda f: f"{f.middle('20')} bits; the paper {f.papers('20'):.0f}",
     ),
     Claim(
         task="graph traversal",
