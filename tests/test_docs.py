@@ -25,9 +25,11 @@ from tapehead.training import TrainConfig, train
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROOT_PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 PAGES = [
-    *(path for path in (*FILES, ROOT / "CONTRIBUTING.md") if path.exists()),
+    *(path for path in (*FILES, *ROOT_PAGES) if path.exists()),
     *sorted((ROOT / "src").rglob("*.md")),
+    *sorted((ROOT / "results").rglob("*.md")),
 ]
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

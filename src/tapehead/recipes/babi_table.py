@@ -190,9 +190,9 @@ def markdown(shown: Sequence[tuple[Column, Cells]]) -> str:
     """The table as text, a part for each way of reading and training."""
     parts = [
         "# bAbI, error on the test questions in %\n\n"
-        f"Written by `{COMMAND}` from the results beside it. Each machine has three columns: the "
-        "mean over our seeds, our\nbest seed by validation, and the published error. A task is "
-        "failed above 5 %. Errors of machines that read sentences\nand of machines that read "
+        f"Written by `{COMMAND}` from the results beside it. Each machine has three columns:\n"
+        "the mean over our seeds, our best seed by validation, and the published error. A task is "
+        "failed above 5 %.\nErrors of machines that read sentences and of machines that read "
         "words are not to be compared: sentences are easier.\n"
     ]
     for group in dict.fromkeys((column.view, column.trained) for column, _ in shown):
