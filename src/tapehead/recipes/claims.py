@@ -232,7 +232,7 @@ def table(results: Path, claims: Sequence[Claim] = CLAIMS) -> str:
         TapeheadError: there is no such result, or it says nothing of that machine.
     """
     rows = [
-        "| task | machine | seeds solved | sequences, seconds | beyond, or beside the paper |",
+        "| task | machine | seeds solved | sequences, seconds | generalisation, or comparison |",
         "|---|---|---|---|---|",
     ]
     for claim in claims:
