@@ -1,4 +1,5 @@
-"""The arrows of docs/architecture.md: no room imports one above it or beside it."""
+"""What docs/architecture.md says of the tree: no room imports one above it or beside it, and tests/
+mirrors src/tapehead/."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -42,6 +43,22 @@ BELOW = {
     },
 }
 FILES = sorted(SOURCE.rglob("*.py"))
+TESTS = Path(__file__).parent
+CROSSING = {
+    "test_architecture.py": "the whole tree",
+    "test_examples.py": "the docstrings of all packages",
+    "test_signatures.py": "signatures.py, which checks shapes in all tests",
+    "test_skips.py": "skips.py, which all tests share",
+    "test_makefile.py": "the Makefile",
+    "test_docs.py": "README.md and docs/",
+    "test_extending.py": "docs/extending.md",
+    "test_gallery.py": "docs/examples/",
+    "test_site.py": "docs/conf.py and docs/_site/",
+    "test_task_pages.py": "docs/_site/task_pages.py",
+    "recipes/test_paper_settings.py": "docs/departures.md, beside the recipes",
+    "fuzz/test_fuzz.py": "the campaigns beside it, which call everything",
+}
+"""Tests of more than one package, or of what is in none: what each is of."""
 
 
 def room(path: Path) -> str:
@@ -93,3 +110,36 @@ def test_every_machine_is_a_public_name():
         assert getattr(tapehead, name) is getattr(machines, name)
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         _ = tapehead.Nonsense
+
+
+def subjects(folder: Path) -> set[str]:
+    """What a test in a folder may be named after, `ntm_cpu` or `cpu_layout`: that package or a
+    module of it, with as many names of the packages around it in front as set it apart."""
+    source = SOURCE / folder
+    package = [SOURCE.name, *folder.parts]
+    modules = [[*package, path.stem] for path in source.glob("*.py") if path.stem != "__init__"]
+    return {"_".join(names[first:]) for names in (package, *modules) for first in range(len(names))}
+
+
+def mirrors(test: str) -> bool:
+    """Whether a test file stands where what it is named after does; more words may follow."""
+    path = Path(test)
+    name = path.stem.removeprefix("test_") + "_"
+    here = (SOURCE / path.parent / "__init__.py").exists()
+    return here and any(name.startswith(f"{subject}_") for subject in subjects(path.parent))
+
+
+def test_a_test_stands_where_what_it_tests_does_and_is_named_after_it():
+    files = {str(path.relative_to(TESTS)) for path in TESTS.rglob("test_*.py")}
+    assert len(files) > 100
+    assert {test for test in files if not mirrors(test)} == set(CROSSING)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["ops/test_ntm.py", "test_copy.py", "viewing/test_page_serving.py", "machines/test_readers.py"],
+)
+def test_a_test_elsewhere_or_of_another_name_is_noticed(wrong):
+    assert not mirrors(wrong)
+    right = {"ops/ntm/test_ntm.py", "tasks/test_copy.py", "viewing/page/test_page_serving.py"}
+    assert all(map(mirrors, right))

@@ -15,6 +15,14 @@ class Sequence(NamedTuple):
     """Vectors over time, padded at the end.
 
     lengths: real steps of each sequence; None: all fill the batch.
+
+    >>> import torch
+    >>> from tapehead import LSTM
+    >>> from tapehead.forms import Sequence
+    >>> told = Sequence(torch.rand(2, 5, 3), torch.tensor([5, 2]))
+    >>> y, state = LSTM(3, 1, hidden_size=4)(**told._asdict())
+    >>> y.shape, Sequence(told.x).steps
+    (torch.Size([2, 5, 1]), tensor([5, 5]))
     """
 
     x: Float[Tensor, "batch time input"]
@@ -49,6 +57,15 @@ class Tape(NamedTuple):
     symbols: 0 is blank, as is all outside.
     limits: steps that each machine has.
     answers: symbols that it must write, never more than its steps.
+
+    >>> import torch
+    >>> from tapehead.forms import Tape
+    >>> from tapehead.tasks import make_task
+    >>> tape = Tape(torch.tensor([[2, 3, 2, 1]]), torch.tensor([5]), torch.tensor([3]))
+    >>> tape.to(torch.device("cpu"), torch.float64).symbols  # symbols stay whole numbers
+    tensor([[2, 3, 2, 1]])
+    >>> make_task("copy-tape").tells is Tape
+    True
     """
 
     symbols: Int64[Tensor, "batch places"]
@@ -68,6 +85,15 @@ class Story(NamedTuple):
     told: which of them each story tells, in order; past a story's end it does not matter which.
     questions: which of them each question is; past the last question it does not matter which.
     known: how many sentences of its story are told before each question; 0 past the last question.
+
+    >>> import torch
+    >>> from tapehead.forms import Story
+    >>> told = [[1, 2, 3], [4, 2, 5], [6, 1, 0]]  # Ann went home. Bob went out. Where Ann?
+    >>> story = Story(torch.tensor(told), *(torch.tensor([row]) for row in ([0, 1], [2], [2])))
+    >>> story.sentences[story.told[0]].tolist()
+    [[1, 2, 3], [4, 2, 5]]
+    >>> story.steps
+    tensor([2])
     """
 
     sentences: Int64[Tensor, "distinct words"]
@@ -96,6 +122,15 @@ class Points(NamedTuple):
     counts: points of each problem; None: all fill the batch.
     answer: what was pointed at, step by step: numbers of points from 1, and 0 where the answer ends
         and past that. None: nobody has answered yet, and the machine is to.
+
+    >>> import torch
+    >>> from tapehead import PointerNetwork
+    >>> from tapehead.forms import Points
+    >>> points = Points(torch.rand(2, 5, 2), torch.tensor([5, 4]))
+    >>> points.sizes, Points(points.xy).sizes
+    (tensor([5, 4]), tensor([5, 5]))
+    >>> points.to(torch.device("cpu"), torch.float64).xy.dtype
+    torch.float64
     """
 
     xy: Float[Tensor, "batch points dims"]

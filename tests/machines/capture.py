@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from test_pytorch import KERNELS, MACHINES, build
+from test_machines_pytorch import KERNELS, MACHINES, build
 
 from tapehead.machines.resizable import Resizable
 

@@ -7,7 +7,7 @@ import sys
 import warnings
 
 import torch
-from test_pytorch import MACHINES
+from test_machines_pytorch import MACHINES
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 

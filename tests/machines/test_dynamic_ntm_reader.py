@@ -1,5 +1,5 @@
 """The D-NTM that reads stories: its choices are trained question by question, and what it found is
-traced back to the sentences. Its answers are held against a loop in test_readers.py."""
+traced back to the sentences. Its answers are held against a loop in test_reading.py."""
 
 import inspect
 import math
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from paths import every_path, standard_errors
-from test_readers import SIZES, STORY, machine
+from test_reading import SIZES, STORY, machine
 
 from tapehead import DynamicNTMReader
 from tapehead.forms import Story

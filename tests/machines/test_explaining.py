@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_inputs import (
+from test_recurrent_inputs import (
     MAKERS,
     _as_a_user_runs_it,  # noqa: F401
     every_machine,

@@ -8,8 +8,8 @@ import jaxtyping
 import pytest
 import torch
 from batches import same
+from bit_tasks import DEFAULTS, EVERY, label, tasks
 from hypothesis import given
-from options import DEFAULTS, EVERY, label, tasks
 from plain import plain_answer
 
 from tapehead.forms import Sequence

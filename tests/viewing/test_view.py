@@ -8,17 +8,12 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from tapehead import machines, zoo
 from tapehead.errors import TapeheadError
-from tapehead.ops import backends
-from tapehead.runs.packing import unpack
 from tapehead.tasks import TASKS
 from tapehead.training import TrainConfig, load_run, train
 from tapehead.viewing import read_seed, run_episode, view, view_run
-from tapehead.viewing.listing import listing_of
 from tapehead.viewing.memory import memory_figure
-from tapehead.viewing.problems import running, sequences
-from tapehead.viewing.watching import RunPage
+from tapehead.viewing.problems import sequences
 
 SMALL = {
     "max_sequences": 64,
@@ -228,40 +223,3 @@ def test_a_run_smaller_than_every_test_is_drawn_at_its_own_size_too():
     assert view.typical_size(view.choose_settings(small), view.varied_size(small)) == "as trained"
     whole = TASKS["inference"]()
     assert view.choose_settings(whole) == whole.test_settings()
-
-
-def test_a_few_problems_are_left_to_the_reference_and_run_once(tmp_path, monkeypatch):
-    """A kernel takes longer to compile, or only to load, than it could spare."""
-    run = unpack(zoo.ZOO / "ntm/copy", tmp_path / "copy")
-
-    def unwanted(*_arguments, **_options):
-        raise AssertionError("a kernel, or another run of the machine")
-
-    monkeypatch.setattr(backends, "kernel_fault", unwanted)
-    monkeypatch.setattr(machines.NTM, "_forward", unwanted)
-    threads, seen, trace = torch.get_num_threads(), [], machines.NTM.trace
-
-    def traced(machine, *arguments, **options):
-        seen.append((machine.backend, torch.get_num_threads()))
-        return trace(machine, *arguments, **options)
-
-    monkeypatch.setattr(machines.NTM, "trace", traced)
-    view_run(run, lengths=[2])
-    listing_of(run, size="2")
-    RunPage(run, lengths=[2]).document()
-    assert seen == [("reference", 1)] * 3
-    assert torch.get_num_threads() == threads
-    # Whoever forces a backend gets it.
-    config, machine, task = load_run(run)
-    machine.backend = "cpu"
-    monkeypatch.setattr(running, "load_run", lambda *_, **options: (config, machine, task))
-    assert running.load_viewed(run)[1].backend == "cpu"
-
-
-def test_what_ran_once_is_what_the_machine_says_and_does(ntm_run):
-    _, machine, task = load_run(ntm_run)
-    outputs, batch, trace = running.run_one(machine, task, seed=3)
-    with torch.no_grad():
-        expected, _ = machine(**batch.inputs._asdict())
-    assert torch.equal(outputs, expected)
-    assert torch.equal(trace.y, expected)

@@ -35,7 +35,18 @@ Own = TypeVar("Own", bound="Pretrained")
 
 
 class Pretrained(Configured):
-    """A machine that is saved as a folder, and made from one."""
+    """A machine that is saved as a folder, and made from one.
+
+    >>> import tempfile
+    >>> import torch
+    >>> from tapehead import LSTM
+    >>> machine, x = LSTM(3, 2, hidden_size=4), torch.rand(1, 5, 3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     machine.save_pretrained(folder)
+    ...     again = LSTM.from_pretrained(folder)
+    >>> torch.equal(again(x)[0], machine(x)[0])
+    True
+    """
 
     _card: tuple[Mapping[str, Any], Mapping[str, Any], str] | None = None
     """Of a machine that was made from a folder: its options and the digest of its weights then, and

@@ -57,6 +57,14 @@ class SparseLink(NamedTuple):
 
     An entry of value zero is free, whatever its column says; no two entries of a row that are not
     free share a column.
+
+    >>> import torch
+    >>> from tapehead.ops.links import SparseLink, dense_link
+    >>> values, columns = torch.tensor([[[0.9], [0.0], [0.5]]]), torch.tensor([[[1], [0], [0]]])
+    >>> dense_link(SparseLink(values, columns))  # row 0 was written after row 1, row 2 after row 0
+    tensor([[[0.0000, 0.9000, 0.0000],
+             [0.0000, 0.0000, 0.0000],
+             [0.5000, 0.0000, 0.0000]]])
     """
 
     values: Float[Tensor, "batch rows kept"]

@@ -94,6 +94,15 @@ class Said(NamedTuple):
     pointed: which channels were pointed at; the end too.
     steps: pointers so far.
     last: the last of them; 0 at the start.
+
+    >>> import torch
+    >>> from tapehead.ops.pointing import forbidden, nothing_said, say
+    >>> counts = torch.tensor([3])
+    >>> said = say(nothing_said(counts, channels=4), torch.tensor([2]))
+    >>> said.steps, said.last
+    (tensor([1]), tensor([2]))
+    >>> forbidden("permutation", said, counts)  # the end, and what was pointed at
+    tensor([[ True, False,  True, False]])
     """
 
     pointed: Bool[Tensor, "batch channels"]

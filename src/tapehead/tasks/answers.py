@@ -26,6 +26,12 @@ class Answer(ABC):
     An answer step has one or several parts (bits, digits), each judged and paid for on its own.
 
     names: one for each output channel.
+
+    >>> from tapehead.tasks import Copy, make_task
+    >>> [make_task(name).answer.unit for name in ("copy", "traversal", "convex-hull")]
+    ['bits', 'steps', 'pointers']
+    >>> Copy().answer.size, Copy().answer.parts
+    (8, 8)
     """
 
     names: Sequence[str]
@@ -123,7 +129,18 @@ class Answer(ABC):
 
 @dataclass(frozen=True)
 class Bits(Answer):
-    """Independent bits, each output a logit."""
+    """Independent bits, each output a logit.
+
+    >>> import torch
+    >>> from tapehead.forms import Sequence
+    >>> from tapehead.tasks import Batch
+    >>> from tapehead.tasks.answers import Bits
+    >>> targets = torch.tensor([[[0.0, 0.0], [1.0, 0.0]]])  # the answer is due at the second step
+    >>> batch = Batch(Sequence(torch.zeros(1, 2, 1)), targets, torch.tensor([[False, True]]))
+    >>> scores = Bits(["left", "right"]).scores(torch.tensor([[[9.0, 9.0], [9.0, 9.0]]]), batch)
+    >>> scores["bit_errors"], scores["solved"]
+    (tensor([1.]), tensor([False]))
+    """
 
     @property
     def unit(self) -> str:
@@ -179,6 +196,15 @@ class Symbols(Answer):
     names: of the channels, softmax by softmax; the last word of a name is its symbol's.
     softmaxes: how many there are.
     words: what the words of an answer step are called; as many symbols make up each.
+
+    >>> import torch
+    >>> from tapehead.tasks.answers import Symbols
+    >>> names = [f"{place} {digit}" for place in ("tens", "units") for digit in range(10)]
+    >>> answer = Symbols(names, softmaxes=2, words=("number",))
+    >>> forty_two = torch.zeros(1, 20)
+    >>> forty_two[0, [4, 10 + 2]] = 1
+    >>> answer.spelled(forty_two)
+    [('42',)]
     """
 
     softmaxes: int = 1

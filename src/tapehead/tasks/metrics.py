@@ -11,6 +11,13 @@ class Metric(NamedTuple):
     unit: "per sequence", "bits per sequence", ...; "%" for a share of the sequences from 0 to 1,
         "% of ..." for one of something else; "" for none.
     better: whether lower or higher values are.
+
+    >>> from tapehead.tasks.metrics import Metric
+    >>> late = Metric("late", "that came late", "%")
+    >>> late.heading, late.shown(0.25)
+    ('sequences that came late', '25.0%')
+    >>> Metric("bits", "cost", "bits per sequence").heading
+    'cost (bits per sequence)'
     """
 
     name: str
@@ -40,7 +47,13 @@ class Metric(NamedTuple):
 
 class PassMark(NamedTuple):
     """The metric by which a task counts as solved, and the value that its mean must be better
-    than."""
+    than.
+
+    >>> from tapehead.tasks.metrics import BIT_ERRORS, PassMark
+    >>> mark = PassMark(BIT_ERRORS, 0.1)
+    >>> mark.words, mark.met(0.05), mark.met(0.1)
+    ('wrong bits below 0.1', True, False)
+    """
 
     metric: Metric
     threshold: float

@@ -23,6 +23,17 @@ class Pointer(Answer):
     Targets are whole numbers (batch, steps): that of a point from 1, or 0 for the end, which is a
     step of the answer too. A batch has as many channels as its largest problem takes; those past a
     smaller problem's points say minus infinity.
+
+    >>> import torch
+    >>> from tapehead.forms import Points
+    >>> from tapehead.tasks import Batch
+    >>> from tapehead.tasks.pointers import Pointer
+    >>> targets = torch.tensor([[2, 1, 0]])  # the second point, the first, the end
+    >>> batch = Batch(Points(torch.rand(1, 2, 2)), targets, targets >= 0)
+    >>> logits = torch.eye(3)[None, [2, 1, 1]]  # at the last step the first point again
+    >>> answer = Pointer(["end", "1", "2"])
+    >>> answer.said(logits, batch), answer.scores(logits, batch)["pointer_errors"]
+    (tensor([[2, 1, 1]]), tensor([1.]))
     """
 
     @property

@@ -38,6 +38,13 @@ class Turn(NamedTuple):
     over: whether the episode has ended, so that no further move counts.
     asked: whether the next move is the machine's choice. Where not, as while it is being told a
         goal, its move changes nothing.
+
+    >>> import torch
+    >>> from tapehead.tasks.world import Turn
+    >>> yes, no = torch.tensor([True]), torch.tensor([False])
+    >>> turn = Turn(state=(), x=torch.ones(1, 2), reward=torch.zeros(1), over=no, asked=yes)
+    >>> turn.asked & ~turn.over  # whose move counts
+    tensor([True])
     """
 
     state: Any
@@ -49,7 +56,13 @@ class Turn(NamedTuple):
 
 @runtime_checkable
 class Player(Protocol):
-    """What playing asks of a machine: that it goes step by step."""
+    """What playing asks of a machine: that it goes step by step.
+
+    >>> from tapehead import NTM, PointerNetwork
+    >>> from tapehead.tasks.world import Player
+    >>> issubclass(NTM, Player), issubclass(PointerNetwork, Player)
+    (True, False)
+    """
 
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first step."""
@@ -64,7 +77,13 @@ class Player(Protocol):
 
 @runtime_checkable
 class World(Protocol):
-    """What playing asks of a world."""
+    """What playing asks of a world.
+
+    >>> from tapehead.tasks import Copy
+    >>> from tapehead.tasks.world import World
+    >>> isinstance(Copy(), World)  # it has no moves
+    False
+    """
 
     @property
     def max_steps(self) -> int:
@@ -123,6 +142,17 @@ class Moves(Answer):
     """Moves in a world, judged by the rewards that they bring; see `play`.
 
     names: of the moves, and of the value after them.
+
+    >>> import torch
+    >>> from tapehead.forms import Sequence
+    >>> from tapehead.tasks import Batch
+    >>> from tapehead.tasks.world import Moves
+    >>> made = torch.tensor([[[1.0, 0.0, -0.5], [0.0, 1.0, 2.0]]])  # left for -0.5, right for 2
+    >>> batch = Batch(Sequence(torch.zeros(1, 2, 1)), made, torch.ones(1, 2) > 0)
+    >>> answer = Moves(["left", "right", "value"])
+    >>> outputs = torch.zeros(1, 2, 3)
+    >>> answer.scores(outputs, batch)["return"], answer.loss(outputs, batch)
+    (tensor([1.5000]), tensor(-1.5000))
     """
 
     @property
@@ -173,7 +203,38 @@ class Moves(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class WorldTask(SequenceTask):
-    """A world as a task: `Batch.inputs` of a batch as drawn holds the problems, for `reset`."""
+    """A world as a task: `Batch.inputs` of a batch as drawn holds the problems, for `reset`.
+
+    >>> from dataclasses import dataclass
+    >>> import torch
+    >>> from tapehead import LSTM
+    >>> from tapehead.forms import Sequence
+    >>> from tapehead.tasks import Batch
+    >>> from tapehead.tasks.metrics import PassMark
+    >>> from tapehead.tasks.world import RETURN, Turn, WorldTask
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Side(WorldTask):
+    ...     "Go where you were told to, in one move."
+    ...     name, title, source = "side", "Side", "an example"
+    ...     channel_names, move_names = ["side"], ["left", "right"]
+    ...     pass_mark, max_steps = PassMark(RETURN, 0.9), 1
+    ...     def _sample(self, generator, batch_size):
+    ...         side = torch.randint(0, 2, (batch_size, 1, 1), generator=generator)
+    ...         none = torch.zeros(batch_size, 1, 3)
+    ...         return Batch(Sequence(side.float()), none, none[..., 0] > 0)
+    ...     def reset(self, batch):
+    ...         side = batch.inputs.x[:, 0]
+    ...         begun = side[:, 0] >= 0
+    ...         return Turn(side, side, torch.zeros(len(side)), ~begun, begun)
+    ...     def step(self, side, moves):
+    ...         right = moves == side[:, 0]
+    ...         return Turn(side, side, right.float(), right >= 0, right < 0)
+    >>> task, machine = Side(), LSTM(1, 3, hidden_size=4)
+    >>> outputs, played = task.run(machine, task.batch(torch.Generator().manual_seed(0), 4))
+    >>> moved, rewards = played.targets[:, 0, :2].argmax(-1), task.scores(outputs, played)["return"]
+    >>> torch.equal(rewards, (moved == played.inputs.x[:, 0, 0]).float())
+    True
+    """
 
     trained_by = "actor-critic"
     interactive = True

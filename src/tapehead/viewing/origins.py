@@ -38,6 +38,17 @@ class Writes(NamedTuple):
     start: M_0. weights: w. erase: e. add: a. kept: psi, what of each row a step keeps before it
         writes. in_turn: whether each head erases what the one before it added in the same step
         (Dynamic NTM), or all erase before any adds (NTM).
+
+    >>> import numpy as np
+    >>> from tapehead.viewing.origins import Writes
+    >>> ones = np.ones((2, 1, 1))
+    >>> writes = Writes(  # 3 into row 0, and then half of it erased and 1 added
+    ...     start=np.zeros((2, 1)), weights=np.array([[[1.0, 0.0]], [[1.0, 0.0]]]),
+    ...     erase=0.5 * ones, add=np.array([[[3.0]], [[1.0]]]),
+    ... )
+    >>> writes.memories()[..., 0]
+    array([[3. , 0. ],
+           [2.5, 0. ]])
     """
 
     start: Float[np.ndarray, "rows word"]
@@ -80,6 +91,17 @@ class Origins(NamedTuple):
         of them; shares: (time, parts) their shares of the row. initial: (time, rows, word).
     before: whether reads see the memory before the write of their step.
     heads: write heads.
+
+    >>> import torch
+    >>> from tapehead import NTM
+    >>> from tapehead.viewing.origins import origins_of
+    >>> machine = NTM(3, 2, memory_size=4, word_size=2, hidden_size=5)
+    >>> start = machine.initial_state(1)
+    >>> origins = origins_of(machine.trace(torch.rand(1, 6, 3), start), start.memory)
+    >>> origins.reads.shape  # 6 steps, one head, the initial memory and 6 writes
+    (6, 1, 7)
+    >>> bool(abs(origins.reads.sum(-1) - 1).max() < 1e-9)
+    True
     """
 
     reads: Float[np.ndarray, "time heads origins"]

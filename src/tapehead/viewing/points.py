@@ -41,6 +41,16 @@ class Pointed(NamedTuple):
     shape: what an answer draws.
     solved: whether the answer is right, by whatever way round.
     note: scores in words.
+
+    >>> import numpy as np
+    >>> from tapehead.viewing.points import Pointed, answer_figure
+    >>> answer = np.array([1, 2, 3])
+    >>> pointed = Pointed(
+    ...     xy=np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), right=answer, said=answer,
+    ...     attention=np.eye(4)[[1, 2, 3, 0]], shape="polygon", solved=True,
+    ... )
+    >>> type(answer_figure(pointed)).__name__
+    'Figure'
     """
 
     xy: np.ndarray

@@ -37,6 +37,18 @@ class Reading(NamedTuple):
     of_question: (columns,) how much the question looked at each column, where these are slots.
     chance: that the machine gave its answer.
     asked: the right answer, or None if nobody knows it.
+
+    >>> import numpy as np
+    >>> from tapehead.viewing.stories import Reading
+    >>> reading = Reading(
+    ...     sentences=["Ann went home", "Bob went out"], supporting=[0],
+    ...     looked=np.array([[0.9], [0.1]]), columns=["hop 1"], of_question=None,
+    ...     question="Where is Ann", said="home", chance=0.98, asked="home",
+    ... )
+    >>> reading.verdict, reading.rests_on(0.5)
+    ('home, 98%', [0])
+    >>> reading._replace(said="out", chance=0.51).verdict
+    'out, 51%; right: home'
     """
 
     sentences: Sequence[str]

@@ -1,10 +1,14 @@
-"""Shortest tours by other ways than ours: all orders, and integer programming."""
+"""Problems of tours, and the shortest by other ways than ours: all orders, integer programming."""
 
 import itertools
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.spatial.distance import cdist
+
+
+def problems(count, points, seed=0):
+    return np.random.default_rng(seed).random((count, points, 2))
 
 
 def length(xy, tour):

@@ -12,7 +12,7 @@ import time
 
 import pytest
 from rich.console import Console, ConsoleDimensions
-from test_reporting import INFO, ROW, tell
+from test_reporter import INFO, ROW, tell
 
 from tapehead.training import Reporter, RichReporter, TrainConfig, train, train_seeds
 from tapehead.training.display.showing import Shielded

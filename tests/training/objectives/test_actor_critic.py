@@ -1,13 +1,12 @@
 """Actor-critic: the mean estimate is the gradient of the expected return, summed over all paths."""
 
 import itertools
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_world import Treasure
 
 from tapehead import DNC, LSTM, NTM, TARDIS, DiscreteNTM, SparseNTM
 from tapehead.runs import load_run, read_metrics
@@ -16,10 +15,6 @@ from tapehead.tasks.world import play
 from tapehead.training import TrainConfig, train
 from tapehead.training.objectives import ActorCritic, actor_critic, make_objective
 from tapehead.training.objectives.actor_critic import advantages
-
-sys.path.append(str(Path(__file__).parents[2] / "tasks"))
-
-from tiny_world import Treasure
 
 TASK = Treasure(reach=2, delay=0, moves=3)
 MACHINES = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_readers import READERS, machine
+from test_reading import READERS, machine
 
 from tapehead.forms import Story
 

@@ -78,7 +78,7 @@ def test_it_is_built_and_run_on_the_meta_device(name):
 
 CAPTURE = """
 import torch
-from test_readers_pytorch import SMALL, STORY, build, loss
+from test_reading_pytorch import SMALL, STORY, build, loss
 
 for name in SMALL:
     machine = build(name)

@@ -1,9 +1,7 @@
-"""Gated recurrent units over sequences of different lengths: the kernel against the reference, and
-that against PyTorch."""
+"""Gated recurrent units over sequences of different lengths: the kernel against the reference."""
 
 import pytest
 import torch
-from torch import nn
 
 from tapehead.ops.gru import backend_choice, cpu, implementation, reference
 from tapehead.ops.ragged import Ragged
@@ -60,17 +58,6 @@ def test_single_precision_is_as_near_as_it_can_be(kind):
     ours, theirs = getattr(cpu, kind), getattr(reference, kind)
     for found, wanted in zip(gradients(ours, single), gradients(theirs, given), strict=True):
         assert (found - wanted).abs().max() < 2e-5 * wanted.abs().max()
-
-
-def test_the_reference_is_pytorchs_gru():
-    counts, time, size = CASES[2]
-    torch.manual_seed(0)
-    theirs = nn.GRU(5, size, batch_first=True).double()
-    x = torch.randn(len(counts), time, 5, dtype=torch.float64)
-    ragged = Ragged.of(torch.tensor(counts), time)
-    of_x = nn.functional.linear(ragged.rows(x), theirs.weight_ih_l0, theirs.bias_ih_l0)
-    states = reference.gru(of_x, theirs.weight_hh_l0, theirs.bias_hh_l0, ragged)
-    assert torch.allclose(states, ragged.rows(theirs(x)[0]), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -133,17 +120,3 @@ def test_the_kernel_runs_where_it_can():
     assert "bfloat16" in backend_choice("auto", single.bfloat16(), None).reason
     with pytest.raises(RuntimeError, match="cannot run"):
         backend_choice("cpu", torch.ones(1, device="meta"), None)
-
-
-def test_rows_and_padded_places_are_the_same_numbers():
-    ragged = Ragged.of(torch.tensor([2, 0, 3]), 4)
-    padded = torch.arange(12.0).view(3, 4)
-    rows = ragged.rows(padded)
-    assert rows.tolist() == [0, 1, 8, 9, 10]
-    assert (ragged.item.tolist(), ragged.step.tolist()) == ([0, 0, 2, 2, 2], [0, 1, 0, 1, 2])
-    assert ragged.padded(rows, -1.0).tolist() == [[0, 1, -1, -1], [-1] * 4, [8, 9, 10, -1]]
-    assert ragged.sums(rows[:, None]).tolist() == [[1], [0], [27]]
-    assert ragged.last(rows[:, None]).tolist() == [[1], [0], [10]]
-    meta = Ragged.of(torch.tensor([2, 0, 3], device="meta"), 4)
-    assert meta.kept.shape == (12,)
-    assert meta.rows(padded.to("meta")).shape == (12,)

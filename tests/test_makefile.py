@@ -9,7 +9,7 @@ import pytest
 
 from skips import needs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 pytestmark = needs("make")
 

@@ -1,7 +1,7 @@
 """What every recurrent machine promises, held by each of the registry with the options that matter.
 
 What one machine alone promises is in the file of that machine; what all of them say of arguments
-that they cannot take, in `test_inputs.py`.
+that they cannot take, in `test_recurrent_inputs.py`.
 """
 
 import copy
