@@ -28,7 +28,7 @@ from tapehead.tasks.graphs.coding import (
 )
 from tapehead.tasks.graphs.maps import family_tree, underground
 from tapehead.tasks.graphs.relations import relations
-from tapehead.tasks.graphs.walk import LATE
+from tapehead.tasks.graphs.walking import LATE
 from tapehead.tasks.graphs.worlds import edge_table, pick, random_graphs
 from tapehead.tasks.metrics import SOLVED
 from underground_tables import write_tables

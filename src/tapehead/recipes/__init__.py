@@ -19,7 +19,7 @@ CALCULATIONS: dict[str, Calculation] = {
     "estimators/bernoulli": Calculation(
         name="estimators/bernoulli",
         source="Grathwohl et al. 2018, Figure 1",
-        module="tapehead.recipes.estimators",
+        module="tapehead.recipes.bernoulli",
     ),
     "babi/table": Calculation(
         name="babi/table",
