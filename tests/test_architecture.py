@@ -26,7 +26,7 @@ BELOW = {
     "machines": {"ops", "forms", "registry", *GROUND},
     "tasks": {"ops", "forms", "registry", *GROUND},
     "runs": {"machines", "tasks", "ops", "forms", *GROUND},
-    "training": {"runs", "machines", "tasks", "ops", "forms", "signals", *GROUND},
+    "training": {"runs", "machines", "tasks", "ops", "forms", "registry", "signals", *GROUND},
     "benchmark": {"machines", "tasks", "ops", "forms", *GROUND},
     "viewing": {"runs", "machines", "tasks", "ops", "forms", *GROUND},
     "recipes": {

@@ -1,5 +1,7 @@
-"""docs/extending.md, done as it says: a task and a machine outside the package, by commands."""
+"""docs/extending.md, done as it says: tasks, machines and an experiment outside the package, by
+commands."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tapehead.cli import main
-from tapehead.registry import MACHINES, TASKS
+from tapehead.recipes import CALCULATIONS
+from tapehead.registry import EXPERIMENTS, MACHINES, TASKS
 from tapehead.runs import read_config, read_metrics, read_result
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
@@ -20,7 +23,7 @@ def outside(tmp_path):
     """A folder with the files of the page; returns a command that runs there."""
     page = PAGE.read_text(encoding="utf-8")
     files = re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in files] == ["parity.py", "gru.py", "corridor.py"]
+    assert [name for name, _ in files] == ["parity.py", "gru.py", "corridor.py", "studies.py"]
     for name, text in files:
         (tmp_path / name).write_text(text, encoding="utf-8")
 
@@ -51,9 +54,9 @@ def here(outside, tmp_path, monkeypatch, capsys):
         said = capsys.readouterr()
         return said.err if code else said.out
 
-    with MACHINES.holding(), TASKS.holding():
+    with MACHINES.holding(), TASKS.holding(), EXPERIMENTS.holding():
         yield run
-    for name in ("parity", "gru", "corridor"):
+    for name in ("parity", "gru", "corridor", "studies", "mine"):
         sys.modules.pop(name, None)
 
 
@@ -120,6 +123,50 @@ def test_a_world_of_ones_own_is_trained_by_its_rewards(here, tmp_path):
     assert "addressing must be soft on corridor" in complaint
 
 
+@pytest.mark.slow
+def test_an_experiment_of_ones_own_is_run_like_ours(here, tmp_path):
+    usual = ["reproduce", "studies:PARITY", "--num-seeds=1", "--max-sequences=64", "--workers=1"]
+    assert "lstm on parity, fast:" in here(*usual, "--show")
+    assert "gru" in here(*usual)
+    folder = tmp_path / "results" / "studies" / "parity"
+    result = json.loads((folder / "result.json").read_text())
+    assert result["experiment"] == "studies/parity"
+    assert result["command"] == " ".join(["tapehead", *usual])
+    found = {(cell["machine"], cell["task"], cell["test"]) for cell in result["cells"]}
+    assert found == {
+        (name, "parity", test) for name in ("gru", "lstm") for test in (None, "20 steps")
+    }
+    assert (folder / "figure.png").stat().st_size > 1000
+    config = read_config(tmp_path / "runs/studies/parity/fast/gru/seed-0")
+    assert (config.task, config.machine, config.max_sequences) == ("parity:Parity", "gru:GRU", 64)
+    assert "already holds a run" in here(*usual, code=1)
+    assert "studies/parity" in here("results", "--experiments", "studies")
+
+
+def test_an_experiment_that_cannot_be_had_is_one_line(here, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\nfrom studies import PARITY\n"
+        "OURS = replace(PARITY, name='ntm/copy')\n"
+    )
+    monkeypatch.setitem(EXPERIMENTS.addresses, "theirs", "studies:PARITY")
+    wanted = {
+        "ntm/copi": "EXPERIMENT must be one of ntm/copy, ",
+        "studies:PARTY": "experiment 'studies:PARTY': studies has no PARTY; it has PARITY",
+        "nowhere:PARITY": "experiment 'nowhere:PARITY': cannot import nowhere: there is no ",
+        "studies:recipe": "recipe must be an instance of tapehead.recipes.experiment.Experiment",
+        "parity:Parity": "Parity must be an instance of tapehead.recipes.experiment.Experiment",
+        "mine:OURS": "the name 'ntm/copy', which is that of tapehead.recipes.ntm:COPY",
+        "theirs": "experiment 'theirs': studies:PARITY has another name, 'studies/parity'",
+    }
+    for name, said in wanted.items():
+        complaint = here("reproduce", name, "--show", code=2)
+        assert said in complaint
+        assert len(complaint.splitlines()) == 1
+    assert "did you mean ntm/copy?" in here("reproduce", "ntm/copi", code=2)
+    assert {path.name for path in tmp_path.iterdir()} >= {"studies.py"}
+    assert not (tmp_path / "runs").exists()
+
+
 def test_what_cannot_be_had_is_one_line(outside, tmp_path):
     (tmp_path / "broken.py").write_text(
         "import numpy\nraise RuntimeError('not today\\nnor ever')\n"
@@ -162,16 +209,31 @@ def test_other_packages_are_listed_by_their_names_and_not_imported(outside, tmp_
     (about / "entry_points.txt").write_text(
         "[tapehead.tasks]\nparity = parity:Parity\ncopy = nowhere:Copy\n"
         "[tapehead.machines]\ngru = gru:GRU\nlost = nowhere:Lost\n"
+        "[tapehead.experiments]\nstudies/parity = studies:PARITY\nlost/parity = nowhere:PARITY\n"
+        "ntm/copy = nowhere:COPY\nbabi/table = nowhere:TABLE\n"
     )
     path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
     listed = outside("list", PYTHONPATH=path)
     assert re.search(r"^  gru +gru:GRU \(another package\)$", listed, re.MULTILINE)
     assert re.search(r"^  parity +parity:Parity \(another package\)$", listed, re.MULTILINE)
+    assert re.search(
+        r"^  studies/parity +studies:PARITY \(another package\)$", listed, re.MULTILINE
+    )
     assert "nowhere:Copy" not in listed
+    for name, source in (
+        ("ntm/copy", EXPERIMENTS["ntm/copy"].source),
+        ("babi/table", CALCULATIONS["babi/table"].source),
+    ):
+        assert len(re.findall(rf"^  {name} ", listed, re.MULTILINE)) == 1
+        assert f" {source[:30]}" in listed
     outside(
         "train", "parity", "--machine=gru", *BUDGET, "--out=named", "--no-figures", "--quiet",
         PYTHONPATH=path,
     )  # fmt: skip
     assert read_config(tmp_path / "named").machine == "gru"
+    shown = outside("reproduce", "studies/parity", "--show", PYTHONPATH=path)
+    assert "gru on parity, fast:" in shown
+    complaint = outside("reproduce", "lost/parity", "--show", code=2, PYTHONPATH=path)
+    assert "experiment 'lost/parity': cannot import nowhere" in complaint
     complaint = outside("train", "copy", "--machine=lost", code=2, PYTHONPATH=path)
     assert "machine 'lost': cannot import nowhere" in complaint

@@ -1,12 +1,18 @@
-"""Machines and tasks by name, those of other packages too. What is listed is not imported.
+"""Machines, tasks, experiments and engines by name, those of other packages too. What is listed is
+not imported.
 
-A name stands for "module:Class". Ours are below; another package declares its own as entry points:
+A name stands for "module:Class", that of an experiment for "module:NAME", an `Experiment` in the
+module. Ours are below; another package declares its own as entry points of the groups
+`tapehead.machines`, `tapehead.tasks`, `tapehead.experiments` and `tapehead.engines`:
 
     [project.entry-points."tapehead.machines"]
     stack = "mypackage.machines:Stack"
 
-And wherever a name is taken, so is "module:Class" itself, from an installed package or from a file
-in the working directory.
+    [project.entry-points."tapehead.experiments"]
+    "stack/copy" = "mypackage.studies:COPY"
+
+A name of ours means ours, whatever is installed. And wherever a name is taken, so is "module:Class"
+itself, from an installed package or from a file in the working directory.
 """
 
 import ast
@@ -25,7 +31,7 @@ from tapehead.errors import TapeheadError
 
 
 class AddressError(TapeheadError, ValueError):
-    """A "module:Class" that cannot be had."""
+    """A "module:Class" or "module:NAME" that cannot be had."""
 
 
 class Registry(Mapping[str, Any]):
@@ -37,16 +43,18 @@ class Registry(Mapping[str, Any]):
         known: name -> "module:Class", of ours.
     """
 
+    due = "a subclass"
+    """Of `base`: what every one must be."""
+
     def __init__(self, what: str, base: str, known: Mapping[str, str]):
-        self.what, self._known, self._base = what, known, base
+        self.what, self.known, self._base = what, known, base
         self._loaded: dict[str, Any] = {}
 
     @cached_property
     def addresses(self) -> dict[str, str]:
         """Name -> "module:Class", of ours and of those that other packages declare."""
         declared = entry_points(group=f"tapehead.{self.what}s")
-        # A name of ours means ours, whatever is installed.
-        return {entry.name: entry.value for entry in declared} | dict(self._known)
+        return {entry.name: entry.value for entry in declared} | dict(self.known)
 
     def is_address(self, name: object) -> bool:
         """Whether a name is "module:Class" itself."""
@@ -92,7 +100,7 @@ class Registry(Mapping[str, Any]):
         """The first paragraph of a class's docstring, read from its source if it is one of ours:
         importing it would bring torch along."""
         address = self.addresses[name]
-        if name not in self._known:
+        if name not in self.known:
             return f"{address} (another package)"
         module, _, cls = address.partition(":")
         file = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
@@ -107,32 +115,66 @@ class Registry(Mapping[str, Any]):
         return text.replace("\n", " ").rstrip(".")
 
     def _load(self, name: str, address: str) -> Any:
-        """Import a class.
+        """What stands at an address.
 
         Raises:
             AddressError: it cannot be imported, or is none of what is held here; one line says why.
         """
-        module, _, cls = address.partition(":")
+        module, _, attribute = address.partition(":")
         held = vars(_module(self.what, name, module))
         base_module, _, base = self._base.partition(":")
         wanted = getattr(import_module(base_module), base)
-        kind = held.get(cls)
-        if kind is None:
+        found = held.get(attribute)
+        if found is None:
             own = [
                 name
                 for name, each in held.items()
-                if isinstance(each, type) and issubclass(each, wanted) and each.__module__ == module
+                if self._fits(each, wanted)
+                and (not isinstance(each, type) or each.__module__ == module)
             ]
             instead = f"; it has {', '.join(own)}" if own else ""
-            raise AddressError(f"{self.what} {name!r}: {module} has no {cls}{instead}")
-        if not (isinstance(kind, type) and issubclass(kind, wanted)):
+            raise AddressError(f"{self.what} {name!r}: {module} has no {attribute}{instead}")
+        if not self._fits(found, wanted):
             raise AddressError(
-                f"{self.what} {name!r}: {cls} must be a subclass of {base_module}.{base}"
+                f"{self.what} {name!r}: {attribute} must be {self.due} of {base_module}.{base}"
             )
-        missing = sorted(getattr(kind, "__abstractmethods__", ()))
+        missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
-            raise AddressError(f"{self.what} {name!r}: {cls} lacks {', '.join(missing)}")
-        return kind
+            raise AddressError(f"{self.what} {name!r}: {attribute} lacks {', '.join(missing)}")
+        return found
+
+    def _fits(self, found: Any, wanted: Any) -> bool:
+        return isinstance(found, type) and issubclass(found, wanted)
+
+
+class Objects(Registry):
+    """Objects by name, as the classes of a `Registry` are: instances of `base`."""
+
+    due = "an instance"
+
+    def _fits(self, found: Any, wanted: Any) -> bool:
+        return isinstance(found, wanted)
+
+
+class Experiments(Objects):
+    """Experiments by name. Their runs and results lie in folders of that name, so it must be their
+    own, and nobody else's."""
+
+    def summary(self, name: str) -> str:
+        """What one of ours reproduces: to load it takes no torch."""
+        return self[name].source if name in self.known else super().summary(name)
+
+    def _load(self, name: str, address: str) -> Any:
+        found = super()._load(name, address)
+        other = self.addresses.get(found.name, address)
+        if other != address:
+            raise AddressError(
+                f"experiment {name!r}: {address} has the name {found.name!r}, which is that of "
+                f"{other}"
+            )
+        if name not in (address, found.name):
+            raise AddressError(f"experiment {name!r}: {address} has another name, {found.name!r}")
+        return found
 
 
 def _module(what: str, name: str, module: str) -> Any:
@@ -198,3 +240,50 @@ TASKS = Registry(
     },
 )
 """Every task by its name on the command line."""
+
+EXPERIMENTS = Experiments(
+    "experiment",
+    "tapehead.recipes.experiment:Experiment",
+    {
+        "ntm/copy": "tapehead.recipes.ntm:COPY",
+        "ntm/repeat-copy": "tapehead.recipes.ntm:REPEAT_COPY",
+        "ntm/associative-recall": "tapehead.recipes.ntm:ASSOCIATIVE_RECALL",
+        "ntm/ngrams": "tapehead.recipes.ntm:NGRAMS",
+        "ntm/priority-sort": "tapehead.recipes.ntm:PRIORITY_SORT",
+        "ntm/read-order": "tapehead.recipes.ntm:READ_ORDER",
+        "ntm/time-to-solution": "tapehead.recipes.ntm:TIME_TO_SOLUTION",
+        "ntm/grown-memory": "tapehead.recipes.grown:EXPERIMENT",
+        "dnc/copy": "tapehead.recipes.dnc:COPY",
+        "dnc/repeat-copy": "tapehead.recipes.dnc:REPEAT_COPY",
+        "dnc/associative-recall": "tapehead.recipes.dnc:ASSOCIATIVE_RECALL",
+        "dnc/allocation": "tapehead.recipes.dnc:ALLOCATION",
+        "dnc/extensions": "tapehead.recipes.dnc:EXTENSIONS",
+        "dnc/graphs": "tapehead.recipes.dnc_graphs:EXPERIMENT",
+        "discrete/copy": "tapehead.recipes.discrete:EXPERIMENT",
+        "discrete/rl-ntm": "tapehead.recipes.tapes:EXPERIMENT",
+        "discrete/tardis": "tapehead.recipes.tardis:EXPERIMENT",
+        "babi/memory-network": "tapehead.recipes.babi:MEMORY_NETWORK",
+        "babi/entity-network": "tapehead.recipes.babi:ENTITY_NETWORK",
+        "babi/dynamic-memory-network": "tapehead.recipes.babi:DYNAMIC_MEMORY_NETWORK",
+        "babi/memory-network-1k": "tapehead.recipes.babi:MEMORY_NETWORK_1K",
+        "babi/joint": "tapehead.recipes.babi_joint:EXPERIMENT",
+        "babi/words": "tapehead.recipes.babi_words:EXPERIMENT",
+        "babi/dynamic-ntm": "tapehead.recipes.babi_dynamic_ntm:EXPERIMENT",
+        "pointer/sorting": "tapehead.recipes.pointer:SORTING",
+        "pointer/convex-hull": "tapehead.recipes.pointer:CONVEX_HULL",
+        "pointer/baselines": "tapehead.recipes.pointer:BASELINES",
+        "pointer/tsp": "tapehead.recipes.pointer:TSP",
+        "pointer/delaunay": "tapehead.recipes.pointer:DELAUNAY",
+    },
+)
+"""Every experiment that trains machines, by its name on the command line."""
+
+ENGINES = Objects(
+    "engine",
+    "tapehead.training.fleet.engines:EngineKind",
+    {
+        "processes": "tapehead.training.fleet.engines:Processes",
+        "ray": "tapehead.training.fleet.ray_cluster:Cluster",
+    },
+)
+"""Every engine for many runs at a time, by its name on the command line."""

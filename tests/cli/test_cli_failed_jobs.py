@@ -49,7 +49,7 @@ def test_an_error_that_nobody_foresaw(call, monkeypatch):
     def break_down(argv):
         raise RuntimeError("the roof fell in\nand the walls")
 
-    monkeypatch.setattr("tapehead.cli.listing.run", break_down)
+    monkeypatch.setattr("tapehead.cli.list_.run", break_down)
     line = complaint(call("list"), 1)
     assert line == "tapehead list: RuntimeError: the roof fell in (TAPEHEAD_DEBUG=1 shows where)"
     monkeypatch.setenv("TAPEHEAD_DEBUG", "1")
@@ -139,7 +139,7 @@ def _wait_for_rows(run):
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_where_there_is_nothing_to_save(call, monkeypatch, number, code):
-    monkeypatch.setattr("tapehead.cli.listing.run", lambda argv: os.kill(os.getpid(), number))
+    monkeypatch.setattr("tapehead.cli.list_.run", lambda argv: os.kill(os.getpid(), number))
     before = signal.getsignal(number)
     assert complaint(call("list"), code) == f"tapehead list: stopped by {number.name}"
     assert signal.getsignal(number) is before

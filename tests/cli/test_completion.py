@@ -10,6 +10,7 @@ from skips import needs
 from tapehead.cli import COMMANDS
 from tapehead.cli.completion import ZSH, script
 from tapehead.machines import MACHINES
+from tapehead.registry import EXPERIMENTS
 from tapehead.tasks import TASKS
 
 # As bash calls the function of `complete -F`, each line of input being words up to the cursor.
@@ -109,9 +110,11 @@ def test_every_option_of_the_help_screens_is_offered(call, offered):
 def test_a_plug_in_is_offered_and_an_odd_name_does_no_harm(monkeypatch):
     monkeypatch.setitem(TASKS.addresses, "theirs", "tapehead.tasks.copy:Copy")
     monkeypatch.setitem(TASKS.addresses, "$(touch x)", "tapehead.tasks.copy:Copy")
+    monkeypatch.setitem(EXPERIMENTS.addresses, "theirs/study", "nowhere:STUDY")
     with TASKS.holding():  # what is loaded by these names goes again
         text = script("bash")
     assert "'task theirs')" in text
+    assert re.search(r"'reproduce positional'\) found='ntm/copy .* theirs/study ", text)
     assert "touch" not in text
 
 

@@ -14,7 +14,7 @@ from tapehead.cli.completion import Completion
 from tapehead.cli.evaluate import Evaluate
 from tapehead.cli.export import Export
 from tapehead.cli.help import shown
-from tapehead.cli.listing import List
+from tapehead.cli.list_ import List
 from tapehead.cli.options import constructor_options, options_of
 from tapehead.cli.reproduce import Reproduce
 from tapehead.cli.results import Results

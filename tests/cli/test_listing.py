@@ -1,5 +1,8 @@
 """What there is: names without importing it, sizes beside the papers'."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tapehead.machines import MACHINES
@@ -17,6 +20,18 @@ def test_what_is_read_from_source_is_the_real_thing():
             assert registry.name_of(registry[name]) == name
     for name in TASKS:
         assert TASKS[name].name == name
+
+
+def test_experiments_are_imported_when_they_are_asked_for():
+    code = (
+        "import sys; from tapehead.recipes import EXPERIMENTS; list(EXPERIMENTS); "
+        "'ntm/copy' in EXPERIMENTS; EXPERIMENTS['ntm/read-order']; "
+        "print(*[name for name in sys.modules if name.startswith('tapehead.recipes.')], "
+        "'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    wanted = [f"tapehead.recipes.{name}" for name in ("experiment", "ntm_paper", "ntm")]
+    assert sorted(done.stdout.split()) == sorted([*wanted, "False"])
 
 
 def test_the_overview_names_everything(call):

@@ -137,7 +137,7 @@ def test_a_calculation_runs_by_its_own_rules(call, tmp_path, monkeypatch):
         }  # fmt: skip
         return {"experiment": "estimators/bernoulli", "cells": [cell]}
 
-    monkeypatch.setattr("tapehead.recipes.estimators.reproduce", reproduce)
+    monkeypatch.setattr("tapehead.recipes.bernoulli.reproduce", reproduce)
     done = call("reproduce", "estimators/bernoulli", "--num-seeds=3", "--json")
     assert done.code == 0
     cell = done.json[0]["cells"][0]

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from tapehead.recipes.bernoulli import ESTIMATORS, ToyConfig, run
-from tapehead.recipes.estimators import cells, pass_mark, reproduce, run_all
+from tapehead.recipes.bernoulli import cells, pass_mark, reproduce, run_all
+from tapehead.recipes.bernoulli_run import ESTIMATORS, ToyConfig, run
 
 SMALL = ToyConfig(target=0.45, steps=400, points=4)
 

@@ -10,7 +10,7 @@ import pytest
 from tapehead.errors import TapeheadError
 from tapehead.recipes import EXPERIMENTS, recipe
 from tapehead.recipes.drawing import draw_result
-from tapehead.recipes.jobs import Job, check_jobs, jobs_of, plan, run_plan
+from tapehead.recipes.jobs import ExperimentJob, check_jobs, jobs_of, plan, run_plan
 from tapehead.recipes.reproduce import result_cells
 from tapehead.recipes.results import write_result
 from tapehead.runs.sealed import read_sealed, write_sealed
@@ -227,7 +227,7 @@ def test_workers_are_the_cores_this_process_may_use():
 
 
 def test_a_job_has_a_name_and_a_log_beside_its_folder():
-    job = Job(
+    job = ExperimentJob(
         contestant="lstm", task="copy", config=recipe("copy", "lstm"), path=Path("runs/lstm/seed-0")
     )
     assert job.name == "lstm, seed 0"

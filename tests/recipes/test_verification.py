@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from tapehead.recipes import EXPERIMENTS, ntm, verification
-from tapehead.recipes.verification import Claim, Outcome, claims, judge, main, rerun, sample, verify
+from tapehead.recipes.verification import (
+    Outcome,
+    PublishedRun,
+    judge,
+    main,
+    published_runs,
+    rerun,
+    sample,
+    verify,
+)
 
 CELL = {
     "machine": "ntm-lstm",
@@ -38,7 +47,7 @@ def test_claims_are_the_runs_of_cells_that_can_be_run_again(tmp_path):
     newer = CELL | {"setting": "paper"}
     write(tmp_path, CELL, test, unknown, former, newer)
     write(tmp_path, CELL, experiment="speed/ntm")
-    fast, paper = claims(tmp_path)
+    fast, paper = published_runs(tmp_path)
     assert [claim.setting for claim in (*fast, *paper)] == ["fast", "fast", "paper", "paper"]
     assert [claim.seed for claim in fast] == [0, 3]
     assert fast[1].published == Outcome(False, 60_000, 7.25)
@@ -46,8 +55,11 @@ def test_claims_are_the_runs_of_cells_that_can_be_run_again(tmp_path):
     each = CELL | {"commits": ["aaaaaaaabb", "bbbbbbbbaa"], "machine": "ntm soft"}
     unknown = [each | {"machine": "a"}, each | {"task": "ngrams"}, each | {"setting": "paper"}]
     write(tmp_path / "more", *unknown, each, experiment="discrete/copy")
-    assert len(claims(tmp_path / "more")) == 1
-    assert [claim.commit for claim in claims(tmp_path / "more")[0]] == ["aaaaaaaa", "bbbbbbbb"]
+    assert len(published_runs(tmp_path / "more")) == 1
+    assert [claim.commit for claim in published_runs(tmp_path / "more")[0]] == [
+        "aaaaaaaa",
+        "bbbbbbbb",
+    ]
 
 
 def judged_cell(**changes):
@@ -62,7 +74,7 @@ def judged_cell(**changes):
 
 def test_a_test_for_which_a_checkpoint_was_chosen_is_a_claim(tmp_path):
     write(tmp_path, judged_cell(), experiment="babi/memory-network")
-    ((claim,),) = claims(tmp_path)
+    ((claim,),) = published_runs(tmp_path)
     assert claim.judged
     assert claim.seconds == 1.5  # of the whole run
     assert claim.published.value == 0.03
@@ -87,7 +99,7 @@ def test_a_judged_run_holds_within_a_point(now, holds, words):
 
 def test_a_judged_run_is_trained_and_judged_from_scratch(tmp_path):
     write(tmp_path, judged_cell(), experiment="babi/memory-network")
-    ((claim,),) = claims(tmp_path)
+    ((claim,),) = published_runs(tmp_path)
     first, second = rerun(claim), rerun(claim)
     assert first == second
     assert 0.0 <= first.value <= 1.0
@@ -113,7 +125,7 @@ def test_a_sample_is_one_run_of_each_cell_within_the_budget():
 
 
 def claim_of(number):
-    return Claim(
+    return PublishedRun(
         experiment="ntm/copy",
         machine=f"machine {number}",
         task="copy",
@@ -216,7 +228,7 @@ def test_a_run_of_an_experiment_of_several_tasks_is_the_same_run_again():
 
 def test_the_published_results_of_this_repository_have_claims():
     results = Path(__file__).parents[2] / "results"
-    found = claims(results)
+    found = published_runs(results)
     names = {cell[0].experiment for cell in found}
     assert {"ntm/copy", "ntm/time-to-solution", "dnc/copy", "discrete/copy"} <= names
     for cell in found:

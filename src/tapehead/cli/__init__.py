@@ -36,7 +36,7 @@ COMMANDS = {
     "bench": "time a training step on this computer",
     "completion": "print a script that teaches the shell's TAB key",
 }
-_MODULES = {"list": "listing"}
+_MODULES = {"list": "list_"}  # as `list` it would hide the built-in one in this file
 DEBUG = "TAPEHEAD_DEBUG"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -5,7 +5,7 @@ import gc
 import json
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,7 +32,7 @@ def read(
     argv: Sequence[str],
     prog: str,
     *,
-    choices: Mapping[str, Sequence[str]] | None = None,
+    choices: Mapping[str, Collection[str]] | None = None,
     footer: str = "",
 ) -> Command:
     """The command's dataclass filled from argv.
@@ -56,13 +56,13 @@ def read_more(
     prog: str,
     *,
     heading: str = "",
-    choices: Mapping[str, Sequence[str]] | None = None,
+    choices: Mapping[str, Collection[str]] | None = None,
     footer: str = "",
 ) -> tuple[Command, dict[str, Any]]:
     """As `read`, with more options than the dataclass has: under `heading` in the help, and their
     values by name beside the command."""
     options = [
-        dataclasses.replace(option, choices=tuple((choices or {}).get(option.name, option.choices)))
+        dataclasses.replace(option, choices=(choices or {}).get(option.name, option.choices))
         for option in options_of(command)
     ]
     if wants_help(argv):

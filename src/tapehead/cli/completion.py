@@ -71,7 +71,7 @@ def _table() -> dict[str, list[str]]:
             kind = getattr(module, name.capitalize())
             choices = {"reproduce": CHOICES, "completion": {"shell": get_args(Shell)}}.get(name, {})
             options = [
-                replace(option, choices=tuple(choices.get(option.name, option.choices)))
+                replace(option, choices=choices.get(option.name, option.choices))
                 for option in options_of(kind)
             ]
         table |= _rows(name, options)

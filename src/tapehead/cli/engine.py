@@ -1,14 +1,13 @@
 """The engine that a command's options name, for several runs at a time."""
 
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tapehead.cli.options import UsageError
+from tapehead.registry import AddressError
 from tapehead.runs.config import TrainConfig
 
 if TYPE_CHECKING:
     from tapehead.training.fleet import Engine
-
-Name = Literal["processes", "ray"]
 
 
 @runtime_checkable
@@ -16,7 +15,7 @@ class Options(Protocol):
     """Of `train` and `reproduce`."""
 
     @property
-    def engine(self) -> Name: ...
+    def engine(self) -> str: ...
     @property
     def ray_address(self) -> str | None: ...
     @property
@@ -36,11 +35,14 @@ def engine_of(command: Options, config: TrainConfig, jobs: int) -> "Engine":
     """
     from tapehead.training.fleet import make_engine
 
-    return make_engine(
-        command.engine,
-        jobs,
-        workers=command.workers,
-        address=command.ray_address,
-        cores=config.threads or 1,
-        gpus=int(config.device.startswith("cuda")),
-    )
+    try:
+        return make_engine(
+            command.engine,
+            jobs,
+            workers=command.workers,
+            address=command.ray_address,
+            cores=config.threads or 1,
+            gpus=int(config.device.startswith("cuda")),
+        )
+    except AddressError as error:
+        raise UsageError(str(error)) from None

@@ -1,7 +1,7 @@
 """`tapehead reproduce`: a published experiment again, our numbers beside the paper's."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -9,14 +9,15 @@ from typing import Any
 
 from tapehead.cli import tracking
 from tapehead.cli.command import print_json, read
-from tapehead.cli.engine import Name, check_engine, engine_of
+from tapehead.cli.engine import check_engine, engine_of
 from tapehead.cli.naming import resumed_with_flags
 from tapehead.cli.options import UsageError, check_choice, check_one_of, chosen_seeds, options_of
 from tapehead.cli.results import results_table
 from tapehead.files import clear_errors
-from tapehead.recipes import CALCULATIONS, EXPERIMENTS, SETTINGS, Calculation, Experiment
+from tapehead.recipes import REPRODUCIBLE, SETTINGS, Calculation, Experiment
 from tapehead.recipes.jobs import plan
 from tapehead.recipes.reproduce import Reproduced, reproduce
+from tapehead.registry import ENGINES, AddressError
 from tapehead.runs.config import TrainConfig
 from tapehead.training import make_reporter
 
@@ -28,7 +29,7 @@ class Reproduce:
     paper's."""
 
     experiment: str
-    """Which one"""
+    """Which one, or module:NAME of your own"""
     setting: str = "fast"
     """Our optimiser and rates, or the paper's"""
     seeds: tuple[int, ...] = ()
@@ -47,7 +48,7 @@ class Reproduce:
     """Go on: finished runs are kept, stopped ones continue."""
     workers: int | None = None
     """Runs at a time, each with one thread; left out: one for each core."""
-    engine: Name = "processes"
+    engine: str = "processes"
     """What does the runs: processes of this machine, or a Ray cluster."""
     ray_address: str | None = None
     """With --engine ray, its head, HOST:PORT; left out: that of this machine."""
@@ -68,7 +69,11 @@ class Reproduce:
     """Print the result as one line of JSON at the end, and nothing else."""
 
 
-CHOICES = {"experiment": [*EXPERIMENTS, *CALCULATIONS], "setting": SETTINGS}
+CHOICES: dict[str, Collection[str]] = {
+    "experiment": REPRODUCIBLE,
+    "setting": SETTINGS,
+    "engine": ENGINES,
+}
 
 
 def run(argv: Sequence[str]) -> int:
@@ -86,10 +91,14 @@ def run(argv: Sequence[str]) -> int:
             raise UsageError(f"--{flag} must be a whole number of at least 1, got {value}")
     # As typed, without the folder that tapehead is installed in.
     command_line = shlex.join(["tapehead", "reproduce", *argv])
-    if command.experiment in CALCULATIONS:
-        return _calculation(command, CALCULATIONS[command.experiment], command_line)
+    try:
+        experiment = REPRODUCIBLE[command.experiment]
+    except AddressError as error:
+        raise UsageError(str(error)) from None
+    if isinstance(experiment, Calculation):
+        return _calculation(command, experiment, command_line)
     with resumed_with_flags(options_of(Reproduce)):
-        return _contest(command, EXPERIMENTS[command.experiment], command_line)
+        return _contest(command, experiment, command_line)
 
 
 _TRAINED = ("setting", "machines", "tasks", "runs", "resume", "workers", "engine", "ray_address",

@@ -10,7 +10,7 @@ from tapehead.checks import cut, did_you_mean
 from tapehead.cli import tracking
 from tapehead.cli.base import settings_before
 from tapehead.cli.command import HelpRequest, print_json, table, wants_help
-from tapehead.cli.engine import Name, check_engine, engine_of
+from tapehead.cli.engine import check_engine, engine_of
 from tapehead.cli.help import shown
 from tapehead.cli.naming import with_flags
 from tapehead.cli.options import (
@@ -62,7 +62,7 @@ class Sweep:
     """Decides what is tried."""
     workers: int | None = None
     """Seeds at a time; left out: one for each core."""
-    engine: Name = "processes"
+    engine: str = "processes"
     """What does the runs, on this machine or a cluster."""
     ray_address: str | None = None
     """With --engine ray, its head, HOST:PORT; left out: that of this machine."""

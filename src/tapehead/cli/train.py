@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tapehead.cli import tracking
 from tapehead.cli.base import given, settings_before
 from tapehead.cli.command import HelpRequest, print_json, wants_help
-from tapehead.cli.engine import Name, check_engine, engine_of
+from tapehead.cli.engine import check_engine, engine_of
 from tapehead.cli.matching import matched
 from tapehead.cli.naming import resumed_with_flags, with_flags
 from tapehead.cli.options import UsageError, check_one_of, chosen_seeds, options_of
@@ -48,7 +48,7 @@ class Train:
     """As --seeds, the first so many from 0 on."""
     workers: int | None = None
     """With --seeds, runs at a time; left out: one for each core."""
-    engine: Name = "processes"
+    engine: str = "processes"
     """With --seeds, what does the runs, on this machine or a cluster."""
     ray_address: str | None = None
     """With --engine ray, its head, HOST:PORT; left out: that of this machine."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tapehead.cli.help import screen
 from tapehead.cli.options import Option, constructor_options, options_of
 from tapehead.recipes import SETTINGS
-from tapehead.registry import MACHINES, TASKS
+from tapehead.registry import ENGINES, MACHINES, TASKS
 from tapehead.runs.config import TrainConfig
 
 
@@ -40,6 +40,7 @@ def options_for(base: TrainConfig, task_given: bool, command: type) -> Options:
         "task": TASKS,
         "machine": MACHINES,
         "setting": SETTINGS,
+        "engine": ENGINES,
     }
     names = {"match_parameters": tuple(MACHINES)}
     common = [

@@ -16,10 +16,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tapehead.ops.numba_kit import NEWEST_TESTED_NUMBA
 from tapehead.ops.verified import Verified
 
 BACKENDS = ("auto", "reference", "cpu")
+
+NEWEST_TESTED_NUMBA = (0, 68)
+"""The newest minor version that the kernels were tested with, as in pyproject.toml: numba_kit uses
+names that Numba does not promise to keep. A newer one is tried, and does or does not compile."""
 
 TRANSFORMED = 'torch.func and forward-mode derivatives cannot see into it; use backend="reference"'
 

@@ -1,54 +1,25 @@
 """Known-good settings: the experiments of each paper, ready to run again."""
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from tapehead import registry
 from tapehead.checks import listed, shown
-from tapehead.recipes import (
-    babi,
-    babi_dynamic_ntm,
-    babi_joint,
-    babi_words,
-    discrete,
-    dnc,
-    dnc_graphs,
-    grown,
-    ntm,
-    pointer,
-    tapes,
-    tardis,
-)
 from tapehead.recipes.experiment import SETTINGS, Calculation, Experiment, Published
-from tapehead.registry import TASKS
 
 if TYPE_CHECKING:
     import tapehead.runs.config
 
-EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment
-    for experiment in (
-        *ntm.EXPERIMENTS,
-        grown.EXPERIMENT,
-        *dnc.EXPERIMENTS,
-        dnc_graphs.EXPERIMENT,
-        discrete.EXPERIMENT,
-        tapes.EXPERIMENT,
-        tardis.EXPERIMENT,
-        *babi.EXPERIMENTS,
-        babi_joint.EXPERIMENT,
-        babi_words.EXPERIMENT,
-        babi_dynamic_ntm.EXPERIMENT,
-        *pointer.EXPERIMENTS,
-    )
-}
+EXPERIMENTS: Mapping[str, Experiment] = registry.EXPERIMENTS
 """Every experiment that trains machines, by its name on the command line."""
 
 CALCULATIONS: dict[str, Calculation] = {
     "estimators/bernoulli": Calculation(
         name="estimators/bernoulli",
         source="Grathwohl et al. 2018, Figure 1",
-        module="tapehead.recipes.estimators",
+        module="tapehead.recipes.bernoulli",
     ),
     "babi/table": Calculation(
         name="babi/table",
@@ -57,6 +28,15 @@ CALCULATIONS: dict[str, Calculation] = {
     ),
 }
 """Every other published experiment by its name on the command line."""
+
+REPRODUCIBLE = ChainMap[str, Any](CALCULATIONS, cast(Any, EXPERIMENTS))
+"""All that `tapehead reproduce` takes; a calculation keeps its name, whatever is installed."""
+
+
+def ours() -> list[Experiment]:
+    """The experiments of this package: what a training starts from, and what is set beside the
+    papers, must not depend on what else is installed."""
+    return [EXPERIMENTS[name] for name in registry.EXPERIMENTS.known]
 
 
 def recipe(task: str, machine: str, setting: str = "fast") -> "tapehead.runs.config.TrainConfig":
@@ -73,9 +53,9 @@ def recipe(task: str, machine: str, setting: str = "fast") -> "tapehead.runs.con
     contestant = {"ntm": "ntm-lstm", "rl-ntm": "rl-ntm-direct"}.get(machine, machine)
     if setting not in SETTINGS:
         raise ValueError(f"setting must be one of {', '.join(SETTINGS)}, got {shown(setting)}")
-    experiments = [each for each in EXPERIMENTS.values() if task in each.tasks]
+    experiments = [each for each in ours() if task in each.tasks]
     if not experiments:
-        known = dict.fromkeys(name for each in EXPERIMENTS.values() for name in each.tasks)
+        known = dict.fromkeys(name for each in ours() for name in each.tasks)
         raise ValueError(f"no recipe for task {shown(task)}; there are some for {listed(known)}")
     for experiment in experiments:
         if contestant in experiment.contestants:
@@ -111,7 +91,7 @@ def usual_settings(
     """
     from tapehead.runs.config import TrainConfig
 
-    kind, label = TASKS[task], task
+    kind, label = registry.TASKS[task], task
     if kind.variant:
         variant = next(field for field in fields(kind) if field.name == kind.variant)
         label += f"-{task_options.get(variant.name, variant.default)}"
@@ -126,10 +106,12 @@ def usual_settings(
 __all__ = [
     "CALCULATIONS",
     "EXPERIMENTS",
+    "REPRODUCIBLE",
     "SETTINGS",
     "Calculation",
     "Experiment",
     "Published",
+    "ours",
     "recipe",
     "usual_settings",
 ]

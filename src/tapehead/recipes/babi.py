@@ -266,24 +266,25 @@ def published(
     }
 
 
-EXPERIMENTS = (
-    *(
-        _experiment(
-            f"babi/{machine}",
-            machine,
-            source=f"{PAPERS[machine]}; numbers as in Henaff et al. 2017, table 2",
-            recipe=recipe,
-            published=published({machine: PUBLISHED[machine]}, PAPERS),
-        )
-        for machine in PLANS
-    ),
-    _experiment(
-        "babi/memory-network-1k",
-        "memory-network",
-        source="Sukhbaatar et al. 2015, table 1",
-        recipe=recipe_1k,
-        published=published(
-            {"memory-network": PUBLISHED_1K}, {"memory-network": "Sukhbaatar et al. 2015, jointly"}
-        ),
+def _with_10k_stories(machine: str) -> Experiment:
+    return _experiment(
+        f"babi/{machine}",
+        machine,
+        source=f"{PAPERS[machine]}; numbers as in Henaff et al. 2017, table 2",
+        recipe=recipe,
+        published=published({machine: PUBLISHED[machine]}, PAPERS),
+    )
+
+
+MEMORY_NETWORK = _with_10k_stories("memory-network")
+ENTITY_NETWORK = _with_10k_stories("entity-network")
+DYNAMIC_MEMORY_NETWORK = _with_10k_stories("dynamic-memory-network")
+MEMORY_NETWORK_1K = _experiment(
+    "babi/memory-network-1k",
+    "memory-network",
+    source="Sukhbaatar et al. 2015, table 1",
+    recipe=recipe_1k,
+    published=published(
+        {"memory-network": PUBLISHED_1K}, {"memory-network": "Sukhbaatar et al. 2015, jointly"}
     ),
 )

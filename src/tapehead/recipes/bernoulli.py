@@ -1,204 +1,176 @@
-"""One run of the Bernoulli toy under each estimator, all seeds side by side.
+"""The experiment `estimators/bernoulli`: every estimator on the Bernoulli toy, with what was
+published marked beside it."""
 
-Seeds share no number: every parameter has a leading `seeds` axis and Adam works elementwise, so
-a batch of seeds is the same as so many separate runs.
-"""
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
-
-from tapehead.checks import shown
-from tapehead.ops import estimators
-from tapehead.ops.estimators import BERNOULLI, Draw, Estimate
+from tapehead.files import write_json
+from tapehead.ops.estimators import UNBIASED
+from tapehead.recipes.bernoulli_run import ESTIMATORS, Curves, ToyConfig, run
+from tapehead.runs.provenance import provenance
 from tapehead.tasks.bernoulli import BernoulliToy
 
-ESTIMATORS = (
-    "reinforce",
-    "reinforce-baseline",
-    "rebar",
-    "relax",
-    "straight-through",
-    "straight-through-gumbel",
-    "exact",
-)
+NAME = "estimators/bernoulli"
+COMMAND = f"tapehead reproduce {NAME}"
+SEEDS = tuple(range(10))
+CONFIGS = {
+    "t=0.45": ToyConfig(target=0.45, steps=3_000),
+    "t=0.499": ToyConfig(target=0.499, steps=10_000),
+}
+"""The two targets, each for as long as the RELAX paper's figure runs."""
 
-LEAST_VARIANCE = 1e-12
-"""Less than this counts as this: a biased estimator may end with no variance, which has no
-logarithm."""
+SOURCE = "Grathwohl et al. 2018 (arXiv 1711.00123), Figure 1, decoded from the authors' figure file"
+STEPS = {
+    "t=0.45": (250, 500, 1000, 1500, 2000, 2500, 3000),
+    "t=0.499": (500, 1000, 2000, 4000, 6000, 8000, 10000),
+}
+PUBLISHED_LOSS: dict[str, dict[str, tuple[float, ...]]] = {
+    # Expected cost at STEPS; one smoothed run each.
+    "t=0.45": {
+        "reinforce": (0.2476, 0.2417, 0.2260, 0.2168, 0.2161, 0.2114, 0.2095),
+        "rebar": (0.2396, 0.2323, 0.2184, 0.2146, 0.2102, 0.2083, 0.2068),
+        "relax": (0.2297, 0.2143, 0.2061, 0.2043, 0.2037, 0.2034, 0.2032),
+        "exact": (0.2162, 0.2083, 0.2045, 0.2035, 0.2031, 0.2029, 0.2028),
+    },
+    "t=0.499": {
+        "reinforce": (0.250137, 0.250397, 0.250451, 0.249889, 0.249896, 0.249937, 0.249597),
+        "rebar": (0.249795, 0.249882, 0.250054, 0.250137, 0.250099, 0.249995, 0.249939),
+        "relax": (0.249945, 0.249849, 0.249673, 0.249417, 0.249327, 0.249267, 0.249129),
+        "exact": (0.249117, 0.249042, 0.249013, 0.249004, 0.249002, 0.249001, 0.249001),
+    },
+}
+PUBLISHED_LOG_VARIANCE: dict[str, dict[str, tuple[float, float]]] = {
+    # At the start and at the end, to about 0.1.
+    "t=0.45": {},
+    "t=0.499": {"reinforce": (-4.2, -4.2), "rebar": (-4.1, -4.7), "relax": (-9.9, -15.9)},
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToyConfig:
-    """Settings of a run, those of the RELAX paper's code unless said.
+class Outcome(NamedTuple):
+    """The curves of one estimator at one target, and the seconds for all seeds together."""
 
-    Attributes:
-        target: t.
-        steps: one sample and one update of logit and control variate each.
-        learning_rate: of Adam, for both.
-        hidden: tanh units of RELAX's surrogate network.
-        temperature: where the trained temperature of REBAR and RELAX starts, and the fixed one of
-            straight-through Gumbel.
-        points: how often loss and variance are recorded, evenly over the run.
-        samples: gradients drawn, without learning from them, to measure each variance.
-        decay: of the moving-average baseline.
+    curves: Curves
+    seconds: float
+
+
+def run_all(
+    configs: dict[str, ToyConfig] = CONFIGS,
+    seeds: tuple[int, ...] = SEEDS,
+    estimators: tuple[str, ...] = ESTIMATORS,
+) -> dict[str, dict[str, Outcome]]:
+    """Every estimator at every target: setting -> estimator -> outcome."""
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    for setting, config in configs.items():
+        outcomes[setting] = {}
+        for estimator in estimators:
+            begun = time.perf_counter()
+            curves = run(config, estimator, list(seeds))
+            outcomes[setting][estimator] = Outcome(curves, time.perf_counter() - begun)
+    return outcomes
+
+
+def pass_mark(target: float) -> float:
+    """A run is solved once it has gone 70 per cent of the way from a fair coin to the optimum."""
+    toy = BernoulliToy(target=target)
+    return toy.start - 0.7 * (toy.start - toy.optimum)
+
+
+def cells(
+    outcomes: dict[str, dict[str, Outcome]], configs: dict[str, ToyConfig], seeds: tuple[int, ...]
+) -> list[dict[str, Any]]:
+    """Two rows of the table for each estimator and target: the last cost and the last variance."""
+    rows = []
+    for setting, by_estimator in outcomes.items():
+        mark = pass_mark(configs[setting].target)
+        for estimator, (curves, seconds) in by_estimator.items():
+            loss = curves.loss[:, -1]
+            shared = {
+                "machine": estimator,
+                "unbiased": UNBIASED.get(estimator.removesuffix("-baseline"), True),
+                "task": "bernoulli",
+                "setting": setting,
+                "seeds": list(seeds),
+                "sequences": [configs[setting].steps] * len(seeds),
+                # All seeds run side by side; each is charged its share.
+                "seconds": [round(seconds / len(seeds), 3)] * len(seeds),
+                "solved": int((loss <= mark).sum()),
+                "source": SOURCE,
+            }
+            published = PUBLISHED_LOSS[setting].get(estimator)
+            rows.append(
+                shared
+                | {
+                    "metric": "expected cost",
+                    "unit": "1",
+                    "values": [round(value, 7) for value in loss.tolist()],
+                    "published": published[-1] if published else None,
+                }
+            )
+            if estimator != "exact":
+                variance = PUBLISHED_LOG_VARIANCE[setting].get(estimator)
+                rows.append(
+                    shared
+                    | {
+                        "metric": "log-variance",
+                        "unit": "natural log of the variance of a one-sample gradient",
+                        "values": [round(v, 3) for v in curves.log_variance[:, -1].tolist()],
+                        "published": variance[-1] if variance else None,
+                    }
+                )
+    for row in rows:
+        if row["published"] is None:
+            row["source"] = None
+    return rows
+
+
+def reproduce(
+    folder: Path,
+    configs: dict[str, ToyConfig] = CONFIGS,
+    seeds: tuple[int, ...] = SEEDS,
+    command: str = COMMAND,
+) -> dict[str, Any]:
+    """Run the experiment; write `result.json` and `figure.png` into `folder`.
+
+    Returns:
+        What `result.json` holds.
     """
+    # Drawing is slow to import, and a caller of the functions above may not need it.
+    from tapehead.viewing.estimators import toy_figure
+    from tapehead.viewing.style import save
 
-    target: float = 0.499
-    steps: int = 10_000
-    learning_rate: float = 0.01
-    hidden: int = 10
-    temperature: float = 0.5
-    points: int = 100
-    samples: int = 1000
-    decay: float = 0.9
-
-
-class Curves(NamedTuple):
-    """What a run recorded. `loss` is the exact expected cost, `log_variance` the natural logarithm
-    of the variance of a single-sample gradient; both (seeds, points)."""
-
-    steps: list[int]
-    loss: Tensor
-    log_variance: Tensor
-
-
-class Control:
-    """c(z) = scale f(sigma(z / temperature)) + r(sigma(z / temperature)), per seed.
-
-    r is a network of one hidden tanh layer, multiplied by a factor that starts at 0; without it
-    (REBAR) only scale and temperature are trained.
-    """
-
-    def __init__(self, config: ToyConfig, seeds: list[int], *, network: bool):
-        count = len(seeds)
-        self.scale = torch.ones(count, 1)
-        self.log_temperature = torch.full((count, 1), math.log(config.temperature))
-        self.parameters = [self.scale, self.log_temperature]
-        self.network = network
-        if network:
-            draws = [torch.Generator().manual_seed(seed) for seed in seeds]
-            inward = torch.stack([torch.randn(2, config.hidden, generator=draw) for draw in draws])
-            outward = torch.stack([torch.randn(config.hidden, generator=draw) for draw in draws])
-            self.weight, self.bias = inward[:, 0].clone(), inward[:, 1].clone()
-            self.outward = outward / config.hidden**0.5
-            self.factor = torch.zeros(count, 1)
-            self.parameters += [self.weight, self.bias, self.outward, self.factor]
-        for parameter in self.parameters:
-            parameter.requires_grad_()
-
-    def __call__(self, toy: BernoulliToy, z: Tensor) -> Tensor:
-        """From z (seeds, samples, 1) to (seeds, samples)."""
-        soft = BERNOULLI.relax(z, self.log_temperature.exp()[:, :, None])
-        value = self.scale * toy.cost(soft)
-        if self.network:
-            hidden = ((2 * soft - 1) * self.weight[:, None] + self.bias[:, None]).tanh()
-            value = value + self.factor * torch.einsum("ksh,kh->ks", hidden, self.outward)
-        return value
+    about = provenance()
+    outcomes = run_all(configs, seeds)
+    result = {
+        "experiment": NAME,
+        "command": command,
+        "commit": about["commit"],
+        "versions": about["versions"],
+        "hardware": about["hardware"],
+        "cells": cells(outcomes, configs, seeds),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = toy_figure(
+        {name: {e: o.curves for e, o in row.items()} for name, row in outcomes.items()},
+        {
+            setting: {
+                name: (STEPS[setting], values) for name, values in PUBLISHED_LOSS[setting].items()
+            }
+            for setting in outcomes
+        },
+        {
+            setting: {
+                name: ((0, STEPS[setting][-1]), values)
+                for name, values in PUBLISHED_LOG_VARIANCE[setting].items()
+            }
+            for setting in outcomes
+        },
+    )
+    save(figure, folder / "figure.png")
+    write_json(folder / "result.json", result)
+    return result
 
 
-def run(config: ToyConfig, estimator: str, seeds: list[int]) -> Curves:
-    """Train from a fair coin with every seed.
-
-    Raises:
-        ValueError: no such estimator, or `points` does not divide `steps`.
-    """
-    if estimator not in ESTIMATORS:
-        raise ValueError(
-            f"estimator must be one of {', '.join(ESTIMATORS)}, got {shown(estimator)}"
-        )
-    if config.steps % config.points:
-        raise ValueError(f"points must divide steps = {config.steps}, got {config.points}")
-    toy = BernoulliToy(target=config.target)
-    # Noise of training and of measuring apart: how often we look does not change the run.
-    training, measuring = Noise(seeds), Noise([seed + 2**32 for seed in seeds])
-    logits = torch.zeros(len(seeds), 1, requires_grad=True)
-    baseline = torch.zeros(len(seeds), 1)
-    control = control_optimiser = None
-    if estimator in ("rebar", "relax"):
-        control = Control(config, seeds, network=estimator == "relax")
-        control_optimiser = torch.optim.Adam(control.parameters, lr=config.learning_rate)
-    optimiser = torch.optim.Adam([logits], lr=config.learning_rate)
-    estimate = _estimator(estimator, config, toy, control)
-
-    steps, losses, variances = [], [], []
-    for step in range(config.steps + 1):
-        if step % (config.steps // config.points) == 0:
-            steps.append(step)
-            losses.append(toy.expected_cost(logits.detach().double())[:, 0])
-            many = estimate(measuring.draw(logits, config.samples), baseline).gradient
-            variances.append(many.detach().double().var(1)[:, 0].clamp(LEAST_VARIANCE).log())
-        one = estimate(training.draw(logits, 1), baseline)
-        optimiser.zero_grad()
-        if estimator == "exact":
-            logits.grad = toy.gradient(logits.detach())
-        else:
-            logits.grad = one.gradient.detach()[:, 0]
-        if control is not None and control_optimiser is not None:
-            control_optimiser.zero_grad()
-            # Summed over seeds, so that each seed's parameters see their own variance.
-            estimators.train_control(one, control.parameters)
-            for parameter in control.parameters:
-                assert parameter.grad is not None
-                parameter.grad.mul_(len(seeds))
-            control_optimiser.step()
-        optimiser.step()
-        baseline = config.decay * baseline + (1 - config.decay) * one.surrogate.detach()
-    return Curves(steps, torch.stack(losses, 1), torch.stack(variances, 1))
-
-
-class Noise:
-    """A stream of uniform numbers for each seed, the same whichever other seeds run beside it."""
-
-    BLOCK = 4096
-
-    def __init__(self, seeds: list[int]):
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.block = torch.empty(len(seeds), 0)
-        self.used = 0
-
-    def draw(self, logits: Tensor, samples: int) -> Draw:
-        """`samples` draws at the logits (seeds, 1) of each seed: tensors (seeds, samples, 1)."""
-        repeated = logits.expand(-1, samples)[..., None]
-        return _FromUniform(self._take(samples), self._take(samples)).draw(repeated)
-
-    def _take(self, count: int) -> Tensor:
-        if self.used + count > self.block.shape[1]:
-            size = max(self.BLOCK, count)
-            self.block = torch.stack([torch.rand(size, generator=g) for g in self.generators])
-            self.used = 0
-        self.used += count
-        return self.block[:, self.used - count : self.used, None]
-
-
-class _FromUniform(type(BERNOULLI)):
-    """Bernoulli variables that take given uniform numbers, first for z, then for z~."""
-
-    def __init__(self, *numbers: Tensor):
-        self.numbers = iter(numbers)
-
-    def uniform(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return next(self.numbers).clamp(1e-20, 1 - torch.finfo(like.dtype).eps)
-
-
-def _estimator(
-    name: str, config: ToyConfig, toy: BernoulliToy, control: Control | None
-) -> Callable[[Draw, Tensor], Estimate]:
-    if control is not None:
-        return lambda draw, baseline: estimators.relax(draw, toy.cost, lambda z: control(toy, z))
-    if name == "straight-through":
-        return lambda draw, baseline: estimators.straight_through(draw, toy.cost)
-    if name == "straight-through-gumbel":
-        return lambda draw, baseline: estimators.straight_through_gumbel(
-            draw, toy.cost, temperature=config.temperature
-        )
-    if name == "reinforce-baseline":
-        # One baseline for each seed, of many samples.
-        return lambda draw, baseline: estimators.reinforce(
-            draw, toy.cost, lambda costs: baseline.expand_as(costs)
-        )
-    return lambda draw, baseline: estimators.reinforce(draw, toy.cost)
+if __name__ == "__main__":
+    reproduce(Path(sys.argv[1]), command="python -m tapehead.recipes.bernoulli FOLDER")

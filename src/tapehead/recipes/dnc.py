@@ -10,7 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tapehead.recipes import ntm, ntm_paper
-from tapehead.recipes.experiment import Experiment, Published
+from tapehead.recipes.experiment import Experiment
 
 if TYPE_CHECKING:
     import tapehead.runs.config
@@ -148,37 +148,36 @@ def _config(
     )
 
 
-def _published(task: str) -> dict[str, Published]:
-    return {name: ntm_paper.PUBLISHED[task][name] for name in CONTESTANTS if name != "dnc"}
+def _experiment(task: str) -> Experiment:
+    """One of the NTM's, of which the DNC's paper has no numbers."""
+    published = ntm_paper.PUBLISHED[task]
+    return Experiment(
+        name=f"dnc/{task}",
+        source=f"{ntm_paper.PAPER}, {ntm_paper.SECTIONS[task]}; {PAPER}",
+        tasks=(task,),
+        contestants=CONTESTANTS,
+        recipe=recipe,
+        published={task: {name: published[name] for name in CONTESTANTS if name != "dnc"}},
+        **ntm.FRESH.get(task, {}),
+    )
 
 
-EXPERIMENTS = (
-    *(
-        Experiment(
-            name=f"dnc/{task}",
-            source=f"{ntm_paper.PAPER}, {section}; {PAPER}",
-            tasks=(task,),
-            contestants=CONTESTANTS,
-            recipe=recipe,
-            published={task: _published(task)},
-            **ntm.FRESH.get(task, {}),
-        )
-        for task, section in list(ntm_paper.SECTIONS.items())[:3]
-    ),
-    Experiment(
-        name="dnc/allocation",
-        source=f"{PAPER}, Extended Data Figure 1",
-        tasks=("chained-copy",),
-        contestants=("dnc", "ntm-feedforward", "lstm"),
-        recipe=allocation,
-    ),
-    Experiment(
-        name="dnc/extensions",
-        source=f"{PAPER}, Methods; one choice of its design changed",
-        tasks=("copy",),
-        contestants=tuple(VARIANTS),
-        recipe=extension,
-        seeds=10,
-        first_seed=3_000,
-    ),
+COPY = _experiment("copy")
+REPEAT_COPY = _experiment("repeat-copy")
+ASSOCIATIVE_RECALL = _experiment("associative-recall")
+ALLOCATION = Experiment(
+    name="dnc/allocation",
+    source=f"{PAPER}, Extended Data Figure 1",
+    tasks=("chained-copy",),
+    contestants=("dnc", "ntm-feedforward", "lstm"),
+    recipe=allocation,
+)
+EXTENSIONS = Experiment(
+    name="dnc/extensions",
+    source=f"{PAPER}, Methods; one choice of its design changed",
+    tasks=("copy",),
+    contestants=tuple(VARIANTS),
+    recipe=extension,
+    seeds=10,
+    first_seed=3_000,
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tapehead.files import clear_errors
 from tapehead.recipes.experiment import Experiment
-from tapehead.recipes.jobs import Job
+from tapehead.recipes.jobs import ExperimentJob
 from tapehead.recipes.results import Cell
 from tapehead.runs.build import build_task
 from tapehead.tasks import TASKS
@@ -15,7 +15,11 @@ from tapehead.viewing.view import varied_size
 
 
 def draw_result(
-    experiment: Experiment, setting: str, jobs: Sequence[Job], cells: Sequence[Cell], path: Path
+    experiment: Experiment,
+    setting: str,
+    jobs: Sequence[ExperimentJob],
+    cells: Sequence[Cell],
+    path: Path,
 ) -> Path:
     """Draw `figure.png` from the metrics of the runs and the cells of the result.
 

@@ -21,7 +21,7 @@ from tapehead.training.fleet import Engine, run_jobs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(fleet.Job):
+class ExperimentJob(fleet.Job):
     """One run of an experiment, which goes on with what there is of it.
 
     Attributes:
@@ -55,7 +55,7 @@ def plan(
     tasks: Sequence[str] | None = None,
     task_options: Mapping[str, Any] = {},
     **overrides: Any,
-) -> list[Job]:
+) -> list[ExperimentJob]:
     """The runs of an experiment, in folders `runs/<contestant>/seed-<n>`, or with several tasks
     `runs/<task>/<contestant>/seed-<n>`.
 
@@ -76,7 +76,7 @@ def plan(
     changes = {name: value for name, value in overrides.items() if value is not None}
     several = len(experiment.tasks) > 1
     return [
-        Job(
+        ExperimentJob(
             contestant=contestant,
             task=task,
             config=config(task, contestant, seed),
@@ -93,7 +93,9 @@ def plan(
     ]
 
 
-def jobs_of(experiment: Experiment, setting: str, cells: Sequence[Cell], runs: Path) -> list[Job]:
+def jobs_of(
+    experiment: Experiment, setting: str, cells: Sequence[Cell], runs: Path
+) -> list[ExperimentJob]:
     """The runs behind the cells of a result, also of machines that an earlier command trained;
     those whose folders are not there are left out."""
     seeds = {cell["machine"]: cell["seeds"] for cell in cells if cell["setting"] == setting}
@@ -106,7 +108,7 @@ def jobs_of(experiment: Experiment, setting: str, cells: Sequence[Cell], runs: P
     ]
 
 
-def check_jobs(jobs: Sequence[Job], *, resume: bool) -> None:
+def check_jobs(jobs: Sequence[ExperimentJob], *, resume: bool) -> None:
     """Look at what is in the folders of the runs already.
 
     Raises:
@@ -128,7 +130,7 @@ def check_jobs(jobs: Sequence[Job], *, resume: bool) -> None:
 
 
 def run_plan(
-    jobs: Sequence[Job], engine: Engine, reporter: Reporter | None = None
+    jobs: Sequence[ExperimentJob], engine: Engine, reporter: Reporter | None = None
 ) -> list[dict[str, Any]]:
     """Train them all; returns each run's `result.json`, in the order of the jobs.
 
@@ -154,7 +156,7 @@ def run_plan(
     return [result for result in results if result is not None]
 
 
-def _result_of(job: Job) -> dict[str, Any] | None:
+def _result_of(job: ExperimentJob) -> dict[str, Any] | None:
     """Of a run that is done, if it was done with these settings."""
     try:
         result = read_result(job.path)

@@ -207,38 +207,42 @@ FRESH: dict[str, dict[str, Any]] = {
     "associative-recall": {"seeds": 20, "seeds_of": {"lstm": 5}, "first_seed": 3_000},
 }
 
-EXPERIMENTS = (
-    *(
-        Experiment(
-            name=f"ntm/{task}",
-            source=f"{PAPER}, {section}",
-            tasks=(task,),
-            contestants=CONTESTANTS,
-            recipe=recipe,
-            published={task: PUBLISHED[task]},
-            metric=METRICS[task][0],
-            unit=METRICS[task][1],
-            parameters={name: SIZES[name][task].parameters for name in CONTESTANTS},
-            **FRESH.get(task, {}),
-        )
-        for task, section in SECTIONS.items()
-    ),
-    Experiment(
-        name="ntm/read-order",
-        source=f"{PAPER}, equation 2, against common practice",
-        tasks=("copy",),
-        contestants=tuple(READ_ORDERS),
-        recipe=read_order,
-        seeds=10,
-    ),
-    Experiment(
-        name="ntm/time-to-solution",
-        source=f"{PAPER}, section 4.1, as `make train`",
-        tasks=("copy",),
-        contestants=("ntm-lstm",),
+
+def _experiment(task: str) -> Experiment:
+    return Experiment(
+        name=f"ntm/{task}",
+        source=f"{PAPER}, {SECTIONS[task]}",
+        tasks=(task,),
+        contestants=CONTESTANTS,
         recipe=recipe,
-        seeds=20,
-        first_seed=3_000,
-        until_solved=True,
-    ),
+        published={task: PUBLISHED[task]},
+        metric=METRICS[task][0],
+        unit=METRICS[task][1],
+        parameters={name: SIZES[name][task].parameters for name in CONTESTANTS},
+        **FRESH.get(task, {}),
+    )
+
+
+COPY = _experiment("copy")
+REPEAT_COPY = _experiment("repeat-copy")
+ASSOCIATIVE_RECALL = _experiment("associative-recall")
+NGRAMS = _experiment("ngrams")
+PRIORITY_SORT = _experiment("priority-sort")
+READ_ORDER = Experiment(
+    name="ntm/read-order",
+    source=f"{PAPER}, equation 2, against common practice",
+    tasks=("copy",),
+    contestants=tuple(READ_ORDERS),
+    recipe=read_order,
+    seeds=10,
+)
+TIME_TO_SOLUTION = Experiment(
+    name="ntm/time-to-solution",
+    source=f"{PAPER}, section 4.1, as `make train`",
+    tasks=("copy",),
+    contestants=("ntm-lstm",),
+    recipe=recipe,
+    seeds=20,
+    first_seed=3_000,
+    until_solved=True,
 )

@@ -102,47 +102,45 @@ def _experiment(
     )
 
 
-EXPERIMENTS = (
-    _experiment("sorting", "solved", "share of instances", {"sorting": {}}, title="Sorting"),
-    _experiment(
-        "convex-hull",
-        "solved",
-        "share of instances",
-        {
-            "convex-hull": {
-                "5": 0.92, "10": 0.87, "50": 0.696, "100": 0.503, "200": 0.221, "500": 0.013,
-            }
-        },
-        title="Convex hull",
-    ),
-    _experiment(
-        "baselines",
-        "solved",
-        "share of instances",
-        {"convex-hull-50": {}},
-        title="Convex hull",
-        machines={PLAIN: {"50": 0.726}, ATTENTION: {"50": 0.389}, SEQUENCE: {"50": 0.019}},
-    ),
-    _experiment(
-        "tsp",
-        "length",
-        "mean length of the tour",
-        {
-            "tsp": {
-                "5": 2.12, "10": 2.87, "20": 3.88, "25": 4.30, "30": 4.72, "40": 5.91, "50": 7.66,
-            },
-            "tsp-5": {"5": 2.12},
-            "tsp-10": {"10": 2.88},
-            "tsp-50": {"50": 6.09},
-        },
-        title="Travelling salesman",
-        ylabel="mean length of the tour",
-    ),
-    _experiment(
-        "delaunay",
-        "solved",
-        "share of instances",
-        {"delaunay": {"5": 0.807}, "delaunay-10": {"10": 0.226}, "delaunay-50": {"50": 0.0}},
-        title="Delaunay triangulation",
-    ),
+SORTING = _experiment("sorting", "solved", "share of instances", {"sorting": {}}, title="Sorting")
+CONVEX_HULL = _experiment(
+    "convex-hull",
+    "solved",
+    "share of instances",
+    {
+        "convex-hull": {
+            "5": 0.92, "10": 0.87, "50": 0.696, "100": 0.503, "200": 0.221, "500": 0.013,
+        }
+    },
+    title="Convex hull",
 )  # fmt: skip
+BASELINES = _experiment(
+    "baselines",
+    "solved",
+    "share of instances",
+    {"convex-hull-50": {}},
+    title="Convex hull",
+    machines={PLAIN: {"50": 0.726}, ATTENTION: {"50": 0.389}, SEQUENCE: {"50": 0.019}},
+)
+TSP = _experiment(
+    "tsp",
+    "length",
+    "mean length of the tour",
+    {
+        "tsp": {
+            "5": 2.12, "10": 2.87, "20": 3.88, "25": 4.30, "30": 4.72, "40": 5.91, "50": 7.66,
+        },
+        "tsp-5": {"5": 2.12},
+        "tsp-10": {"10": 2.88},
+        "tsp-50": {"50": 6.09},
+    },
+    title="Travelling salesman",
+    ylabel="mean length of the tour",
+)  # fmt: skip
+DELAUNAY = _experiment(
+    "delaunay",
+    "solved",
+    "share of instances",
+    {"delaunay": {"5": 0.807}, "delaunay-10": {"10": 0.226}, "delaunay-50": {"50": 0.0}},
+    title="Delaunay triangulation",
+)

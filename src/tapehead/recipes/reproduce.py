@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tapehead.files import clear_errors
 from tapehead.recipes.drawing import draw_result
 from tapehead.recipes.experiment import Contest, Experiment, FinishedRun
-from tapehead.recipes.jobs import Job, check_jobs, jobs_of, plan, run_plan
+from tapehead.recipes.jobs import ExperimentJob, check_jobs, jobs_of, plan, run_plan
 from tapehead.recipes.results import Cell, cells_of, read_result, write_result
 from tapehead.runs.provenance import provenance
 from tapehead.runs.records import read_start
@@ -24,7 +24,7 @@ class Reproduced(NamedTuple):
     files: tuple[Path, ...]
 
 
-def in_processes(jobs: Sequence[Job]) -> Engine:
+def in_processes(jobs: Sequence[ExperimentJob]) -> Engine:
     """One for each core that this process may use."""
     return make_engine("processes", len(jobs))
 
@@ -39,7 +39,7 @@ def reproduce(
     out: Path | None = None,
     runs: Path | None = None,
     resume: bool = False,
-    engine: Callable[[Sequence[Job]], Engine] = in_processes,
+    engine: Callable[[Sequence[ExperimentJob]], Engine] = in_processes,
     reporter: Reporter | None = None,
     command: str | None = None,
     max_sequences: int | None = None,
@@ -97,13 +97,13 @@ def reproduce(
 def result_cells(
     experiment: Experiment,
     setting: str,
-    jobs: Sequence[Job],
+    jobs: Sequence[ExperimentJob],
     results: Sequence[Mapping[str, Any]],
     options: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
     """The cells of `result.json`, task by task and contestant by contestant, each with its runs'
     commit."""
-    contests: dict[tuple[str, str], list[tuple[Job, Mapping[str, Any]]]] = {}
+    contests: dict[tuple[str, str], list[tuple[ExperimentJob, Mapping[str, Any]]]] = {}
     for job, result in zip(jobs, results, strict=True):
         contests.setdefault((job.task, job.contestant), []).append((job, result))
     cells = []

@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class PublishedRun:
     """One run of a published cell."""
 
     experiment: str
@@ -77,7 +77,7 @@ class Verdict(NamedTuple):
     words: str
 
 
-def claims(folder: Path) -> list[list[Claim]]:
+def published_runs(folder: Path) -> list[list[PublishedRun]]:
     """Every run below a folder of results that can be run again, cell by cell.
 
     Left out are tests of what was trained (their runs are in another cell), unless a checkpoint was
@@ -112,13 +112,13 @@ def _commits(cell: Cell, result: Mapping[str, Any]) -> list[Any]:
     return cell.get("commits") or [cell.get("commit") or result.get("commit")] * len(cell["seeds"])
 
 
-def _runs(cell: Cell, experiment: str, commits: Sequence[str]) -> Iterator[Claim]:
+def _runs(cell: Cell, experiment: str, commits: Sequence[str]) -> Iterator[PublishedRun]:
     # All of a judged run is needed, not only what came before its first success.
     took = "cpu_seconds" if "cpu_seconds" in cell else "seconds"
     columns = ("seeds", "solved_by_seed", "sequences", "values", took)
     rows = zip(*(cell[column] for column in columns), commits, strict=True)
     for seed, solved, sequences, value, seconds, commit in rows:
-        yield Claim(
+        yield PublishedRun(
             experiment=experiment,
             machine=cell["machine"],
             task=cell["task"],
@@ -132,7 +132,7 @@ def _runs(cell: Cell, experiment: str, commits: Sequence[str]) -> Iterator[Claim
         )
 
 
-def sample(cells: Sequence[Sequence[Claim]], budget: float, seed: int) -> list[Claim]:
+def sample(cells: Sequence[Sequence[PublishedRun]], budget: float, seed: int) -> list[PublishedRun]:
     """One run each of cells in random order, as many as took no more than `budget` together."""
     generator = random.Random(seed)
     chosen, left = [], budget
@@ -144,7 +144,7 @@ def sample(cells: Sequence[Sequence[Claim]], budget: float, seed: int) -> list[C
     return chosen
 
 
-def rerun(claim: Claim) -> Outcome:
+def rerun(claim: PublishedRun) -> Outcome:
     """The run of a claim again, with one thread."""
     from tapehead.training import TrainConfig, train
 
@@ -173,7 +173,7 @@ def rerun(claim: Claim) -> Outcome:
     )
 
 
-def _rejudged(claim: Claim) -> Outcome:
+def _rejudged(claim: PublishedRun) -> Outcome:
     """The run of a claim from scratch to its end, and what the experiment's judge says of it."""
     from tapehead.recipes.reproduce import reproduce
     from tapehead.training.fleet import Here
@@ -202,7 +202,7 @@ def _max_sequences(command: str) -> int | None:
 
 
 def judge(published: Outcome, found: Outcome, *, judged: bool = False) -> Verdict:
-    """Whether what was found is what was published; see `Claim.judged`."""
+    """Whether what was found is what was published; see `PublishedRun.judged`."""
     if judged:
         apart = abs(found.value - published.value)
         if apart <= TOLERANCE:
@@ -227,9 +227,9 @@ def verify(
     budget: float,
     seed: int,
     only: Sequence[str] = (),
-    run: Callable[[Claim], Outcome] = rerun,
+    run: Callable[[PublishedRun], Outcome] = rerun,
     say: Callable[[str], object] = print,
-) -> list[tuple[Claim, Verdict]]:
+) -> list[tuple[PublishedRun, Verdict]]:
     """Run a sample again and say how each run compares.
 
     Args:
@@ -240,7 +240,7 @@ def verify(
         only: names of experiments; none means all.
         run: from a claim to what comes out now.
     """
-    cells = [cell for cell in claims(folder) if not only or cell[0].experiment in only]
+    cells = [cell for cell in published_runs(folder) if not only or cell[0].experiment in only]
     begun, checked = time.monotonic(), []
     for claim in sample(cells, budget, seed):
         if time.monotonic() - begun > budget:
@@ -259,7 +259,7 @@ def verify(
     return checked
 
 
-def _told(claim: Claim, outcome: Outcome) -> str:
+def _told(claim: PublishedRun, outcome: Outcome) -> str:
     if claim.judged:
         return f"{100 * outcome.value:.1f}% wrong"
     sequences = f"{outcome.sequences:,} sequences"

@@ -10,7 +10,7 @@ from tapehead.tasks.graphs import Inference, ShortestPath, Traversal
 from tapehead.tasks.graphs.coding import ANSWER, BLANK, NEW_PHASE, encode
 from tapehead.tasks.graphs.maps import family_tree
 from tapehead.tasks.graphs.relations import relations
-from tapehead.tasks.graphs.walk import LATE
+from tapehead.tasks.graphs.walking import LATE
 from tapehead.tasks.metrics import SOLVED
 from underground_tables import write_tables
 

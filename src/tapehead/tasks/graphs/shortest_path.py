@@ -30,7 +30,7 @@ from tapehead.tasks.graphs.planner import (
 from tapehead.tasks.graphs.recall import plan_aloud
 from tapehead.tasks.graphs.recalling import check_recall
 from tapehead.tasks.graphs.task import GraphTask, Script, triples
-from tapehead.tasks.graphs.walk import LATE, Walk
+from tapehead.tasks.graphs.walking import LATE, Walking
 from tapehead.tasks.graphs.worlds import Graphs, draw_until, pick, random_graphs, told_map
 from tapehead.tasks.metrics import PassMark
 from tapehead.tasks.task import Batch, Task
@@ -112,9 +112,9 @@ class ShortestPath(GraphTask):
             raise ValueError("aloud must be left out without recall, which says what to name")
 
     @property
-    def answer(self) -> Walk:
+    def answer(self) -> Walking:
         return triples(
-            Walk,
+            Walking,
             spelling=self.spelling,
             recall=self.recall,
             planning=self.planning_steps,

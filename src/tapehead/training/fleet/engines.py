@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from tapehead.checks import whole
+from tapehead import room
+from tapehead.checks import choice, whole
 from tapehead.errors import TapeheadError
-from tapehead.room import cores
+from tapehead.registry import ENGINES
 from tapehead.signals import Stopped, StopRequest
 from tapehead.training.fleet.workers import Hear, News, Workers
 
@@ -42,6 +43,17 @@ class Engine(Protocol):
         Returns:
             The number of the signal that stopped it, or None if all jobs have ended.
         """
+        ...
+
+
+@runtime_checkable
+class EngineKind(Protocol):
+    """What `--engine` names: as a rule a class of engines, this being a class method of it."""
+
+    def for_jobs(
+        self, jobs: int, *, workers: int | None, address: str | None, cores: int, gpus: int
+    ) -> Engine:
+        """An engine for so many jobs; see `make_engine`."""
         ...
 
 
@@ -101,6 +113,10 @@ class Processes:
         whole(1)("workers", count)
         self.count = count
 
+    @classmethod
+    def for_jobs(cls, jobs: int, *, workers: int | None = None, **_: Any) -> "Processes":
+        return cls(min(workers or default_workers(), jobs))
+
     def do(
         self,
         work: Callable[..., Any],
@@ -115,30 +131,33 @@ class Processes:
 
 
 def make_engine(
-    name: str, jobs: int, *, workers: int | None = None, address: str | None = None, **takes: int
+    name: str,
+    jobs: int,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    cores: int = 1,
+    gpus: int = 0,
 ) -> Engine:
     """An engine by its name.
 
     Args:
+        name: of `registry.ENGINES`: "processes", "ray", or "module:Class" of an `EngineKind`.
         jobs: how many there are.
         workers: at a time; None: one for each core that this process may use, or what a cluster has
             room for.
         address: of the cluster.
-        takes: `cores` and `gpus` of a job on a cluster.
+        cores, gpus: that a job takes on a cluster.
 
     Raises:
         ValueError: there is no such engine.
-        TapeheadError: Ray is not installed.
+        TapeheadError: it cannot be imported, or Ray is not installed.
     """
-    if name == "ray":
-        from tapehead.training.fleet.ray_cluster import Cluster
-
-        return Cluster(address, workers, **takes)
-    if name != "processes":
-        raise ValueError(f"engine must be processes or ray, got {name!r}")
-    return Processes(min(workers or default_workers(), jobs))
+    choice(ENGINES)("engine", name)
+    takes = {"cores": cores, "gpus": gpus}
+    return ENGINES[name].for_jobs(jobs, workers=workers, address=address, **takes)
 
 
 def default_workers() -> int:
     """One for each core that this process may use."""
-    return cores()
+    return room.cores()

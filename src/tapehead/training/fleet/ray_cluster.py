@@ -47,6 +47,12 @@ class Cluster:
         self._address, self._count = address, count
         self._takes = {"num_cpus": cores, "num_gpus": gpus, "max_retries": 0}
 
+    @classmethod
+    def for_jobs(
+        cls, jobs: int, *, workers: int | None, address: str | None, cores: int, gpus: int
+    ) -> "Cluster":
+        return cls(address, workers, cores, gpus)
+
     def do(
         self,
         work: Callable[..., Any],

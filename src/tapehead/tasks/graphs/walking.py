@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Walk(Recalling):
+class Walking(Recalling):
     """Triples, read as choices: nine softmaxes give each edge that leaves the node stood on its
     share, and the cost is the cross-entropy of that choice against the first step of a shortest
     path. A step is right if it begins one.

@@ -8,8 +8,8 @@ from typing import Any
 from tapehead.cli.command import print_json, read, table
 from tapehead.cli.help import packed, screen_width
 from tapehead.cli.options import options_of
-from tapehead.recipes import CALCULATIONS, EXPERIMENTS
-from tapehead.registry import MACHINES, TASKS
+from tapehead.recipes import CALCULATIONS, REPRODUCIBLE, ours
+from tapehead.registry import EXPERIMENTS, MACHINES, TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,8 @@ def _overview() -> dict[str, dict[str, str]]:
         "machines": {name: MACHINES.summary(name) for name in MACHINES},
         "tasks": {name: TASKS.summary(name) for name in TASKS},
         "experiments": {
-            name: other.source for name, other in [*EXPERIMENTS.items(), *CALCULATIONS.items()]
+            name: CALCULATIONS[name].source if name in CALCULATIONS else EXPERIMENTS.summary(name)
+            for name in REPRODUCIBLE
         },
     }
 
@@ -63,7 +64,7 @@ def _show_overview(overview: dict[str, dict[str, str]]) -> None:
         for name, summary in entries.items():
             print(f"  {name:<{width}}{_shortened(summary, screen_width() - 2 - width)}")
         print()
-    print("Your own go by module:Class in place of a name (docs/extending.md).")
+    print("Your own go by module:Class, experiments by module:NAME (docs/extending.md).")
     print("More: tapehead list --machines, --tasks, --experiments; tapehead results")
 
 
@@ -76,7 +77,7 @@ def _machines() -> list[dict[str, Any]]:
     from tapehead.runs.build import build_machine, build_task
 
     rows = []
-    for experiment in EXPERIMENTS.values():
+    for experiment in ours():
         for contestant in experiment.parameters:
             (task,) = experiment.tasks
             config = experiment.recipe(task, contestant, "paper")
@@ -180,6 +181,7 @@ def _experiments() -> list[dict[str, Any]]:
             "unit": experiment.unit,
         }
         for name, experiment in EXPERIMENTS.items()
+        if name not in CALCULATIONS
     ] + [
         {"name": name, "source": other.source, "tasks": [], "machines": [], "metric": None}
         for name, other in CALCULATIONS.items()
