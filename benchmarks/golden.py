@@ -18,9 +18,8 @@ from typing import Any
 
 import torch
 
-from tapehead.forms import Sequence
+from tapehead.forms import Sequence, Tape
 from tapehead.tasks import TASKS
-from tapehead.tasks.tapes import TAPE_TASKS
 from tapehead.training import Reporter, TrainConfig, train
 
 SMALL = {"memory_size": 16, "word_size": 8, "hidden_size": 20}
@@ -134,7 +133,7 @@ def runs() -> dict[str, Any]:
         "copy", "ntm", SMALL, schedule="cosine", warmup=64, clip_norm=1.0, curriculum="naive"
     )
     found["copy: ntm, float64"] = trained("copy", "ntm", SMALL, precision="64")
-    for kind in TAPE_TASKS:
+    for kind in (kind for kind in TASKS.values() if kind.tells is Tape):
         for controller in ("direct", "lstm"):
             options = {"controller": controller, "memory": kind.one_way}
             name = f"{kind.name}: rl-ntm, {controller}"

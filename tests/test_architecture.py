@@ -143,3 +143,37 @@ def test_a_test_elsewhere_or_of_another_name_is_noticed(wrong):
     assert not mirrors(wrong)
     right = {"ops/ntm/test_ntm.py", "tasks/test_copy.py", "viewing/page/test_page_serving.py"}
     assert all(map(mirrors, right))
+
+
+def asked_kinds(tree: ast.AST) -> set[str]:
+    """Names of all that code asks `isinstance` or `issubclass` of, or matches as `case Name()`."""
+    asked: list[ast.AST] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.MatchClass):
+            asked.append(node.cls)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+            asked += node.args[1:]
+    return {ast.unparse(part) for kind in asked for part in ast.walk(kind) if is_name(part)}
+
+
+def is_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name | ast.Attribute)
+
+
+MACHINE_CLASSES = {
+    node.name
+    for path in (SOURCE / "machines").glob("*.py")
+    for node in ast.parse(path.read_text()).body
+    if isinstance(node, ast.ClassDef)
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if room(path) in ("training", "runs")],
+    ids=lambda path: str(path.relative_to(SOURCE)),
+)
+def test_what_a_machine_can_do_is_asked_of_it_and_not_of_its_class(path):
+    """A machine of one's own is trained as ours are: nothing depends on which class it is of."""
+    asked = asked_kinds(ast.parse(path.read_text()))
+    assert not {name for name in asked if name.split(".")[-1] in MACHINE_CLASSES}

@@ -155,5 +155,4 @@ class Points(NamedTuple):
         return Points(xy.to(device, dtype, non_blocking=True), counts, answer)
 
 
-Form = Sequence | Tape | Story | Points
 FORMS = (Sequence, Tape, Story, Points)

@@ -14,7 +14,6 @@ from tapehead.machines import MACHINES
 from tapehead.runs.evaluation import run_machine
 from tapehead.tasks import TASKS
 from tapehead.tasks.graphs import planner
-from tapehead.tasks.tapes import TAPE_TASKS
 from tapehead.training import load_run, read_result
 from tapehead.viewing import problems
 from tapehead.viewing.bits import bit_figure
@@ -33,7 +32,11 @@ SIZES = {
     "shortest-path": [*GRAPH, "--planning-steps=1"],
     "inference": [*GRAPH, "--queries=2", "--planning-steps=1"],
     "babi-words": ["--task=4"],
-    **{task.name: ["--num-symbols=3", "--max-complexity=2"] for task in TAPE_TASKS},
+    **{
+        name: ["--num-symbols=3", "--max-complexity=2"]
+        for name, task in TASKS.items()
+        if task.tells is Tape
+    },
 }
 BUDGET = [
     "--max-sequences=8", "--batch-size=4", "--report-every=4", "--validation-sequences=2",

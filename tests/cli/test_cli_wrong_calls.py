@@ -29,7 +29,19 @@ NAMES = ", ".join(TASKS)
         ),
         (
             ["train", "copy", "--machine=lstm", "--memory-size", "9"],
-            "tapehead train: unknown option --memory-size",
+            "tapehead train: --memory-size is an option of discrete-ntm, dnc, ",
+        ),
+        (
+            ["train", "copy", "--machine=ntm", "--addressing", "discrete"],
+            "--addressing is an option of discrete-ntm, dynamic-ntm, tardis; not of ntm",
+        ),
+        (
+            ["sweep", "copy", "--machine=lstm", "--no-peepholes"],
+            "tapehead sweep: --no-peepholes is an option of tardis; not of lstm",
+        ),
+        (
+            ["train", "copy", "--machine=ntm", "--estimator=rebar"],
+            "--estimator is an option of discrete-ntm, dynamic-ntm, tardis; not of ntm",
         ),
         (["train", "copy", "-q"], "tapehead train: unknown option -q"),
         (

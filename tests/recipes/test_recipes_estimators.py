@@ -7,6 +7,7 @@ import torch
 
 from tapehead.recipes.bernoulli import cells, pass_mark, reproduce, run_all
 from tapehead.recipes.bernoulli_run import ESTIMATORS, ToyConfig, run
+from tapehead.runs.provenance import provenance
 
 SMALL = ToyConfig(target=0.45, steps=400, points=4)
 
@@ -70,5 +71,6 @@ def test_reproduce_writes_the_result_and_its_figure(tmp_path):
     result = reproduce(tmp_path / "out", configs, (0, 1))
     assert json.loads((tmp_path / "out" / "result.json").read_text()) == result
     assert result["experiment"] == "estimators/bernoulli"
+    assert result["commit_has_changes"] == provenance()["commit_has_changes"]
     assert len(result["cells"]) == 2 * (2 * 6 + 1)
     assert (tmp_path / "out" / "figure.png").stat().st_size > 10_000

@@ -1,12 +1,17 @@
+from typing import NamedTuple
+
 import pytest
+import safetensors.torch
 import torch
 from stand_ins import tiny
 
 from tapehead.errors import TapeheadError
+from tapehead.forms import Points
 from tapehead.runs.build import build_machine, build_task
 from tapehead.runs.checkpoint import checkpoint_steps
 from tapehead.runs.randomness import Stream, generator_for
-from tapehead.training import NonFiniteError, load_run, read_batch, rows, train
+from tapehead.tasks import Batch
+from tapehead.training import NonFiniteError, failures, load_run, read_batch, rows, train
 from tapehead.training.learner import Learner, _Watch
 from tapehead.training.objectives import Supervised
 from tapehead.training.processes import launch_processes
@@ -193,3 +198,26 @@ def test_a_score_that_is_not_finite_is_no_validation(tmp_path, monkeypatch, name
     monkeypatch.setattr(rows, "mean_scores", lambda *a, **b: {"loss": 1.0, name: float("nan")})
     with pytest.raises(NonFiniteError, match=f"^step 25: the {name} of the validation is nan$"):
         train(tiny(), tmp_path)
+
+
+def test_a_saved_batch_says_of_which_form_it_is(tmp_path):
+    """`Points` without counts or answer have the fields of another form that has more."""
+
+    class Twin(NamedTuple):
+        xy: torch.Tensor
+        other: torch.Tensor | None = None
+
+    batch = Batch(Points(torch.rand(2, 3, 2)), torch.zeros(2, 3, 1), torch.ones(2, 3) > 0)
+    error = NonFiniteError(7, "loss", "it broke", batch)
+    error.save(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(failures, "FORMS", (Twin, Points))
+        assert type(read_batch(error.path).inputs) is Points
+        # One of before forms were named is taken for the first that has such fields.
+        tensors = safetensors.torch.load_file(error.path)
+        safetensors.torch.save_file(tensors, tmp_path / "old.safetensors")
+        assert type(read_batch(tmp_path / "old.safetensors").inputs) is Twin
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(failures, "FORMS", (Twin,))
+        with pytest.raises(TapeheadError, match="holds no batch: 'Points'"):
+            read_batch(error.path)

@@ -74,6 +74,11 @@ def test_every_point_is_inside(log):
     assert axes.get_yscale() == ("symlog" if log else "linear")
 
 
+def test_a_reward_below_zero_is_inside():
+    axes = plot(generalisation({"dnc": {"2": [0.5, 0.25], "4": [-1.0, -2.0]}}, metric="return"))
+    assert axes.get_ylim()[0] == -2.0
+
+
 def test_labels_that_are_no_numbers_stand_side_by_side():
     levels = {"length 10, repeats 10": [0, 1, 5], "length 20, repeats 10": [3, 4, 9]}
     errors = {"ntm-lstm": levels, "lstm": levels}

@@ -65,7 +65,8 @@ def of_words(count, steps=4):
     outputs[1, 5], outputs[3, 33] = 0.4, 0.6
     return Episode(
         inputs=inputs, targets=targets, outputs=outputs, mask=np.array([0, 1, 0, 1]),
-        input_names=names, output_names=names, unit="words", part="word", words=("answer",),
+        input_names=names, output_names=names, unit="words", channelwise=False,
+        part="word", words=("answer",),
         asked=[("af",), ("ah",)], said=[("af",), ("bh",)],
     )  # fmt: skip
 

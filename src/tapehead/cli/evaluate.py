@@ -98,14 +98,12 @@ def run(argv: Sequence[str]) -> int:
 
 def _give_memory(machine: "Machine", name: str, rows: int) -> None:
     """Raise a UsageError if the machine cannot have so many rows."""
-    from tapehead.machines.resizable import Resizable
-
-    if not isinstance(machine, Resizable):
+    if not machine.resizable:
         raise UsageError(
             f"--memory-size must be left out for {name}, whose memory is fixed, got {rows}"
         )
     try:
-        machine.memory_size = rows
+        machine.set_rows(rows)
     except ValueError as error:
         raise UsageError(str(error).replace("memory_size", "--memory-size", 1)) from None
 

@@ -26,6 +26,14 @@ class UsageError(TapeheadError):
     """The command line itself is wrong: exit code 2."""
 
 
+class UnknownOption(UsageError):
+    """No option of the command has this flag."""
+
+    def __init__(self, message: str, flag: str):
+        super().__init__(message)
+        self.flag = flag
+
+
 @dataclass(frozen=True, kw_only=True)
 class Option:
     """One option of a command, or its positional argument when there is no default."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from tapehead.checks import cut, did_you_mean, shown
-from tapehead.cli.options import Option, UsageError, check_choice
+from tapehead.cli.options import Option, UnknownOption, UsageError, check_choice
 
 
 def parse(options: Sequence[Option], argv: Sequence[str], prog: str) -> dict[str, Any]:
@@ -81,7 +81,8 @@ def _normalised(
         if token.startswith("--"):
             tokens[position] = flag = token.replace("_", "-")
             if flag not in known:
-                raise UsageError(f"unknown option {cut(token)}{did_you_mean(flag, list(known))}")
+                near = did_you_mean(flag, list(known))
+                raise UnknownOption(f"unknown option {cut(token)}{near}", flag)
         elif token.startswith("-") and not re.fullmatch(r"-[\d.].*", token):
             raise UsageError(f"unknown option {cut(token)}{did_you_mean('-' + token, list(known))}")
         elif not token:

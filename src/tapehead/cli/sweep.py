@@ -28,6 +28,7 @@ from tapehead.cli.training_options import (
     config_of,
     help_of,
     options_for,
+    parse_for,
 )
 from tapehead.files import clear_errors
 from tapehead.registry import AddressError
@@ -88,7 +89,7 @@ def run(argv: Sequence[str]) -> int:
         raise UsageError(str(error)) from None
     if wants_help(argv) or "--help-all" in argv:
         raise HelpRequest(help_of(Sweep, PROG, base, options, "--help-all" in argv))
-    values = parse(options.all, argv, PROG)
+    values = parse_for(base, options, argv, PROG)
     names = [option.name for option in options.common if option.name != "TASK"]
     command = Sweep(task=base.task, **{name: values.pop(name) for name in names})
     _check(command)

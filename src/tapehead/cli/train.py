@@ -14,13 +14,13 @@ from tapehead.cli.engine import check_engine, engine_of
 from tapehead.cli.matching import matched
 from tapehead.cli.naming import resumed_with_flags, with_flags
 from tapehead.cli.options import UsageError, check_one_of, chosen_seeds, options_of
-from tapehead.cli.parsing import parse
 from tapehead.cli.serving import check_port, server_at
 from tapehead.cli.training_options import (
     check_config,
     config_of,
     help_of,
     options_for,
+    parse_for,
 )
 from tapehead.registry import AddressError
 from tapehead.runs.config import TrainConfig
@@ -81,7 +81,7 @@ def run(argv: Sequence[str]) -> int:
         raise UsageError(str(error)) from None
     if wants_help(argv) or "--help-all" in argv:
         raise HelpRequest(help_of(Train, PROG, base, options, "--help-all" in argv))
-    values = parse(options.all, argv, PROG)
+    values = parse_for(base, options, argv, PROG)
     own = [field.name for field in dataclasses.fields(Train) if field.name != "task"]
     command = Train(task=base.task, **{name: values[name] for name in own})
     seeds = chosen_seeds(command.seeds, command.num_seeds)

@@ -2,14 +2,25 @@
 that come of them."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapehead.cli.help import screen
-from tapehead.cli.options import Option, constructor_options, options_of
+from tapehead.cli.options import (
+    Option,
+    UnknownOption,
+    UsageError,
+    constructor_options,
+    options_of,
+)
+from tapehead.cli.parsing import parse
 from tapehead.recipes import SETTINGS
-from tapehead.registry import ENGINES, MACHINES, TASKS
+from tapehead.registry import ENGINES, MACHINES, TASKS, AddressError
 from tapehead.runs.config import TrainConfig
+
+if TYPE_CHECKING:  # helping needs no torch
+    from tapehead.tasks import Task
 
 
 class Options(NamedTuple):
@@ -99,6 +110,47 @@ def help_of(command: type, prog: str, base: TrainConfig, options: Options, every
         footer,
         everything=everything,
     )
+
+
+def parse_for(
+    base: TrainConfig, options: Options, argv: Sequence[str], prog: str
+) -> dict[str, Any]:
+    """The values of the options, by name, as `parse` gives them.
+
+    Raises:
+        UsageError: as `parse`; of an option that other machines have, it says which.
+    """
+    try:
+        return parse(options.all, argv, prog)
+    except UnknownOption as error:
+        having = _machines_with(error.flag, TASKS[base.task])
+        if not having:
+            raise
+        raise UsageError(
+            f"{error.flag} is an option of {', '.join(having)}; not of {base.machine}"
+        ) from None
+
+
+def _machines_with(flag: str, task: "type[Task]") -> list[str]:
+    """Those that can be trained on a task and have an option, or whose objective has it."""
+    from tapehead.training.objectives import OBJECTIVES
+
+    name = flag.removeprefix("--").removeprefix("no-").replace("-", "_")
+    having = []
+    for machine in MACHINES:
+        try:
+            kind = MACHINES[machine]
+        except AddressError:  # of another package, and broken
+            continue
+        if kind.reads is not task.tells:
+            continue
+        makers = (kind, OBJECTIVES[task.trained_by or kind.trained_by])
+        if any(
+            name in parameters and parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+            for parameters in (inspect.signature(maker).parameters for maker in makers)
+        ):
+            having.append(machine)
+    return having
 
 
 KEEP_WEIGHTS = {"backend", "memory_size"}

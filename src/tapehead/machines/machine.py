@@ -1,9 +1,10 @@
 """What every machine offers."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from tapehead.machines.pretrained import Pretrained
 from tapehead.ops import gate
 from tapehead.ops.backends import Choice
+
+Own = TypeVar("Own", bound="Machine")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,9 @@ class Machine(Pretrained, ABC):
     width: ClassVar[str] = "hidden_size"
     """Its option that makes it wider, so that it can have as many parameters as another machine."""
 
+    resizable: ClassVar[bool] = False
+    """Whether its memory can be given another number of rows, by `set_rows`."""
+
     @abstractmethod
     def forward(self, *args: Any, **kwargs: Any) -> tuple[Float[Tensor, "batch time output"], Any]:
         """Output logits, beside the targets of a task step by step, and what else there is."""
@@ -98,6 +104,39 @@ class Machine(Pretrained, ABC):
     def state_numbers(self) -> int:
         """How many numbers it carries from step to step for each sequence."""
         return 0
+
+    @classmethod
+    def has_weights_of_rows(cls) -> bool:
+        """Whether some weights depend on the rows, so that new rows have to be learned."""
+        return False
+
+    @property
+    def settable_rows(self) -> int | None:
+        """Rows of its memory as it is; None of a machine that is not `resizable`."""
+        return None
+
+    def set_rows(self, rows: int) -> None:
+        """Give its memory so many rows; a state from before no longer fits.
+
+        Raises:
+            ValueError: it is not `resizable`, or cannot have so many.
+        """
+        raise ValueError(
+            f"memory_size must be left as it is for {type(self).__name__}, whose memory is fixed, "
+            f"got {rows}"
+        )
+
+    def with_rows(self: Own, rows: int | None) -> Own:
+        """A copy with so many rows; of None, the machine itself.
+
+        Raises:
+            ValueError: as `set_rows`.
+        """
+        if rows is None:
+            return self
+        other = copy.deepcopy(self)
+        other.set_rows(rows)
+        return other
 
     def _weight(self) -> Tensor:
         """One of the weights, whose type and device are the machine's."""

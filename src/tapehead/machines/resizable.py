@@ -20,6 +20,7 @@ is what single precision rounds away, and a slope that training can still climb.
 class Resizable(Recurrent):
     """A machine whose `memory_size` may be set at any time; a state from before no longer fits."""
 
+    resizable = True
     _memory_size: int
 
     @property
@@ -37,9 +38,17 @@ class Resizable(Recurrent):
                 self.reshape(**self._resized(rows))
         self._memory_size = rows
 
+    @property
+    def settable_rows(self) -> int:
+        """As `memory_size`."""
+        return self._memory_size
+
+    def set_rows(self, rows: int) -> None:
+        """As setting `memory_size`."""
+        self.memory_size = rows
+
     @classmethod
     def has_weights_of_rows(cls) -> bool:
-        """Whether some weights depend on the rows, so that new rows have to be learned."""
         return cls._resized is not Resizable._resized
 
     def _resized(self, rows: int) -> Mapping[str, Tensor]:

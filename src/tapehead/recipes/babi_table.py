@@ -11,10 +11,9 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from tapehead.errors import TapeheadError
-from tapehead.files import write_json
 from tapehead.recipes import babi_dynamic_ntm, babi_joint, babi_words
 from tapehead.recipes.babi import PUBLISHED, TASKS
-from tapehead.recipes.results import read_result
+from tapehead.recipes.results import read_result, write_cells
 from tapehead.runs.provenance import provenance
 from tapehead.tasks.babi.library import TITLES
 from tapehead.tasks.babi.stories import FAILED
@@ -85,17 +84,13 @@ def reproduce(folder: Path, *, seeds: Sequence[int] = SEEDS, command: str = COMM
             f"there are no results below {RESULTS}: `tapehead reproduce babi/memory-network` makes "
             "some"
         )
-    facts = provenance() | {"command": command}
-    result = {
-        "experiment": NAME,
-        "paper": "Henaff et al. (2017), Table 2; Graves et al. (2016), Extended Data Table 1",
-        **{name: facts[name] for name in ("command", "commit", "commit_has_changes")},
-        "versions": facts["versions"],
-        "hardware": facts["hardware"],
-        "cells": [_cell(column, cells) for column, cells in shown if cells],
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "result.json", result)
+    result = write_cells(
+        folder,
+        NAME,
+        "Henaff et al. (2017), Table 2; Graves et al. (2016), Extended Data Table 1",
+        [_cell(column, cells) for column, cells in shown if cells],
+        provenance() | {"command": command},
+    )
     (folder / TABLE).write_text(markdown(shown), encoding="utf-8")
     drawn = [_drawn(column, cells) for column, cells in shown]
     table_figure(_labels(), drawn, notes=NOTES).savefig(folder / "figure.png")

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tapehead.files import write_json
 from tapehead.ops.estimators import UNBIASED
 from tapehead.recipes.bernoulli_run import ESTIMATORS, Curves, ToyConfig, run
+from tapehead.recipes.results import write_cells
 from tapehead.runs.provenance import provenance
 from tapehead.tasks.bernoulli import BernoulliToy
 
@@ -140,17 +140,9 @@ def reproduce(
     from tapehead.viewing.estimators import toy_figure
     from tapehead.viewing.style import save
 
-    about = provenance()
+    about = provenance() | {"command": command}
     outcomes = run_all(configs, seeds)
-    result = {
-        "experiment": NAME,
-        "command": command,
-        "commit": about["commit"],
-        "versions": about["versions"],
-        "hardware": about["hardware"],
-        "cells": cells(outcomes, configs, seeds),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
+    result = write_cells(folder, NAME, SOURCE, cells(outcomes, configs, seeds), about)
     figure = toy_figure(
         {name: {e: o.curves for e, o in row.items()} for name, row in outcomes.items()},
         {
@@ -168,7 +160,6 @@ def reproduce(
         },
     )
     save(figure, folder / "figure.png")
-    write_json(folder / "result.json", result)
     return result
 
 

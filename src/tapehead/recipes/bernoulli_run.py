@@ -147,7 +147,7 @@ def run(config: ToyConfig, estimator: str, seeds: list[int]) -> Curves:
                 parameter.grad.mul_(len(seeds))
             control_optimiser.step()
         optimiser.step()
-        baseline = config.decay * baseline + (1 - config.decay) * one.surrogate.detach()
+        baseline = estimators.moving_average(baseline, one.surrogate, config.decay)
     return Curves(steps, torch.stack(losses, 1), torch.stack(variances, 1))
 
 

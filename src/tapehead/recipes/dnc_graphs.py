@@ -229,7 +229,6 @@ def judged_run(path: Path, *, data: str | None, sequences: int) -> dict[str, Any
         `lesson`: the last it was at; `climb`: (sequences, lesson) of every report; `finished`,
         `sequences`, `seconds`; `accuracy`: per cent of sequences without an error, by test.
     """
-    from tapehead.machines.resizable import Resizable
     from tapehead.runs import evaluate, load_run, read_metrics, read_result
     from tapehead.tasks.graphs.task import GraphTask
 
@@ -243,8 +242,8 @@ def judged_run(path: Path, *, data: str | None, sequences: int) -> dict[str, Any
     ended = read_result(path)
     assert ended is not None
     lesson = climb[-1][1]
-    if isinstance(machine, Resizable):
-        machine.memory_size = max(machine.memory_size, PAPER_ROWS[config.task])
+    if machine.settable_rows is not None:
+        machine.set_rows(max(machine.settable_rows, PAPER_ROWS[config.task]))
     tests: dict[str, Task] = {LESSON: task.at_lesson(lesson)}
     tests |= dataclasses.replace(task, data=data or "").test_settings()
     accuracy = {

@@ -37,7 +37,6 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
 
 def judge(contest: Contest) -> list[dict[str, Any]]:
     """The usual cell, and one for each length and memory."""
-    from tapehead.machines import NTM
     from tapehead.runs import evaluate, load_run
 
     sequences = contest.options.get("test_sequences", TEST_SEQUENCES)
@@ -45,11 +44,11 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
     scores: dict[tuple[int, int], list[dict[str, float]]] = {}
     for job in sorted(contest.jobs, key=lambda job: job.config.seed):
         _, machine, task = load_run(job.path, step="latest")
-        assert isinstance(machine, NTM)
-        trained = machine.memory_size
+        trained = machine.settable_rows
+        assert trained is not None
         for rows in ROWS:
-            machine.memory_size = trained
-            machine.memory_size = rows
+            machine.set_rows(trained)
+            machine.set_rows(rows)
             for length in LENGTHS:
                 setting = task.resized(min_length=length, max_length=length)
                 found = evaluate(machine, setting, sequences=sequences)

@@ -88,9 +88,7 @@ def write_result(
     Raises:
         TapeheadError: the folder cannot be written, or holds something else.
     """
-    from tapehead.files import clear_errors, write_json
-
-    facts = {name: provenance[name] for name in ("command", "commit", "commit_has_changes")}
+    facts = {name: provenance[name] for name in _FACTS}
     renewed = {(cell["machine"], cell.get("task"), cell["setting"]) for cell in cells}
     kept = [
         cell
@@ -99,13 +97,35 @@ def write_result(
         and cell["machine"] in experiment.contestants
         and cell.get("task") in experiment.tasks
     ]
+    cells = kept + [{**facts, **cell} for cell in cells]
+    return write_cells(folder, experiment.name, experiment.source, cells, provenance)
+
+
+_FACTS = ("command", "commit", "commit_has_changes")
+
+
+def write_cells(
+    folder: Path, name: str, paper: str, cells: Sequence[Cell], provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write `folder/result.json` with these cells in place of those there; returns what it holds.
+
+    Args:
+        name: of the experiment or calculation.
+        paper: where it is described.
+        provenance: as of `runs.provenance`, and the `command`.
+
+    Raises:
+        TapeheadError: the folder cannot be written.
+    """
+    from tapehead.files import clear_errors, write_json
+
     result = {
-        "experiment": experiment.name,
-        "paper": experiment.source,
-        **facts,
+        "experiment": name,
+        "paper": paper,
+        **{fact: provenance[fact] for fact in _FACTS},
         "versions": provenance["versions"],
         "hardware": provenance["hardware"],
-        "cells": kept + [{**facts, **cell} for cell in cells],
+        "cells": [*cells],
     }
     with clear_errors(f"write to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,6 @@ import torch
 from tapehead.checks import choice, listed, shown
 from tapehead.machines import MACHINES
 from tapehead.machines.machine import Machine
-from tapehead.machines.resizable import Resizable
 from tapehead.room import check_room
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.randomness import as_by_default, seed_globals
@@ -40,7 +39,7 @@ def build_machine(config: TrainConfig, task: Task) -> Machine:
             f"machine must be one of {fitting} on {task.name}, got {config.machine!r}, which reads "
             f"a {kind.reads.__name__} and not a {task.tells.__name__}"
         )
-    if config.test_memory_size is not None and not issubclass(kind, Resizable):
+    if config.test_memory_size is not None and not kind.resizable:
         raise ValueError(
             f"test_memory_size must be left out for {config.machine}, whose memory is fixed, "
             f"got {config.test_memory_size}"
@@ -65,7 +64,7 @@ def _check_lesson_rows(name: str, kind: type[Machine], task: Task) -> None:
             "tells, got True"
         )
     # Weights that depended on the rows would have to be trained again in every lesson.
-    if not issubclass(kind, Resizable) or kind.has_weights_of_rows():
+    if not kind.resizable or kind.has_weights_of_rows():
         raise ValueError(
             f"lesson_rows must be False for {name}, whose memory cannot grow without new weights, "
             "got True"

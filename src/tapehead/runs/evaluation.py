@@ -1,12 +1,9 @@
 """Mean scores of a trained machine on sequences it has never seen."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
 from tapehead.checks import whole
-from tapehead.machines.resizable import Resizable
 from tapehead.runs.devices import batch_to, place
 from tapehead.runs.randomness import (
     Stream,
@@ -45,28 +42,12 @@ def evaluate_settings(
     sequences: int = 1_000,
     seed: int = 0,
     batch_size: int = 64,
-    memory_size: int | None = None,
 ) -> dict[str, dict[str, float]]:
-    """`evaluate` at each of the task's test settings, by their labels.
-
-    Args:
-        memory_size: rows of the machine that is tested; left out: those that it has.
-    """
-    machine = with_rows(machine, memory_size)
+    """`evaluate` at each of the task's test settings, by their labels."""
     return {
         label: evaluate(machine, setting, sequences=sequences, seed=seed, batch_size=batch_size)
         for label, setting in task.test_settings().items()
     }
-
-
-def with_rows(machine: nn.Module, rows: int | None) -> nn.Module:
-    """A copy of a machine with another number of rows; of None, the machine itself."""
-    if rows is None:
-        return machine
-    grown = copy.deepcopy(machine)
-    assert isinstance(grown, Resizable)
-    grown.memory_size = rows
-    return grown
 
 
 def mean_scores(

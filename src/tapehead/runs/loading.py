@@ -10,7 +10,6 @@ from tapehead.checks import shown
 from tapehead.errors import TapeheadError
 from tapehead.machines.fitting import misfit
 from tapehead.machines.machine import Machine
-from tapehead.machines.resizable import Resizable
 from tapehead.runs.build import build_machine, build_task
 from tapehead.runs.checkpoint import Checkpoint, checkpoint_steps, load_checkpoint
 from tapehead.runs.config import TrainConfig
@@ -54,8 +53,7 @@ def load_run(
         machine.double()
     load_weights(machine, checkpoint)
     if as_tested and config.test_memory_size is not None:
-        assert isinstance(machine, Resizable)
-        machine.memory_size = config.test_memory_size
+        machine.set_rows(config.test_memory_size)
     return config, machine.to(device).eval(), task
 
 

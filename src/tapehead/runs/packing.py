@@ -51,10 +51,9 @@ def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> 
     best = last.progress["best"]
     if best and best["step"] != last.step:  # the result's scores are of another machine
         tests = evaluate_settings(
-            machine,
+            machine.with_rows(config.test_memory_size),
             task,
             sequences=config.test_sequences or 200,
-            memory_size=config.test_memory_size,
         )
         scores = best["scores"]
         result = {**result, "scores": scores, "evaluation": tests}

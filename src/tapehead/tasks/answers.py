@@ -57,6 +57,12 @@ class Answer(ABC):
         """Number of parts of an answer step; each has as many channels as any other."""
 
     @property
+    def channelwise(self) -> bool:
+        """Whether each channel is right or wrong on its own, as bits are; else a figure counts
+        steps."""
+        return False
+
+    @property
     @abstractmethod
     def metrics(self) -> tuple[Metric, ...]:
         """What `scores` gives, in its order; the first counts errors in `unit`."""
@@ -153,6 +159,10 @@ class Bits(Answer):
     @property
     def parts(self) -> int:
         return self.size
+
+    @property
+    def channelwise(self) -> bool:
+        return True
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -280,9 +280,6 @@ class RepeatCopyTape(CopyTape):
         return (2 * repeats - 1) * count + 2 * repeats
 
 
-TAPE_TASKS = (CopyTape, DuplicatedTape, ReverseTape, ForwardReverseTape, RepeatCopyTape)
-
-
 def _padded(rows: list[list[int]], device: torch.device) -> Tensor:
     longest = max(map(len, rows))
     return torch.tensor([row + [BLANK] * (longest - len(row)) for row in rows], device=device)

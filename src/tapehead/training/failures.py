@@ -1,5 +1,6 @@
 """How training ends before its time because of numbers that are not finite."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -47,7 +48,8 @@ class NonFiniteError(TapeheadError):
         path = folder / f"{name}.safetensors"
         tensors = {name: part.cpu().contiguous() for name, part in self.batch.tensors().items()}
         with clear_errors(f"{self}; nor could its batch be saved as {path}"):
-            write_atomically(path, safetensors.torch.save(tensors))
+            form = {"form": type(self.batch.inputs).__name__}
+            write_atomically(path, safetensors.torch.save(tensors, form))
         self.path = path
         self.args = (f"{self}; its batch is saved in {path}",)
 
@@ -61,16 +63,26 @@ def read_batch(path: Path | str) -> Batch:
     with clear_errors(f"read {path}"):
         data = read_file(Path(path))
     try:
-        return _batch_of(safetensors.torch.load(data))
+        return _batch_of(safetensors.torch.load(data), _form_in(data))
     except (safetensors.SafetensorError, KeyError, TypeError) as error:
         raise TapeheadError(f"{path} holds no batch: {error}") from error
 
 
-def _batch_of(tensors: dict[str, Tensor]) -> Batch:
+def _form_in(data: bytes) -> str | None:
+    """The name of the form that a whole safetensors file says its batch has; None of an old one."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header.get("__metadata__", {}).get("form")
+
+
+def _batch_of(tensors: dict[str, Tensor], form_name: str | None) -> Batch:
     if "inputs" in tensors:  # of tapehead 0.1.0
         tensors |= {"inputs.x": tensors.pop("inputs"), "inputs.lengths": tensors.pop("lengths")}
     names = {name.removeprefix("inputs.") for name in tensors if name.startswith("inputs.")}
-    form = next((form for form in FORMS if names <= {*form._fields}), FORMS[0])
+    forms = {form.__name__: form for form in FORMS}
+    if form_name is not None:
+        form = forms[form_name]
+    else:  # of an early tapehead, which did not say
+        form = next((form for form in FORMS if names <= {*form._fields}), FORMS[0])
     return Batch(
         form(**{name: tensors[f"inputs.{name}"] for name in names}),
         tensors["targets"],

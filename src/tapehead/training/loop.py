@@ -107,10 +107,7 @@ class Loop:
         evaluation = {}
         if self.config.test_sequences:
             evaluation = evaluate_settings(
-                session.machine,
-                session.task,
-                sequences=self.config.test_sequences,
-                memory_size=session.tested_rows,
+                session.tested_machine(), session.task, sequences=self.config.test_sequences
             )
         value = {
             "seed": self.config.seed,

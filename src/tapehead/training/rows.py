@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 
 from tapehead.runs.directory import RunDirectory
-from tapehead.runs.evaluation import mean_scores, with_rows
+from tapehead.runs.evaluation import mean_scores
 from tapehead.runs.randomness import Stream, derived_seed
 from tapehead.tasks import Task
 from tapehead.training.display import Reporter
@@ -117,7 +117,7 @@ class Rows:
         session, progress = self._session, self._session.progress
         with self._stopwatch.stopped(), session.judged():
             scores = mean_scores(
-                with_rows(session.machine, session.tested_rows),
+                session.tested_machine(),
                 session.task.held_out,
                 session.config.validation_sequences,
                 VALIDATION_BATCH,

@@ -11,7 +11,6 @@ from torch import Tensor
 from tapehead.checks import LARGEST_WHOLE
 from tapehead.errors import TapeheadError
 from tapehead.machines.machine import Machine
-from tapehead.machines.resizable import Resizable
 from tapehead.runs.build import build_machine
 from tapehead.runs.checkpoint import Checkpoint
 from tapehead.runs.config import TrainConfig
@@ -48,8 +47,7 @@ class Session:
         self.config, self.task, self.processes = config, task, processes
         self.machine, self.objective = machine, objective
         self.curriculum = CurriculumSchedule(config, task)
-        resized = isinstance(machine, Resizable) and config.lesson_rows
-        self._all_rows = machine.memory_size if resized else None
+        self._all_rows = machine.settable_rows if config.lesson_rows else None
         self.progress = Progress(level=self.curriculum.level)
         self.tally = Tally()
         # Each process draws its own sequences, always on the CPU: see `batch_to`.
@@ -100,10 +98,9 @@ class Session:
     def fit_rows(self, *, all_rows: bool = False) -> None:
         """Give memory the rows that the lesson wants, or all, where that is asked for."""
         if self._all_rows is not None:
-            assert isinstance(self.machine, Resizable)
             facts = None if all_rows else self.curriculum.lesson.facts
             wanted = self._all_rows if facts is None else facts + self._spare_rows(facts)
-            self.machine.memory_size = min(self._all_rows, wanted)
+            self.machine.set_rows(min(self._all_rows, wanted))
 
     def _spare_rows(self, facts: int) -> int:
         """How many more there are in this step; what is drawn depends on seed and step alone."""
@@ -112,10 +109,9 @@ class Session:
         seed = derived_seed(self.config.seed, Stream.ROWS, self.progress.step)
         return random.Random(seed).randint(0, int(self.config.spare_rows * facts))
 
-    @property
-    def tested_rows(self) -> int | None:
-        """Rows for validations and tests; None: those that the machine has."""
-        return self.config.test_memory_size or self._all_rows
+    def tested_machine(self) -> Machine:
+        """The machine for validations and tests: where they have rows of their own, a copy."""
+        return self.machine.with_rows(self.config.test_memory_size or self._all_rows)
 
     def snapshot(self) -> Checkpoint:
         """The whole session; every process must call this at the same step."""

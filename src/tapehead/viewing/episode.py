@@ -26,7 +26,8 @@ class Episode:
         output_names: a name per output channel, or None.
         wrong: (time, output channels), where an answer is asked for and wrong; left out: where the
             probability does not lean to the target's bit; 0.5 leans to neither.
-        unit: what is counted right and wrong, "bits" or "steps"; "" for nothing.
+        unit: what is counted right and wrong: "bits", "steps", "words"; "" for nothing.
+        channelwise: whether each channel of an answer step is one of these; else each step is.
         part: what a wrong cell is called in the key: "bit", "digit", "step".
         words: what each word of an answer step is called; empty for answers that are no text.
         asked, said: the words asked for and answered, for each asked step.
@@ -51,6 +52,7 @@ class Episode:
     output_names: Sequence[str] | None
     wrong: np.ndarray
     unit: str
+    channelwise: bool
     part: str
     words: Sequence[str]
     asked: Sequence[Sequence[str]]
@@ -67,6 +69,7 @@ class Episode:
         output_names: Sequence[str] | None = None,
         wrong: Array | None = None,
         unit: str = "bits",
+        channelwise: bool = True,
         part: str = "bit",
         words: Sequence[str] = (),
         asked: Sequence[Sequence[str]] = (),
@@ -105,21 +108,24 @@ class Episode:
         wrong = to_array(wrong).astype(bool)
         if wrong.shape != wanted:
             raise ValueError(f"wrong must have the targets' shape {wanted}, got {wrong.shape}")
-        texts = {"unit": unit, "part": part, "words": words, "asked": asked, "said": said}
-        for name, value in {**images, "mask": masked, "wrong": wrong, **names, **texts}.items():
+        told = {
+            "unit": unit, "channelwise": channelwise, "part": part,
+            "words": words, "asked": asked, "said": said,
+        }  # fmt: skip
+        for name, value in {**images, "mask": masked, "wrong": wrong, **names, **told}.items():
             object.__setattr__(self, name, value)
 
     @property
     def count(self) -> int:
-        """How many bits or steps are wrong, as `unit` says."""
-        return int(self.wrong.sum() if self.unit == "bits" else self.wrong.any(axis=1).sum())
+        """How many of `unit` are wrong."""
+        return int(self.wrong.sum() if self.channelwise else self.wrong.any(axis=1).sum())
 
     @property
     def verdict(self) -> str:
         """ "3 of 40 bits wrong", or "all 40 bits right"; empty where nothing is counted."""
         if not self.unit:
             return ""
-        total = int(self.mask.sum()) * (self.targets.shape[1] if self.unit == "bits" else 1)
+        total = int(self.mask.sum()) * (self.targets.shape[1] if self.channelwise else 1)
         if self.count:
             return f"{self.count} of {total} {self.unit} wrong"
         return f"all {total} {self.unit} right"

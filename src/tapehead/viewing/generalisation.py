@@ -112,7 +112,8 @@ def draw_generalisation(
         # Linear up to one, so that no error at all has a place on the axis.
         axes.set_yscale("symlog", linthresh=1.0, linscale=0.6)
         axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
-    axes.set_ylim(0, max(1.0, axes.dataLim.y1) * (1.25 if log else 1.04))
+    bottom = min(0.0, axes.dataLim.y0)  # a reward can be below zero
+    axes.set_ylim(bottom, max(1.0, axes.dataLim.y1) * (1.25 if log else 1.04))
     open_frame(axes)
 
 

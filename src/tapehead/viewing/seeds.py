@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
 from tapehead.runs.records import read_metrics
+from tapehead.tasks import Task
+from tapehead.tasks.metrics import BITS, Metric
 from tapehead.viewing.style import Number
 
 Rows = Sequence[Mapping[str, Any]]
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,33 @@ def choose_kind(machines: Mapping[str, Sequence[Seed]], metric: str) -> str:
             if not rows or len({row.get("difficulty") for row in rows}) > 1:
                 return "validation"
     return "train"
+
+
+def drawable(task: Task, runs: Mapping[Key, Seed]) -> tuple[Metric | None, dict[Key, Seed]]:
+    """What a learning curve of runs of a task shows, and of which of them it can.
+
+    It shows the cost in bits, as those of the papers do, or of a task without such a cost the first
+    of its metrics that is in the rows of a run.
+
+    Returns:
+        The metric, None if no run has reported any; and the runs that have reported it.
+    """
+    for metric in sorted(task.metrics, key=lambda metric: metric != BITS):
+        column = metric.name
+        having = {
+            key: seed
+            for key, seed in runs.items()
+            if any(row.get(column) is not None for row in seed.rows)
+        }
+        kind = choose_kind({"": [*having.values()]}, column)
+        shown = {
+            key: seed
+            for key, seed in having.items()
+            if len(points_of(seed, kind, "sequences", column)[0])
+        }
+        if shown:
+            return metric, shown
+    return None, {}
 
 
 def over_seeds(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tapehead.errors import TapeheadError
 from tapehead.files import clear_errors
-from tapehead.runs import TrainConfig, read_config
+from tapehead.runs import TrainConfig, load_task, read_config
 from tapehead.viewing.curves import learning_curves
-from tapehead.viewing.seeds import Seed, choose_kind, points_of, read_seed
+from tapehead.viewing.seeds import Seed, drawable, read_seed
 from tapehead.viewing.style import Format, save
 from tapehead.viewing.view import machine_name, view_run
 
@@ -62,24 +62,22 @@ def view_runs(
     for run in runs:
         own = None if out is None else Path(out) / run.absolute().relative_to(above)
         files += view_run(run, own, lengths=lengths, seed=seed, format=format, data=data)
-    machines = _by_machine(configs)
-    if machines:
+    metric, shown = drawable(load_task(runs[0]), {run: read_seed(run) for run in runs})
+    if metric is not None:
+        machines = _by_machine(configs, shown)
         folder = _as_given(above) if out is None else Path(out)
         with clear_errors(f"write figures to {folder}"):
-            files.append(save(learning_curves(machines), folder / f"learning.{format}"))
+            figure = learning_curves(machines, metric=metric)
+            files.append(save(figure, folder / f"learning.{format}"))
     return files
 
 
-def _by_machine(configs: dict[Path, TrainConfig]) -> dict[str, list[Seed]]:
-    """Learning curves by machine; seeds of the same settings are one machine. A run that has not
-    reported yet is left out."""
+def _by_machine(configs: dict[Path, TrainConfig], runs: dict[Path, Seed]) -> dict[str, list[Seed]]:
+    """Learning curves by machine; seeds of the same settings are one machine."""
     groups: dict[str, list[tuple[Path, Seed]]] = {}
     settings: dict[str, TrainConfig] = {}
-    for run, config in configs.items():
-        seed = read_seed(run)
-        kind = choose_kind({"": [seed]}, "bits")
-        if not len(points_of(seed, kind, "sequences", "bits")[0]):
-            continue
+    for run, seed in runs.items():
+        config = configs[run]
         same = replace(config, seed=0)
         name = machine_name(config)
         if settings.setdefault(name, same) != same:

@@ -23,7 +23,7 @@ from tapehead.viewing.problems import (
     story_figures,
     tape_figures,
 )
-from tapehead.viewing.seeds import points_of, read_seed
+from tapehead.viewing.seeds import drawable, read_seed
 from tapehead.viewing.style import Format, machine_styles, save
 
 PAGE = "view.html"
@@ -95,9 +95,9 @@ def view_run(
 
     history = read_seed(path)
     machines = {name: [history]}
-    drawable = any(len(points_of(history, k, "sequences", "bits")[0]) for k in _KINDS)
-    if drawable:
-        figures["learning"] = learning_curves(machines, title=subject)
+    cost, _ = drawable(task, {name: history})
+    if cost is not None:
+        figures["learning"] = learning_curves(machines, metric=cost, title=subject)
     result = read_result(path)
     evaluation = (result or {}).get("evaluation") or {}
     error = error_metric(task, evaluation)
@@ -105,13 +105,14 @@ def view_run(
     errors = {name: levels} if len(levels) > 1 else None
     trained = (varied.lowest, varied.highest) if varied else None
     xlabel = varied.name if varied else ""
+    log = error is not None and error.better == "lower"  # a reward can be below zero
     if errors:
         figures["generalisation"] = generalisation(
-            errors, trained=trained, log=True, xlabel=xlabel, metric=error or "", title=subject
+            errors, trained=trained, log=log, xlabel=xlabel, metric=error or "", title=subject
         )
-    if summarise is not None and drawable:
+    if summarise is not None and cost is not None:
         figures["summary"] = summarise(
-            machines, errors, trained=trained, log_errors=True, xlabel=xlabel,
+            machines, errors, metric=cost, trained=trained, log_errors=log, xlabel=xlabel,
             error_metric=error or "", title=title,
         )  # fmt: skip
     with clear_errors(f"write figures to {out}"):
@@ -122,9 +123,6 @@ def view_run(
     )  # fmt: skip
     with clear_errors(f"write the page to {at}"):
         return [*files, write_page(held, at)]
-
-
-_KINDS = ("train", "validation")
 
 
 def machine_name(config: TrainConfig) -> str:

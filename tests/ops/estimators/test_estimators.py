@@ -227,7 +227,8 @@ def test_baselines():
     with pytest.raises(ValueError, match="at least 2 samples, got 1"):
         leave_one_out(costs[:1])
     torch.testing.assert_close(
-        moving_average(torch.tensor(2.0), costs, decay=0.9), torch.tensor(2.1)
+        moving_average(torch.tensor([2.0, 4.0]), torch.tensor([3.0, 0.0]), decay=0.9),
+        torch.tensor([2.1, 3.6]),
     )
 
 

@@ -162,9 +162,10 @@ def leave_one_out(costs: Float[Tensor, "samples ..."]) -> Float[Tensor, "samples
 
 
 def moving_average(previous: Tensor, costs: Tensor, decay: float = 0.9) -> Tensor:
-    """The next moving-average baseline. Use the previous one for the costs that enter it: a
-    baseline that has seen a choice's own cost biases the estimate."""
-    return decay * previous + (1 - decay) * costs.detach().mean()
+    """The next moving-average baseline, of costs in the shape of the previous one: a single sample
+    each, or the mean of several. Use the previous one for the costs that enter it: a baseline that
+    has seen a choice's own cost biases the estimate."""
+    return decay * previous + (1 - decay) * costs.detach()
 
 
 def check_shape(name: str, tensor: object, wanted: Sequence[int], meaning: str) -> None:

@@ -122,6 +122,7 @@ def episode_of(task: Any, outputs: Tensor, batch: Batch) -> Episode:
         output_names=task.output_names,
         wrong=answer.wrong_channels(outputs, batch)[0],
         unit=answer.unit,
+        channelwise=answer.channelwise,
         part=answer.part,
         words=answer.word_names,
         asked=answer.spelled(batch.targets[0][asked]),

@@ -30,8 +30,6 @@ dynamic_ntm_trace = reference.dynamic_ntm_trace
 """A trace keeps every memory of every step: to make them costs no more than to keep them."""
 
 _WEIGHTS = len(DynamicNTMWeights._fields)
-_INNER = _WEIGHTS - 2
-"""All but those of the output."""
 
 
 def obstacle(x: Tensor, spec: DynamicNTMSpec) -> str | None:
