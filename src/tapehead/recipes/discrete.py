@@ -3,7 +3,6 @@ one row at a time, under each estimator of the gradient through its choices.
 
 A machine that chooses from its first batch on learns lesson by lesson. One that is soft at first,
 and annealed, finds its way as a soft machine does; what an estimator then has to do is to keep it.
-Runs that are not done by the time at which most of those that succeed are begin anew.
 """
 
 from collections.abc import Sequence
@@ -34,9 +33,7 @@ TRAINING: dict[str, Any] = {
     "clip_value": None,
     "clip_norm": 10.0,
     "batch_size": 16,
-    "max_sequences": 240_000,
-    # What is learned has to be kept: 40,000 sequences more, at a rate that falls.
-    "cooldown": 40_000,
+    "max_sequences": 60_000,
     "report_every": 1_600,
     "validate_every": 1_600,
     "validation_sequences": 128,
@@ -73,20 +70,14 @@ CHOOSERS = {
         # no use for the memory later.
         SIZES | {"controller": "feedforward", "hidden_size": 64},
         {},
-        {
-            "batch_size": 32,
-            "curriculum": "leaping",
-            "lesson_mark": 3.0,
-            "restart_after": 12_800,
-            "restart_mark": 3.0,
-        },
+        {"batch_size": 32, "curriculum": "leaping", "lesson_mark": 3.0},
     ),
     "annealed discrete-ntm": Chooser(
         "Discretised NTM, annealed",
         "discrete-ntm",
         LARGE,
         {"soft_batches": 1000, "annealing": 500},
-        {"restart_after": 30_400},
+        {},
     ),
     "annealed dynamic-ntm": Chooser(
         "D-NTM, annealed",
@@ -105,7 +96,6 @@ CHOOSERS = {
             "clip_norm": 1.0,
             "curriculum": "leaping",
             "lesson_mark": 1.0,
-            "restart_after": 36_000,
             "report_every": 400,
             "validate_every": 400,
             # At the usual 1e-8 noise alone makes long steps once a machine has nothing left to
@@ -123,8 +113,7 @@ def recipe(task: str, contestant: str, setting: str) -> "tapehead.runs.config.Tr
     from tapehead.runs.config import TrainConfig
 
     if contestant == SOFT:
-        soft = {"machine": "ntm", "machine_options": dict(LARGE), "restart_after": 20_800}
-        return TrainConfig.from_dict(TRAINING | soft)
+        return TrainConfig.from_dict(TRAINING | {"machine": "ntm", "machine_options": dict(LARGE)})
     kind, _, estimator = contestant.rpartition(" ")
     chooser = CHOOSERS[kind]
     return TrainConfig.from_dict(
