@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from tapehead.machines import MACHINES
-from tapehead.recipes import CALCULATIONS, EXPERIMENTS
+from tapehead.recipes import CALCULATIONS, recipe
+from tapehead.registry import EXPERIMENTS, AddressError
 from tapehead.tasks import TASKS
 
 
@@ -32,6 +33,15 @@ def test_experiments_are_imported_when_they_are_asked_for():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     wanted = [f"tapehead.recipes.{name}" for name in ("experiment", "ntm_paper", "ntm")]
     assert sorted(done.stdout.split()) == sorted([*wanted, "False"])
+
+
+def test_recipes_are_ours_whatever_is_installed(monkeypatch):
+    """A package that another needs would change what a training starts from, or stop it."""
+    monkeypatch.setitem(EXPERIMENTS.addresses, "theirs/copy", "nowhere:COPY")
+    with pytest.raises(ValueError, match="no recipe for 'nonsense' on copy; there are some for"):
+        recipe("copy", "nonsense")
+    with pytest.raises(AddressError, match="cannot import nowhere"):
+        EXPERIMENTS.get("theirs/copy")
 
 
 def test_the_overview_names_everything(call):
