@@ -35,6 +35,9 @@ SKIPS = {
     "fish": Need(shutil.which("fish") is not None, "there is no fish"),
     "chromium": Need(bool(CHROMIUM), "no Chromium is installed"),
     "playwright": Need(find_spec("playwright") is not None, "playwright is not installed"),
+    "huggingface_hub": Need(
+        find_spec("huggingface_hub") is not None, "huggingface-hub is not installed"
+    ),
     "ray": Need(find_spec("ray") is not None, "ray is not installed"),
 }
 
