@@ -7,7 +7,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Written last, so a set-up that was cut off is done again and one that is complete costs nothing.
 READY := $(VENV)/.ready
-READY_DOCS := $(VENV)/.ready-docs
 
 # The first Python of at least 3.11; `make PYTHON=... train` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -30,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing tapehead and its pinned parts into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[dev]'
+		--constraint constraints.txt --editable '.[dev,docs]'
 	@touch $@
 
 # Run again, it goes on where it was stopped; a finished run is only evaluated and drawn again.
@@ -50,13 +49,8 @@ check: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/pyrefly check
 
-$(READY_DOCS): $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[dev,docs]'
-	@touch $@
-
 # Runs the examples, and reads and writes nothing but files.
-docs: $(READY_DOCS)
+docs: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
 		$(ARGS) docs docs/_build/html
 	@echo "open docs/_build/html/index.html"

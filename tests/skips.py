@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SITE = ("sphinx", "furo", "myst_parser", "sphinx_gallery", "sphinx_copybutton")
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
@@ -26,6 +27,7 @@ class Need(NamedTuple):
 
 SKIPS = {
     "docs": Need((ROOT / "docs").exists(), "an installed copy has no README and no docs"),
+    "sphinx": Need(all(map(find_spec, SITE)), "the packages that build the site are not installed"),
     "make": Need(
         shutil.which("make") is not None and (ROOT / "Makefile").exists(),
         "there is no make, or an installed copy, which has no Makefile",
@@ -33,6 +35,9 @@ SKIPS = {
     "fish": Need(shutil.which("fish") is not None, "there is no fish"),
     "chromium": Need(bool(CHROMIUM), "no Chromium is installed"),
     "playwright": Need(find_spec("playwright") is not None, "playwright is not installed"),
+    "huggingface_hub": Need(
+        find_spec("huggingface_hub") is not None, "huggingface-hub is not installed"
+    ),
     "ray": Need(find_spec("ray") is not None, "ray is not installed"),
 }
 

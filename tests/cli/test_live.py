@@ -3,6 +3,7 @@
 import json
 import threading
 import urllib.request
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from tapehead.cli import live, main
 from tapehead.cli.live import LivePage
 from tapehead.runs.build import build_machine, build_task
+from tapehead.runs.directory import RunDirectory
 from tapehead.training import TrainConfig, train
 from tapehead.training.display import Reporter, Together
 from tapehead.viewing.page import serving
@@ -183,6 +185,21 @@ def test_the_command_prints_the_address(tmp_path, capsys, monkeypatch):
 def test_wrong_calls_are_refused(words, complaint, capsys):
     assert main(["train", "copy", *words]) == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_a_run_that_cannot_go_on_is_refused_before_anything_is_served(
+    tmp_path, capsys, monkeypatch
+):
+    config = replace(RUNS["ntm"], schedule="linear")
+    with RunDirectory(tmp_path) as run:
+        run.begin(config, {})
+    monkeypatch.setattr("tapehead.cli.train.server_at", lambda port: pytest.fail("served"))
+    arguments = ["train", "--live", "--out", str(tmp_path)]
+    assert main([*arguments, "--resume", "--max-sequences", "200"]) == 1
+    complaint = capsys.readouterr().err
+    assert "cannot resume: --max-sequences was 96 and is now 200, but the linear" in complaint
+    assert main([*arguments, "copy"]) == 1
+    assert f"{tmp_path} holds a run already: resume it" in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_named_before_anything_begins(tmp_path, server, capsys):

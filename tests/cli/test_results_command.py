@@ -141,6 +141,22 @@ def test_a_row_says_whether_its_seed_solved_the_task_where_that_is_known(results
     assert solved == [True, False, True, True, True, True, False, False, False]
 
 
+def test_a_row_names_the_commit_of_its_seed_in_twelve_characters(results, repository, monkeypatch):
+    old, new = "0123456789abcdef" + 24 * "0", "fedcba9876543210" + 24 * "0"
+    value = json.loads((results / "result.json").read_text())
+    value["cells"][0]["commit"] = old
+    value["cells"][1] |= {"commit": f"{old}, {new}", "commits": [old, new, old]}
+    value["cells"][2]["commit"] = f"{old}, {new}"
+    (results / "result.json").write_text(json.dumps(value))
+    commits = [row["commit"] for row in tapehead.results.load(results.parents[1])]
+    one, other = old[:12], new[:12]
+    assert commits == [one] * 3 + [one, other, one] + [f"{one}, {other}"] * 3
+    # Those that come with the package are those of the checkout.
+    monkeypatch.chdir(results)
+    packaged = [row["commit"] for row in tapehead.results.load()]
+    assert packaged == [row["commit"] for row in tapehead.results.load(repository / "results")]
+
+
 def test_rows_are_flat_and_alike(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = tapehead.results.load()

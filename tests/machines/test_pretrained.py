@@ -4,11 +4,12 @@ import json
 import pickle
 import sys
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import torch
+from hub import COMMIT, a_hub
 
+from skips import find
 from tapehead import DNC, LSTM, NTM, DynamicNTM, Machine
 from tapehead.errors import TapeheadError
 from tapehead.files import fingerprint
@@ -160,46 +161,51 @@ def test_an_option_that_no_file_can_hold_is_named(tmp_path):
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """A stand-in for huggingface_hub that keeps what is pushed in a folder."""
-    calls = []
-
-    class HfApi:
-        def __init__(self, **options):
-            calls.append(("api", options))
-
-        def create_repo(self, repo_id, *, private, exist_ok):
-            calls.append(("create", repo_id, private, exist_ok))
-
-        def upload_folder(self, *, repo_id, folder_path, commit_message):
-            target = tmp_path / "hub" / repo_id
-            target.parent.mkdir(parents=True)
-            from shutil import copytree
-
-            copytree(folder_path, target)
-            return SimpleNamespace(commit_url=f"https://hub/{repo_id}/commit/1")
-
-    def snapshot_download(repo_id, *, revision, token, allow_patterns):
-        calls.append(("fetch", repo_id, revision, token, allow_patterns))
-        if not (tmp_path / "hub" / repo_id).exists():
-            raise OSError("404 Client Error\nfor url ...")
-        return str(tmp_path / "hub" / repo_id)
-
-    module = SimpleNamespace(HfApi=HfApi, snapshot_download=snapshot_download)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", module)
-    return calls
+    """A hub on this machine, for huggingface-hub itself, which looks at its settings once."""
+    find("huggingface_hub")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    with a_hub() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        forget_modules("huggingface_hub")
+        yield server
+        forget_modules("huggingface_hub")
 
 
-def test_to_the_hub_and_back(hub):
+def forget_modules(package):
+    for name in [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]:
+        del sys.modules[name]
+
+
+def test_to_the_hub_and_back(hub, tmp_path):
     machine = resized_ntm()
-    address = machine.push_to_hub("someone/copier", card="# Mine\n", private=True, token="t")
-    assert address == "https://hub/someone/copier/commit/1"
-    assert hub[0] == ("api", {"token": "t", "library_name": "tapehead"})
-    assert hub[1] == ("create", "someone/copier", True, True)
+    told = {"card": "---\nlicense: mit\n---\n# Mine\n", "private": True, "token": "t"}
+    address = machine.push_to_hub("someone/copier", **told, message="The first")
+    assert address == f"{hub.address}/someone/copier/commit/{COMMIT}"
+    assert hub.made["someone/copier"]["visibility"] == "private"
+    assert set(hub.files["someone/copier"]) == {"config.json", "model.safetensors", "README.md"}
+    assert hub.files["someone/copier"]["README.md"].decode() == told["card"]
+    hub.files["someone/copier"]["extra.bin"] = b"not fetched"
     found = NTM.from_pretrained("someone/copier", revision="v1", token="t")
-    files = ["config.json", "model.safetensors", "README.md"]
-    assert hub[2] == ("fetch", "someone/copier", "v1", "t", files)
     assert torch.equal(found.initial_state(1).memory, machine.initial_state(1).memory)
-    assert refusal("someone/else") == "cannot fetch someone/else from the hub: 404 Client Error"
+    assert hub.tokens == {"Bearer t"}
+    fetched = {path.name for path in (tmp_path / "cache").glob("hub/*/snapshots/*/*")}
+    assert fetched == {"config.json", "model.safetensors", "README.md"}
+    machine.push_to_hub("someone/copier", token="t")
+    assert hub.commits["someone/copier"] == ["The first", "Machine of tapehead"]
+    missing = refusal("someone/else")
+    assert missing.startswith(
+        "cannot fetch someone/else from the hub: 404 Client Error. Repository"
+    )
+
+
+def test_what_was_fetched_needs_no_hub_any_more(hub):
+    machine = resized_ntm()
+    machine.push_to_hub("someone/copier", token="t")
+    NTM.from_pretrained("someone/copier")
+    hub.shutdown()
+    hub.server_close()
+    found = NTM.from_pretrained("someone/copier")
+    assert torch.equal(found.initial_state(1).memory, machine.initial_state(1).memory)
 
 
 @pytest.mark.parametrize("name", ["ntm/copy", "dnc/traversal", "memory-network/babi-1"])

@@ -149,6 +149,14 @@ def test_two_at_a_time_give_cells_and_a_figure(tiny, tmp_path):
     assert {(c["machine"], c["commit"], c["commit_has_changes"]) for c in result["cells"]} == {
         ("ntm-feedforward", "abc", False), ("lstm", "def", False),
     }  # fmt: skip
+    assert not any("commits" in cell for cell in cells)
+
+    # Seeds that were trained at several commits keep each its own.
+    config = replace(tiny[0].config, seed=1)
+    late = replace(tiny[1], contestant=tiny[0].contestant, config=config)
+    for cell in result_cells(COPY, "fast", [late, tiny[0]], results[::-1]):
+        assert (cell["seeds"], cell["commits"]) == ([0, 1], ["abc", "def"])
+        assert cell["commit"] == "abc, def"
 
     # What is done is not done again.
     stamp = (tiny[1].path / "result.json").stat().st_mtime_ns

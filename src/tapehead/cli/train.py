@@ -125,9 +125,12 @@ def _train(command: Train, config: TrainConfig) -> int:
     from tapehead.training import make_reporter, train, train_seeds
     from tapehead.training.display import Together
     from tapehead.training.display.showing import Showing
+    from tapehead.training.resuming import check_run_folder
 
     show = Showing()
     out = command.out or _free_folder(config)
+    if not command.seeds:  # before an address is told, and before anything is compiled
+        check_run_folder(out, config, resume=command.resume)
     talkative = not command.quiet and not command.json
     reporter = make_reporter("quiet" if command.quiet else "json" if command.json else "auto")
     reporter = tracking.followed(reporter, command.track)

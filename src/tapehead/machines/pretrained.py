@@ -287,7 +287,9 @@ class _hub_errors:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, TapeheadError | TypeError):
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            # "404 Client Error.", and below it what is not there.
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            reason = " ".join(lines[:2]) or type(error).__name__
             raise TapeheadError(f"cannot {self._doing}: {reason}") from error
 
 

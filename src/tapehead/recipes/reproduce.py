@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tapehead.files import clear_errors
 from tapehead.recipes.drawing import draw_result
-from tapehead.recipes.experiment import Contest, Experiment, FinishedRun
+from tapehead.recipes.experiment import Contest, Experiment
 from tapehead.recipes.jobs import ExperimentJob, check_jobs, jobs_of, plan, run_plan
 from tapehead.recipes.results import Cell, cells_of, read_result, write_result
 from tapehead.runs.provenance import provenance
@@ -120,18 +120,24 @@ def result_cells(
             partial(cells_of, experiment, task, contestant, setting, by_seed),
         )
         found = contest.cells() if experiment.judge is None else experiment.judge(contest)
-        cells += [{**cell, **_trained_at(contest.jobs)} for cell in found]
+        starts = {job.config.seed: read_start(job.path) for job in contest.jobs}
+        cells += [{**cell, **_trained_at(starts, cell["seeds"])} for cell in found]
     return cells
 
 
-def _trained_at(jobs: Sequence[FinishedRun]) -> dict[str, Any]:
-    """The commit that runs were trained at, which may be older than the one that draws them."""
-    starts = [read_start(job.path) for job in jobs]
-    commits = {start["commit"] or "unknown" for start in starts}
-    return {
-        "commit": ", ".join(sorted(commits)),
-        "commit_has_changes": any(start["commit_has_changes"] for start in starts),
-    }
+def _trained_at(starts: Mapping[int, Mapping[str, Any]], seeds: Sequence[int]) -> dict[str, Any]:
+    """The commit that runs were trained at, which may be older than the one that draws them; with
+    `commits`, one for each seed, where they are several.
+
+    Args:
+        starts: by seed, what config.json of its run holds.
+        seeds: those of the cell.
+    """
+    commits = {seed: start["commit"] or "unknown" for seed, start in starts.items()}
+    several = sorted(set(commits.values()))
+    changed = any(start["commit_has_changes"] for start in starts.values())
+    told = {"commit": ", ".join(several), "commit_has_changes": changed}
+    return told | ({"commits": [commits[seed] for seed in seeds]} if len(several) > 1 else {})
 
 
 def _draw(

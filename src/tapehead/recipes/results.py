@@ -170,7 +170,7 @@ in the line before."""
 
 _SUMMARISED = (
     "experiment", "machine", "task", "setting", "test", "metric", "unit", "seeds", "values",
-    "solved", "solved_by_seed", "sequences", "seconds", "published", "source", "commit",
+    "solved", "solved_by_seed", "sequences", "seconds", "published", "source", "commit", "commits",
 )  # fmt: skip
 
 
@@ -192,7 +192,8 @@ FIELDS = (
     "solved", "sequences", "seconds", "published", "source", "commit",
 )  # fmt: skip
 """Of a row: where it stands, and one seed's value. `solved` is None where it is only known of how
-many seeds."""
+many seeds. `commit` has the first 12 characters of the one that the seed was trained at; where the
+seeds of an older result were trained at several, it is not known which and it has all of them."""
 
 
 def rows_of(cells: Sequence[Cell]) -> list[Row]:
@@ -201,8 +202,9 @@ def rows_of(cells: Sequence[Cell]) -> list[Row]:
         {name: cell.get(name) for name in FIELDS}
         | {"seed": seed, "value": cell["values"][place], "solved": solved[place]}
         | {name: cell[name][place] for name in ("sequences", "seconds")}
+        | {"commit": commits[place]}
         for cell in cells
-        for solved in (_solved_by_seed(cell),)
+        for solved, commits in ((_solved_by_seed(cell), _commit_by_seed(cell)),)
         for place, seed in enumerate(cell["seeds"])
     ]
 
@@ -211,6 +213,10 @@ def _solved_by_seed(cell: Cell) -> list[bool | None]:
     count, seeds = cell["solved"], len(cell["seeds"])
     alike = count == seeds if count in (0, seeds) else None
     return cell.get("solved_by_seed") or [alike] * seeds
+
+
+def _commit_by_seed(cell: Cell) -> list[str | None]:
+    return _short(cell.get("commits") or [cell.get("commit")] * len(cell["seeds"]))
 
 
 def summary(folder: Path) -> str:

@@ -144,6 +144,8 @@ ZOO: dict[str, Exhibit] = {
     "tardis/associative-recall": Exhibit(
         "discrete/tardis", "tardis straight-through-gumbel", "associative-recall"
     ),
+    # The only task here that the baseline solves.
+    "lstm/associative-recall": Exhibit("discrete/tardis", "lstm", "associative-recall", seed=3000),
     "pointer-network/tsp-5": Exhibit("pointer/tsp", "pointer-network", "tsp-5", whole=True),
     "pointer-network/tsp-10": Exhibit("pointer/tsp", "pointer-network", "tsp-10", whole=True),
     "memory-network/babi-2": Exhibit(

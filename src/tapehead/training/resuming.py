@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tapehead.errors import TapeheadError
+from tapehead.files import is_there
 from tapehead.runs.checkpoint import (
     Checkpoint,
     forget_after,
@@ -14,11 +15,24 @@ from tapehead.runs.checkpoint import (
 )
 from tapehead.runs.config import TrainConfig
 from tapehead.runs.directory import RunDirectory
-from tapehead.runs.records import read_result, run_id
+from tapehead.runs.records import CONFIG, read_config, read_result, run_id
 from tapehead.runs.resumable import check_resumable
 from tapehead.training.display.reporter import Reporter
 from tapehead.training.progress import progress_of
 from tapehead.training.session import Session
+
+
+def check_run_folder(path: Path | str, config: TrainConfig, *, resume: bool) -> None:
+    """Refuse early what `open_run` would, and change nothing.
+
+    Raises:
+        TapeheadError: the folder holds a run, and it is not to be resumed or has other settings.
+    """
+    if not is_there(Path(path) / CONFIG):
+        return
+    if not resume:
+        raise TapeheadError(f"{path} holds a run already: resume it, or choose another folder")
+    check_resumable(read_config(path, to_resume=True), config)
 
 
 def open_run(
@@ -40,13 +54,11 @@ def open_run(
     try:
         if not run.has_run:
             run.begin(config, facts)
-        elif not resume:
-            raise TapeheadError(f"{path} holds a run already: resume it, or choose another folder")
         else:
+            check_run_folder(path, config, resume=resume)
             earlier, warning = run.know()
             if warning:
                 reporter.noted(f"warning: {warning}")
-            check_resumable(earlier, config)
             if earlier != config or not _has_whole_result(run, reporter):
                 run.go_on(config)
     except BaseException:
