@@ -29,6 +29,8 @@ def test_each_is_the_machine_of_its_recipe_and_solves_its_task(name):
     card = (folder / "README.md").read_text()
     assert f"{type(machine).__name__}, {start['parameters']:,} weights" in card
     assert start["commit"] in card
+    # An installed package has no place for what is trained.
+    assert f"| again, in a checkout | `{recipes.COMMAND} {name}` |" in card
     assert name.startswith(f"{config.machine}/")
     # What the list says of it is what the card says.
     packed = start["packed"]

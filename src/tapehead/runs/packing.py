@@ -36,7 +36,7 @@ def pack(path: Path | str, folder: Path | str, *, name: str, reproduce: str) -> 
         path: run directory.
         folder: emptied first, if it holds a packed run.
         name: what the machine is called: "ntm/copy".
-        reproduce: the command that trains it again.
+        reproduce: the command that trains it again, in a checkout.
 
     Raises:
         TapeheadError: there is no run, it has not ended, or something cannot be read or written.
@@ -185,7 +185,7 @@ Of its last validation{", and at the task's test sizes" if result["evaluation"] 
 | optimiser | {config.optimiser}, learning rate {config.learning_rate:g}, {config.schedule} |
 | commit | {start["commit"]}{" with changes" if start["commit_has_changes"] else ""} |
 | versions | {versions} |
-| again | `{reproduce}` |
+| again, in a checkout | `{reproduce}` |
 
 A small machine for looking at and for tests. It does nothing but this task.
 """
