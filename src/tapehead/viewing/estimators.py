@@ -8,19 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tapehead.viewing.bands import band_of, notes
-from tapehead.viewing.style import (
-    DOUBLE,
-    FAINT,
-    SMALL,
-    TEXT,
-    MachineStyle,
-    letter,
-    new_figure,
-    open_frame,
-    place,
-    styled,
-    to_array,
-)
+from tapehead.viewing.multiples import Block, Draw, faintly, multiples
+from tapehead.viewing.style import DOUBLE, MachineStyle, open_frame, styled, to_array
 
 _SOLID, _LONG, _SHORT, _DOT = "-", (0, (5, 1.4)), (0, (2.4, 1.2)), (0, (1.1, 1.1))
 STYLES = {
@@ -37,6 +26,7 @@ STYLES = {
 }
 """The look of each estimator in every figure."""
 
+Dashes = str | tuple[float, tuple[float, ...]]
 Points = tuple[Sequence[int | float], Sequence[int | float]]
 
 
@@ -52,6 +42,14 @@ class ToyCurves(Protocol):
     def log_variance(self) -> object: ...
 
 
+COLUMNS = {
+    "REINFORCE and, dashed, REBAR": ("reinforce", "rebar"),
+    "RELAX and, dashed, REINFORCE, moving average": ("relax", "reinforce-baseline"),
+    "biased: straight-through, dashed: Gumbel": ("straight-through", "straight-through-gumbel"),
+}
+"""Two estimators share a column of panels, and the exact gradient stands in each."""
+
+
 @styled
 def toy_figure(
     curves: Mapping[str, Mapping[str, ToyCurves]],
@@ -60,45 +58,58 @@ def toy_figure(
     *,
     width: int | float = DOUBLE,
 ) -> Figure:
-    """A column for each setting: expected cost above, log-variance of the gradient below.
+    """Two rows for each setting, expected cost and log-variance of the gradient, and a column for
+    each group of estimators that can be told apart.
 
     Lines are medians over seeds in their range, or of ten and more from the first to the third
-    quartile; open marks are published values.
+    quartile; those of other columns are grey, and open marks are published values.
 
     Args:
         curves: setting -> estimator -> curves.
         published_loss, published_log_variance: setting -> estimator -> (steps, values).
         width: millimetres.
     """
-    left, between, right, height = 15.0, 17.0, 5.0, 40.0
-    top = 19.0
-    inner = (width - left - right - between * (len(curves) - 1)) / len(curves)
-    figure = new_figure(width, top + 2 * height + 19.0)
-    for column, (setting, by_estimator) in enumerate(curves.items()):
-        x = left + column * (inner + between)
-        above = place(figure, x, top, inner, height)
-        below = place(figure, x, top + height + 8.0, inner, height)
-        for name, run in by_estimator.items():
-            _draw(above, name, run.steps, to_array(run.loss))
-            if name != "exact":
-                _draw(below, name, run.steps, to_array(run.log_variance))
-        _mark(above, published_loss.get(setting, {}))
-        _mark(below, published_log_variance.get(setting, {}))
-        above.set_title(setting)
-        below.set_xlabel("steps (one sample each)")
-        if not column:
-            above.set_ylabel("expected cost")
-            below.set_ylabel("log-variance of the gradient")
-        above.ticklabel_format(axis="y", useOffset=False)
-        for axes, mark in ((above, "ac"[column : column + 1]), (below, "bd"[column : column + 1])):
-            axes.set_xlim(0, max(run.steps[-1] for run in by_estimator.values()))
-            open_frame(axes)
-            letter(axes, mark, 11.0)
-    _legend(figure, curves, left, width)
-    return figure
+    shown = {name for by_estimator in curves.values() for name in by_estimator}
+    titles = {title: title for title, names in COLUMNS.items() if shown & set(names)}
+    blocks = []
+    for setting, runs in curves.items():
+        target = setting.replace("=", " = ")
+        noisy = {name: run for name, run in runs.items() if name != "exact"}
+        cost = _panel(runs, "loss", published_loss.get(setting, {}))
+        variance = _panel(noisy, "log_variance", published_log_variance.get(setting, {}))
+        blocks += [
+            Block(titles, cost, f"{target}: expected cost"),
+            Block(titles, variance, f"{target}: log-variance of the gradient"),
+        ]
+    seeds = [len(to_array(run.loss)) for row in curves.values() for run in row.values()]
+    note = [
+        *notes(seeds, machines={}), "black: the exact gradient", "the others in grey",
+        "open marks: published",
+    ]  # fmt: skip
+    return multiples(blocks, note="; ".join(note), width=width)
 
 
-def _draw(axes: Axes, name: str, steps: Sequence[int], values: np.ndarray) -> None:
+def _panel(runs: Mapping[str, ToyCurves], field: str, published: Mapping[str, Points]) -> Draw:
+    """Draws one quantity of a column's estimators, and those of the others behind them."""
+
+    def draw(axes: Axes, column: str) -> None:
+        lines = dict(zip((*COLUMNS[column], "exact"), (_SOLID, _LONG, _DOT), strict=True))
+        for name, run in runs.items():
+            values = to_array(getattr(run, field))
+            if name in lines:
+                _draw(axes, name, run.steps, values, lines[name])
+            else:
+                faintly(axes, np.asarray(run.steps), np.median(values, 0), name)
+        _mark(axes, {name: points for name, points in published.items() if name in lines})
+        axes.set_xlabel("steps (one sample each)")
+        axes.set_xlim(0, max(run.steps[-1] for run in runs.values()))
+        axes.ticklabel_format(axis="y", useOffset=False)
+        open_frame(axes)
+
+    return draw
+
+
+def _draw(axes: Axes, name: str, steps: Sequence[int], values: np.ndarray, dashes: Dashes) -> None:
     style = STYLES[name]
     # A biased estimator may end with no variance at all: its logarithm is cut, not drawn.
     values = np.where(np.isfinite(values), values, np.nan)
@@ -107,7 +118,7 @@ def _draw(axes: Axes, name: str, steps: Sequence[int], values: np.ndarray) -> No
     low, middle, high = band_of(values)
     if len(values) > 1:
         axes.fill_between(points, low, high, color=style.colour, alpha=0.13, lw=0)
-    axes.plot(points, middle, color=style.colour, ls=style.dashes, zorder=3)
+    axes.plot(points, middle, color=style.colour, ls=dashes, zorder=3)
 
 
 def _mark(axes: Axes, published: Mapping[str, Points]) -> None:
@@ -117,23 +128,3 @@ def _mark(axes: Axes, published: Mapping[str, Points]) -> None:
             steps, values, style.marker, mfc="white", mec=style.colour, mew=0.9, ms=4.0, zorder=5,
             clip_on=False,
         )  # fmt: skip
-
-
-def _legend(
-    figure: Figure, curves: Mapping[str, Mapping[str, ToyCurves]], left: float, width: float
-) -> None:
-    names = list(dict.fromkeys(name for row in curves.values() for name in row))
-    axes = place(figure, left, 1.5, width - left, 12.0)
-    axes.set(xlim=(0, width - left), ylim=(12.0, 0))
-    axes.set_axis_off()
-    places = [((n % 4) * 40.5 + (n % 4 > 1) * 5.0, 2.0 + 4.0 * (n // 4)) for n in range(8)]
-    for (x, y), name in zip(places, names, strict=False):
-        style = STYLES[name]
-        axes.plot([x, x + 6], [y, y], color=style.colour, ls=style.dashes)
-        axes.text(x + 7.0, y, style.label, va="center_baseline", fontsize=SMALL)
-    x, y = places[len(names)]
-    axes.plot([x + 3], [y], "o", mfc="white", mec=TEXT, mew=0.9, ms=4.0)
-    axes.text(x + 7.0, y, "open marks: published", va="center_baseline", fontsize=SMALL)
-    seeds = [len(to_array(run.loss)) for row in curves.values() for run in row.values()]
-    said = "; ".join(notes(seeds, machines={}))
-    axes.text(0, 10.0, said, va="center_baseline", fontsize=SMALL, color=FAINT)
