@@ -81,7 +81,7 @@ CURRICULA = {
         ),
         {"final lesson": 95.5, "family tree": 81.8},
         4,
-        2_000_000,
+        3_000_000,
     ),
 }
 
