@@ -57,7 +57,8 @@ class PanelView {
     const scale = panel.kind === "heat" ? "button" : "small";
     const about = { class: "scale", title: "Scale of colours: click for that of these values alone", onclick: () => this.#rescale() };
     const shown = this.key ? element(scale, scale === "button" ? about : { class: "scale" }, this.ends[0], this.key, this.ends[1]) : "";
-    this.caption = element("figcaption", {}, element("span", {}, panel.title, axis), shown, save("PNG"), save("SVG"));
+    this.heading = element("span", {}, panel.title, axis);
+    this.caption = element("figcaption", {}, this.heading, shown, save("PNG"), save("SVG"));
     this.stage = element("div", { class: "stage" }, this.base, this.top);
     this.figure = element("figure", { class: "panel", "data-name": panel.name, "data-kind": panel.kind }, this.caption, this.stage);
     this.#listen();
@@ -89,6 +90,7 @@ class PanelView {
     this.#onto(this.top, (pen) => this.kind.mark(pen, this.frame, this.app.step));
     const told = this.kind.words?.();
     if (told) this.top.setAttribute("aria-label", told);
+    if (this.kind.title) this.heading.textContent = this.kind.title();
   }
 
   #rescale() {
@@ -124,7 +126,7 @@ class PanelView {
     const width = this.frame.width;
     const height = HEAD + this.kind.height(width) + (this.overTime ? MARGIN.axis : 8);
     const paint = (pen) => {
-      const title = [this.panel.title, this.app.documentTitle].filter(Boolean).join(" · ");
+      const title = [this.kind.title?.() ?? this.panel.title, this.app.documentTitle].filter(Boolean).join(" · ");
       pen.text(fitted(title, width - (this.key ? 132 : 12), 12, 600), 6, 13, { size: 12, weight: 600 });
       if (this.key) {
         const [low, high] = this.kind.key().map(short);

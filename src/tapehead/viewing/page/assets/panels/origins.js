@@ -81,7 +81,7 @@ class Origins {
       const parts = entries.slice(0, 5).map(({ label, share, left }) => `${label}: ${percent(share)} of that read (${percent(left)} left)`);
       return {
         title: `Write at step ${step + 1}${ofSeveral(this.heads)} went to`,
-        parts: parts.length ? parts : ["no read so far as 0.05 % of it"],
+        parts: parts.length ? parts : ["no read (less than 0.05 % of each)"],
       };
     }
     const value = this.app.panel("memory").data.values.at(step, selection.row, selection.word);
@@ -140,7 +140,7 @@ class OriginsPanel {
   constructor(panel, app) {
     Object.assign(this, { panel, app });
     this.bars = 56;
-    this.head = 22;
+    this.head = 12;
   }
 
   labelRoom() {
@@ -169,6 +169,11 @@ class OriginsPanel {
 
   draw() {}
 
+  // Its caption, which a narrow screen breaks into lines.
+  title() {
+    return this.app.origins.told().title;
+  }
+
   words() {
     const { title, parts } = this.app.origins.told();
     return `${title}: ${parts.join(", ")}`;
@@ -177,10 +182,9 @@ class OriginsPanel {
   mark(pen, frame, step) {
     const { origins } = this.app;
     const { what, step: at } = origins.selection;
-    const { title, parts } = origins.told();
+    const { parts } = origins.told();
     const colour = what === "write" ? theme.read : theme.write;
     const bottom = this.head + this.bars;
-    pen.text(title, frame.left, 8, { size: 12, weight: 600 });
     const totals = new Map();
     for (const { step: from, share } of origins.found()) totals.set(from, (totals.get(from) ?? 0) + share);
     const most = this.#most([...totals.values()]);
