@@ -7,6 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 from page_samples import (
+    bold_story_sample,
+    digits_sample,
     hull_sample,
     long_tape_sample,
     map_sample,
@@ -219,7 +221,7 @@ def test_a_click_on_a_write_tells_which_reads_it_came_to(opened):
     click_cell(page, "write_weights", 2, 3, rows=7)
     assert told(page).startswith("Write at step 3 went to: read at step 9: 100.0 % of that read")
     click_cell(page, "write_weights", 5, 3, rows=7)
-    assert told(page) == "Write at step 6 went to: no read so far as 0.05 % of it"
+    assert told(page) == "Write at step 6 went to: no read (less than 0.05 % of each)"
 
 
 def test_a_click_on_a_memory_cell_tells_what_made_it(opened):
@@ -275,8 +277,54 @@ def test_a_story_goes_from_question_to_question(shown, width):
     canvas = page.locator("[data-name=story] canvas.top")
     box = canvas.bounding_box()
     top = float(page.get_attribute("[data-name=story]", "data-top"))
-    page.mouse.move(box["x"] + 60, box["y"] + top + 22 * 3.5)  # what is shortened is told whole
+    page.mouse.move(box["x"] + 60, box["y"] + top + 22 * 3.5)
     assert page.inner_text("#tip").startswith("a sentence that is far too long for the screen of")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_sentences_are_read_whole_also_in_bold(shown, width):
+    """Those that the answer rests on are bold; on a phone a long one takes several lines."""
+    page, _ = shown(bold_story_sample(), width=width)
+    parts = saved_svg(page, "[data-name=story]")
+    said = [text for text, _ in texts(parts, "13")]
+    assert " ".join(said) == " ".join(f"sandra went back to the kitchen {n}" for n in range(4))
+    # Each line ends before the first of the cells, which begin in one column.
+    cells = min(float(at["x"]) for tag, at, _ in parts if tag == "rect" and "stroke" in at)
+    widths = page.evaluate("""(lines) => {
+        const pen = document.createElement("canvas").getContext("2d");
+        pen.font = "600 13px " + getComputedStyle(document.body).fontFamily;
+        return lines.map((line) => pen.measureText(line).width);
+    }""", said)  # fmt: skip
+    assert 38 + max(widths) <= cells
+
+
+def test_names_of_rows_are_told_apart_on_a_phone(shown):
+    """Of three digits for each end of an edge; abbreviated all in the same way."""
+    page, _ = shown(digits_sample(), width=390)
+    names = [text for text, at in texts(saved_svg(page, "[data-name=inputs]"))
+             if at["text-anchor"] == "end"][1:]  # fmt: skip
+    assert names == [f"{part} {digit}s" for part in ("source", "edge", "dest.")
+                     for digit in (100, 10, 1)]  # fmt: skip
+
+
+def test_row_0_has_its_number_and_a_line_where_the_last_row_meets_it(opened, tmp_path):
+    """Rows 126, 127, 0, 1 ... 40 are in use: too close to be all numbered."""
+    from dataclasses import replace
+
+    recording = planted_recording()
+    weights = next(each for each in recording.panels if each.name == "write_weights")
+    rows = [126, 127, *range(41)]
+    wide = replace(weights, data={**weights.data, "values": np.zeros((11, 1, 128)), "rows": rows})
+    held = planted_document([replace(recording, panels=[wide], origins=None)])
+    page = opened(write_page(held, tmp_path / "view.html"))
+    parts = saved_svg(page, "[data-name=write_weights]")
+    numbers = [text for text, at in texts(parts) if at["text-anchor"] == "end"][1:]
+    assert numbers[:3] == ["0", "5", "10"]
+    band = float(page.get_attribute("[data-name=write_weights]", "data-band"))
+    across = [at for tag, at, _ in parts if tag == "path" and "stroke-dasharray" not in at]
+    heights = [{float(y) for y in re.findall(r"[ML]\S+ (\S+?)(?=[ML]|$)", at["d"])}
+               for at in across]  # fmt: skip
+    assert {round(1 + band * 2 / 43, 2)} in heights
 
 
 def test_tapes_show_heads_and_what_is_written(shown):

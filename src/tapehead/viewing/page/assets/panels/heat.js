@@ -60,7 +60,7 @@ class HeatPanel {
       const top = this.top(band);
       if (this.bands.length > 1) pen.text(this.bands[band], frame.left, top - 7, { size: 10, colour: theme.faint });
       pen.image(image, frame.left, top, frame.inner, this.band);
-      this.#breaks(pen, frame, top, height);
+      rowBreaks(pen, this.shown, this.total, frame.left, frame.inner, top, height);
       pen.rect(frame.left, top, frame.inner, this.band, { stroke: theme.line });
       frame.answer(pen, this.app.answerStarts, top, top + this.band);
       if (this.groups && this.total > 1) this.#groups(pen, frame, top, height);
@@ -76,24 +76,15 @@ class HeatPanel {
     }
   }
 
-  // Lines where rows are left out.
-  #breaks(pen, frame, top, height) {
-    this.shown.forEach((row, n) => {
-      if (n && row !== this.shown[n - 1] + 1 && !(row === 0 && this.shown[n - 1] === this.total - 1)) {
-        const y = top + n * height;
-        pen.path([[frame.left, y], [frame.left + frame.inner, y]], { stroke: theme.faint, dash: [1, 3] });
-      }
-    });
-  }
-
   #groups(pen, frame, top, height) {
     const ends = this.groups.map(([first, last]) => [top + first * height, top + (last + 1) * height]);
     // None over the upper or lower edge, which a group of one thin row may be at.
     const ys = apart(ends.map(([from, to]) => (from + to) / 2), 11, 6, Math.max(6, this.height() - 6));
-    this.groups.forEach(([, , label], n) => {
+    const labels = shortened(this.groups.map(([, , label]) => label), frame.left - 12);
+    labels.forEach((label, n) => {
       const [from, to] = ends[n];
       if (to - from > 3) pen.path([[frame.left - 5, from + 1], [frame.left - 5, to - 1]], { stroke: theme.faint });
-      pen.text(fitted(label, frame.left - 12, 10), frame.left - 9, ys[n], { size: 10, align: "right", colour: theme.faint });
+      pen.text(label, frame.left - 9, ys[n], { size: 10, align: "right", colour: theme.faint });
     });
   }
 
@@ -104,16 +95,10 @@ class HeatPanel {
   }
 
   #numbers(pen, frame, top, height) {
-    let last = -Infinity;
-    const every = niceStep(this.shown.length, this.band / 13);
-    this.shown.forEach((row, n) => {
-      const fresh = n && row !== this.shown[n - 1] + 1;
-      const y = top + (n + 0.5) * height;
-      if ((fresh || n === 0 || this.#said(row) % every === 0) && y - last >= 11) {
-        pen.text(String(this.#said(row)), frame.left - 5, Math.max(y, 6), { size: 10, align: "right", colour: theme.faint });
-        last = y;
-      }
-    });
+    const numbers = this.shown.map((row) => this.#said(row));
+    for (const { text, y } of rowLabels(this.shown, numbers, height, this.band)) {
+      pen.text(text, frame.left - 5, top + y, { size: 10, align: "right", colour: theme.faint });
+    }
   }
 
   // Steps and entries are counted from 1, rows of the memory from 0 as everywhere.
@@ -187,9 +172,4 @@ class HeatPanel {
     context.putImageData(image, 0, 0);
     return canvas;
   }
-}
-
-function niceStep(count, room) {
-  const least = count / Math.max(1, room);
-  return [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((step) => step >= least) ?? 1000;
 }

@@ -64,19 +64,10 @@ class MatrixPanel {
     pen.image(this.#image(step), left, top, inner, tall);
     pen.rect(left, top, inner, tall, { stroke: theme.line });
     const height = tall / rows.length;
-    let last = -Infinity;
-    const every = niceStep(rows.length, tall / 13);
-    rows.forEach((row, n) => {
-      const fresh = n && row !== rows[n - 1] + 1;
-      const y = top + (n + 0.5) * height;
-      if (fresh && !(row === 0 && rows[n - 1] === this.total - 1)) {
-        pen.path([[left, y - height / 2], [left + inner, y - height / 2]], { stroke: theme.faint, dash: [1, 3] });
-      }
-      if ((n === 0 || fresh || row % every === 0) && y - last >= 11) {
-        pen.text(String(row), 24, y, { size: 10, align: "right", colour: theme.faint });
-        last = y;
-      }
-    });
+    rowBreaks(pen, rows, this.total, left, inner, top, height);
+    for (const { text, y } of rowLabels(rows, rows, height, tall)) {
+      pen.text(text, 24, top + y, { size: 10, align: "right", colour: theme.faint });
+    }
     this.#heads(pen, shape, step);
     const across = this.square ? this.axes[1] : `${this.axes[1]} 1 to ${columns.length}`;
     pen.text(across, left + inner / 2, top + tall + 12, { size: 10, align: "center", colour: theme.faint });
