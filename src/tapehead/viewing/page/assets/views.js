@@ -51,13 +51,13 @@ class PanelView {
     this.base = element("canvas", { "aria-hidden": "true" });
     this.top = element("canvas", { class: "top", role: "img", "aria-label": panel.title });
     const save = (type) => saveButton(type, () => this.save(type));
-    const axis = panel.kind === "heat" && panel.data.axis && !panel.data.groups ? element("small", {}, `${panel.data.axis} ↓`) : "";
+    this.axisName = element("small");
     this.key = this.kind.key ? element("canvas", { class: "key", width: 64, height: 1 }) : "";
     this.ends = this.key ? [element("span"), element("span")] : [];
     const scale = panel.kind === "heat" ? "button" : "small";
     const about = { class: "scale", title: "Scale of colours: click for that of these values alone", onclick: () => this.#rescale() };
     const shown = this.key ? element(scale, scale === "button" ? about : { class: "scale" }, this.ends[0], this.key, this.ends[1]) : "";
-    this.heading = element("span", {}, panel.title, axis);
+    this.heading = element("span", {}, panel.title, this.axisName);
     this.caption = element("figcaption", {}, this.heading, shown, save("PNG"), save("SVG"));
     this.stage = element("div", { class: "stage" }, this.base, this.top);
     this.figure = element("figure", { class: "panel", "data-name": panel.name, "data-kind": panel.kind }, this.caption, this.stage);
@@ -71,6 +71,7 @@ class PanelView {
     this.frame = new Frame(width, this.app.steps, left);
     this.tall = this.kind.height(width) + (this.axis ? MARGIN.axis : 0);
     this.kind.prepare();
+    this.axisName.textContent = this.kind.axisName?.() ?? "";
     // Where the picture lies in its canvas, for whoever wants to point at it from outside.
     Object.assign(this.figure.dataset, this.kind.outline?.(this.frame) ?? {});
     if (this.key) this.#paintKey();

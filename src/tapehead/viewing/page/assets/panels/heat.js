@@ -1,13 +1,35 @@
 // Values over time: a column for each step, a band for each head.
 
+const USED = 0.1; // the weighting from which on a row counts as used
+
 class HeatPanel {
   constructor(panel, app) {
     Object.assign(this, panel.data, { panel, app });
     [, this.count, this.total] = this.values.shape;
+    this.few = this.rows?.length > 48 ? this.#touched() : null;
   }
 
   get shown() {
-    return this.rows && !this.app.allRows ? this.rows : range(this.total);
+    if (!this.rows || this.app.allRows) return range(this.total);
+    return this.few ?? this.rows;
+  }
+
+  // Of many rows those that these heads use, with their neighbours, where most are used by others.
+  #touched() {
+    const [steps] = this.values.shape;
+    const used = new Set();
+    for (const row of this.rows) {
+      const most = range(steps * this.count).some((n) => Math.abs(this.values.value(n * this.total + row)) >= USED);
+      if (most) for (const near of [-1, 0, 1]) used.add((row + near + this.total) % this.total);
+    }
+    const few = this.rows.filter((row) => used.has(row));
+    return few.length && few.length < 0.4 * this.rows.length ? few : null;
+  }
+
+  axisName() {
+    if (!this.axis || this.groups) return "";
+    const few = this.few && !this.app.allRows ? `: the ${this.few.length} around those in use` : "";
+    return `${this.axis} ↓${few}`;
   }
 
   get cell() {
@@ -19,7 +41,9 @@ class HeatPanel {
 
   get band() {
     const beside = this.panel.group === "answer" ? this.app.beside : 0;
-    return Math.max(clamp(this.shown.length * this.cell, 14, 320), beside);
+    // Bands of several heads share the height that one would have, as long as they can be read.
+    const most = this.count > 1 ? Math.max(96, 440 / this.count) : 320;
+    return Math.max(clamp(this.shown.length * this.cell, 14, most), beside);
   }
 
   get gap() {

@@ -6,6 +6,7 @@ class MatrixPanel {
     [, this.total, this.wide] = this.values.shape;
     this.beside = panel.name === "memory" ? this.#weightings() : [];
     this.bottom = 26;
+    [this.least, this.most] = [160, Infinity]; // of its height
   }
 
   // Of every head a narrow column: writes on the left, reads on the right.
@@ -42,9 +43,11 @@ class MatrixPanel {
     const heads = (side) => this.beside.filter((each) => each.side === side).length * 11;
     const left = 30 + heads("write") + (heads("write") ? 4 : 0);
     const right = heads("read") + (heads("read") ? 4 : 0) + 8;
-    const inner = Math.max(60, Math.min(width - left - right, this.columns.length * 26));
+    const room = this.most - 16 - this.bottom;
+    const wide = Math.min(width - left - right, this.columns.length * 26, this.square ? room : Infinity);
+    const inner = Math.max(60, wide);
     const cell = this.square ? inner / this.shown.length : clamp(420 / this.shown.length, 2, 15);
-    return { left, inner, top: 16, tall: Math.min(cell * this.shown.length, this.square ? inner : 520) };
+    return { left, inner, top: 16, tall: Math.min(cell * this.shown.length, this.square ? inner : Math.min(520, room)) };
   }
 
   height(width) {
