@@ -1,6 +1,7 @@
 """The page in a real browser, where there is one: it opens off line, and does what is clicked."""
 
 import re
+import threading
 import xml.etree.ElementTree as ElementTree
 from itertools import combinations
 
@@ -67,7 +68,7 @@ def opened(browser, file):
         page.wait_for_selector("figure canvas")
         return page
 
-    open_.allowed = allowed
+    open_.allowed, open_.fetched = allowed, fetched
     yield open_
     for context in contexts:
         context.close()
@@ -115,10 +116,17 @@ def colour_at(page, name, step, row, *, layer=0, steps=11, rows):
     )
 
 
-def test_it_opens_from_a_file_and_shows_the_first_step(opened):
+def test_it_opens_from_a_file_at_the_first_answer(opened):
+    """Which is also the first read of what was written; then at the top of what is beside it."""
     page = opened()
     assert page.title() == "NTM-LSTM: Copy"
-    assert where(page) == "step 1 of 11"
+    assert where(page) == "step 7 of 11"
+    assert told(page).startswith("Read at step 7 came from: 100.0 % write at step 1 (100.0 %")
+    assert "Click a read" in page.inner_text("section.origins")
+    touched = opened(has_touch=True, is_mobile=True, width=390)
+    hint = touched.inner_text("section.origins .note")
+    assert hint.startswith("Tap a read")
+    assert "Click" not in hint
     names = page.eval_on_selector_all("figure", "all => all.map(each => each.dataset.name)")
     assert names[:3] == ["inputs", "targets", "outputs"]
     assert {"origins", "origin_map", "write_weights", "memory", "gate"} <= set(names)
@@ -137,6 +145,45 @@ def test_cells_have_the_colours_of_their_values(opened):
     assert colour_at(page, "outputs", 2, 3, rows=8) == [239, 239, 239, 255]
 
 
+def test_the_initial_memory_is_a_bar_before_the_first_step(opened, tmp_path):
+    """Half of the read at step 7, and all of what row 10 holds."""
+    from dataclasses import replace
+
+    recording = planted_recording()
+    origins = {**recording.origins, "reads": np.array(recording.origins["reads"])}
+    origins["reads"][6, 0, :2] = 0.75, 0.25
+    held = planted_document([replace(recording, origins=origins)])
+    page = opened(write_page(held, tmp_path / "view.html"))
+    page.fill("#step", "7")
+    assert "75.0 % initial memory" in told(page)
+    bars = [at for tag, at, _ in saved_svg(page, "[data-name=origins]")
+            if tag == "rect" and at["width"] == "12"]  # fmt: skip
+    assert [at["height"] for at in bars] == ["42"]  # of 56
+    page.fill("#step", "8")
+    bars = [at for tag, at, _ in saved_svg(page, "[data-name=origins]")
+            if tag == "rect" and at["width"] == "12"]  # fmt: skip
+    assert [at["height"] for at in bars] == ["0"]
+
+
+@pytest.mark.parametrize("height", [720, 900])
+def test_the_column_beside_is_no_higher_than_the_screen(opened, tmp_path, height):
+    """A graph above a memory of many rows."""
+    from dataclasses import replace
+
+    recording = planted_recording()
+    memory = next(each for each in recording.panels if each.name == "memory")
+    tall = replace(memory, data={**memory.data, "values": np.zeros((11, 128, 4)), "rows": None})
+    panels = [*map_sample().panels, tall]
+    held = planted_document([replace(recording, panels=panels, origins=None)])
+    page = opened(write_page(held, tmp_path / "view.html"), height=height)
+    column = page.evaluate("""() => {
+        const it = document.querySelector(".now"), box = it.getBoundingClientRect();
+        return [it.scrollHeight - it.clientHeight, box.bottom];
+    }""")  # fmt: skip
+    assert column[0] <= 0
+    assert column[1] <= height
+
+
 def test_a_wrong_bit_is_orange(opened):
     page = opened()
     page.click("#episodes button:nth-child(2)")
@@ -148,6 +195,7 @@ def test_a_wrong_bit_is_orange(opened):
 
 def test_keys_and_slider_move_through_time(opened):
     page = opened()
+    page.keyboard.press("Home")
     for key, wanted in [
         ("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", 11), ("ArrowRight", 11),
         ("Home", 1), ("ArrowLeft", 1), ("Shift+ArrowRight", 11), ("Shift+ArrowLeft", 1),
@@ -256,6 +304,7 @@ def shown(opened, tmp_path):
     def show(recording, **options):
         page = opened(write_page(planted_document([recording]), tmp_path / "view.html"), **options)
         name, said = recording.panels[0].name, []
+        page.keyboard.press("Home")
         for _ in range(recording.steps):
             said.append(page.get_attribute(f"[data-name={name}] canvas.top", "aria-label"))
             page.keyboard.press("ArrowRight")
@@ -533,10 +582,41 @@ def test_hostile_names_are_only_text(opened, tmp_path):
 def test_the_learning_curve_is_drawn(opened):
     page = opened()
     labels = page.inner_text(".u-legend")
-    assert re.search(r"training.*validation", labels, re.S)
+    # The last of each, although nothing is pointed at, and where it counts as solved.
+    wanted = r"800.*training.*3\.75.*validation.*3\.75.*counts as solved.*0\.\d"
+    assert re.search(wanted, labels, re.S), labels
     page.select_option(".controls select >> nth=0", label="loss (nats per answered bit)")
     page.check(".controls input")
     assert page.locator(".uplot canvas").count() == 1
+
+
+def test_episodes_are_counted_and_one_of_them_comes_first(opened, tmp_path):
+    held = planted_document(
+        [planted_recording("5"), planted_recording("10")], counted="length", begin="10",
+        run="ntm/copy",
+    )  # fmt: skip
+    page = opened(write_page(held, tmp_path / "view.html"))
+    assert page.inner_text("#counted") == "length"
+    assert page.inner_text("#episodes [aria-pressed=true]") == "10"
+    assert page.inner_text("#episodes").split() == ["5", "10"]
+    assert page.inner_text("h1").split() == ["NTM-LSTM:", "Copy", "ntm/copy"]
+    assert page.title() == "NTM-LSTM: Copy · ntm/copy"
+
+
+def test_a_page_opened_before_there_is_anything_waits_without_complaint(opened):
+    """It asks again each second, and for nothing but itself: not for an icon either."""
+    server = PageServer()
+    opened.allowed.add("http")
+    late = threading.Timer(1.5, lambda: server.show(planted_document))
+    late.start()
+    try:
+        page = opened(server.address)
+        assert page.inner_text("h1") == "NTM-LSTM: Copy"
+        asked = {url.removeprefix(server.address).partition("?")[0] for url in opened.fetched}
+        assert asked <= {"", "live.json", "data:,"}
+    finally:
+        late.join()
+        server.close()
 
 
 def test_a_page_of_a_training_follows_it(opened):
