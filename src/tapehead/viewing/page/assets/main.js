@@ -39,8 +39,8 @@ function begin() {
   const wish = matchMedia("(prefers-color-scheme: dark)");
   setTheme(kept ?? (wish.matches ? "dark" : "light"), held.colours);
   const app = new App(held);
-  document.getElementById("title").textContent = held.title;
-  document.getElementById("run").textContent = held.run;
+  const run = held.run ? [" ", element("small", {}, held.run)] : [];
+  document.getElementById("title").replaceChildren(held.title, ...run);
   document.getElementById("learning").append(app.curve.root);
   document.getElementById("learning").hidden = app.curve.empty && !held.live;
   const change = (name) => {
