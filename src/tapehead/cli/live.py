@@ -13,8 +13,7 @@ from tapehead.viewing.page.document import document
 from tapehead.viewing.page.panels import Recording
 from tapehead.viewing.page.serving import PageServer
 from tapehead.viewing.problems import recorded
-from tapehead.viewing.style import machine_styles
-from tapehead.viewing.view import choose_settings, machine_name, typical_size, varied_size
+from tapehead.viewing.view import choose_settings, headed, typical_size, varied_size
 
 EVERY = 3.0
 """Seconds from one episode to the next, at least."""
@@ -98,9 +97,8 @@ class LivePage(Reporter):
             return
 
         def make() -> dict[str, Any]:
-            name = machine_name(config)
             return document(
-                title=f"{machine_styles([name])[name].label}: {task.title}",
+                **headed(config, task, choose_settings(task)),
                 config=config,
                 task=task,
                 recordings=[recording()] if recording else [],

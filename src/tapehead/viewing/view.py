@@ -118,8 +118,8 @@ def view_run(
     with clear_errors(f"write figures to {out}"):
         files = [save(figure, out / f"{kind}.{format}") for kind, figure in figures.items()]
     held = document(
-        title=subject, config=config, task=task, recordings=recordings, rows=history.rows,
-        facts=read_start(path), result=result, files=linked(files, at),
+        **headed(config, task, settings, path), config=config, task=task, recordings=recordings,
+        rows=history.rows, facts=read_start(path), result=result, files=linked(files, at),
     )  # fmt: skip
     with clear_errors(f"write the page to {at}"):
         return [*files, write_page(held, at)]
@@ -130,6 +130,28 @@ def machine_name(config: TrainConfig) -> str:
     if config.machine != "ntm":
         return config.machine
     return f"ntm-{config.machine_options.get('controller', 'lstm')}"
+
+
+def headed(
+    config: TrainConfig, task: Task, settings: Mapping[str, Task], path: Path | None = None
+) -> dict[str, str]:
+    """What a page says above everything: machine and task, also which of the tasks of that name,
+    and what the run is called; then what its episodes are counted by, and which comes first."""
+    name, varied = machine_name(config), varied_size(task)
+    title = f"{machine_styles([name])[name].label}: {task.title}"
+    if task.variant:
+        title += f", {task.variant} {getattr(task, task.variant)}"
+    if varied:
+        sizes = f"{varied.lowest}–{varied.highest}".removeprefix(f"{varied.highest}–")
+        title += f", {describe_size(sizes, varied)}"
+    run = ""
+    if path is not None:
+        parts = path.resolve().parts
+        run = "/".join(parts[-2:] if "zoo" in parts[-3:-2] else parts[-1:])
+    return {
+        "title": title, "run": run, "counted": varied.name if varied else "",
+        "begin": typical_size(dict(settings), varied) if task.tells is not Story else "",
+    }  # fmt: skip
 
 
 def varied_size(task: Task) -> Varied | None:
@@ -198,7 +220,7 @@ def typical_size(settings: dict[str, Task], varied: Varied | None) -> str:
 
 def describe_size(size: str, varied: Varied | None) -> str:
     """A size in a title: "length 20", "6 items"."""
-    if varied is None or not size.isdecimal():
+    if varied is None or not size.replace("–", "").isdecimal():
         return size
     return f"{size} {varied.name}" if varied.name.endswith("s") else f"{varied.name} {size}"
 

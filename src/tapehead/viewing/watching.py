@@ -11,8 +11,7 @@ from tapehead.runs.records import METRICS, RESULT, read_start
 from tapehead.viewing.page.document import document
 from tapehead.viewing.page.panels import Recording
 from tapehead.viewing.problems import load_viewed, recorded
-from tapehead.viewing.style import machine_styles
-from tapehead.viewing.view import choose_settings, machine_name
+from tapehead.viewing.view import choose_settings, headed
 
 
 class RunPage:
@@ -52,9 +51,9 @@ class RunPage:
             TapeheadError: a file is damaged, or was replaced while it was read.
         """
         config, result = self._config, read_result(self._path)
-        task, name = load_task(self._path), machine_name(self._config)
+        task = load_task(self._path)
         return document(
-            title=f"{machine_styles([name])[name].label}: {task.title}",
+            **headed(config, task, self._settings, self._path),
             config=config,
             task=task,
             recordings=self._recordings(ended=result is not None),

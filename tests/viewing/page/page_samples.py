@@ -100,6 +100,30 @@ def story_sample():
     return story_recording([first, second], label="story 1")
 
 
+def bold_story_sample():
+    """One question about four sentences of one length; the answer rests on all."""
+    reading = Reading(
+        sentences=[f"sandra went back to the kitchen {n}" for n in range(4)],
+        columns=[f"hop {n}" for n in range(1, 4)], looked=np.zeros((4, 3)), of_question=None,
+        supporting=[0, 1, 2, 3], question="where is sandra?", said="kitchen", chance=1.0,
+        asked="kitchen",
+    )  # fmt: skip
+    return story_recording([reading], label="story 1")
+
+
+def digits_sample():
+    """Three numbers of three digits, which are ten rows each, as of a graph's edges."""
+    names = [f"{part} {digit}s: 0–9" for part in ("source", "edge", "destination")
+             for digit in (100, 10, 1)]  # fmt: skip
+    data = {
+        "values": np.zeros((20, 1, 90)), "low": 0.0, "high": 1.0, "axis": "channel", "bands": [],
+        "names": None, "rows": None, "heads": "", "quiet": None, "wrong": None,
+        "groups": [(10 * n, 10 * n + 9, name) for n, name in enumerate(names)],
+    }  # fmt: skip
+    panel = Panel(kind="heat", name="inputs", group="answer", title="Inputs", data=data)
+    return Recording(label="digits", steps=20, panels=[panel])
+
+
 def tape_sample():
     """Reverses three symbols, the last one wrongly, with a memory tape."""
     walk = Walk(

@@ -216,7 +216,10 @@ def test_facts_say_seed_commit_and_settings():
     held = planted_document()
     facts = dict(held["facts"])
     assert (facts["seed"], facts["commit"], facts["parameters"]) == ("3", "0123456789ab", "12,345")
-    assert dict(held["settings"]["Training"])["seed"] == "3"
+    training = dict(held["settings"]["Training"])
+    assert training["seed"] == "3"
+    assert {"None", "True", "False", ""}.isdisjoint(training.values())
+    assert {"–", "no"} <= set(training.values())
     assert held["recordings"][0].steps == STEPS
 
 

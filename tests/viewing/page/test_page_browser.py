@@ -1,12 +1,15 @@
 """The page in a real browser, where there is one: it opens off line, and does what is clicked."""
 
 import re
+import threading
 import xml.etree.ElementTree as ElementTree
 from itertools import combinations
 
 import numpy as np
 import pytest
 from page_samples import (
+    bold_story_sample,
+    digits_sample,
     hull_sample,
     long_tape_sample,
     map_sample,
@@ -65,7 +68,7 @@ def opened(browser, file):
         page.wait_for_selector("figure canvas")
         return page
 
-    open_.allowed = allowed
+    open_.allowed, open_.fetched = allowed, fetched
     yield open_
     for context in contexts:
         context.close()
@@ -113,10 +116,17 @@ def colour_at(page, name, step, row, *, layer=0, steps=11, rows):
     )
 
 
-def test_it_opens_from_a_file_and_shows_the_first_step(opened):
+def test_it_opens_from_a_file_at_the_first_answer(opened):
+    """Which is also the first read of what was written; then at the top of what is beside it."""
     page = opened()
     assert page.title() == "NTM-LSTM: Copy"
-    assert where(page) == "step 1 of 11"
+    assert where(page) == "step 7 of 11"
+    assert told(page).startswith("Read at step 7 came from: 100.0 % write at step 1 (100.0 %")
+    assert "Click a read" in page.inner_text("section.origins")
+    touched = opened(has_touch=True, is_mobile=True, width=390)
+    hint = touched.inner_text("section.origins .note")
+    assert hint.startswith("Tap a read")
+    assert "Click" not in hint
     names = page.eval_on_selector_all("figure", "all => all.map(each => each.dataset.name)")
     assert names[:3] == ["inputs", "targets", "outputs"]
     assert {"origins", "origin_map", "write_weights", "memory", "gate"} <= set(names)
@@ -135,6 +145,45 @@ def test_cells_have_the_colours_of_their_values(opened):
     assert colour_at(page, "outputs", 2, 3, rows=8) == [239, 239, 239, 255]
 
 
+def test_the_initial_memory_is_a_bar_before_the_first_step(opened, tmp_path):
+    """Half of the read at step 7, and all of what row 10 holds."""
+    from dataclasses import replace
+
+    recording = planted_recording()
+    origins = {**recording.origins, "reads": np.array(recording.origins["reads"])}
+    origins["reads"][6, 0, :2] = 0.75, 0.25
+    held = planted_document([replace(recording, origins=origins)])
+    page = opened(write_page(held, tmp_path / "view.html"))
+    page.fill("#step", "7")
+    assert "75.0 % initial memory" in told(page)
+    bars = [at for tag, at, _ in saved_svg(page, "[data-name=origins]")
+            if tag == "rect" and at["width"] == "12"]  # fmt: skip
+    assert [at["height"] for at in bars] == ["42"]  # of 56
+    page.fill("#step", "8")
+    bars = [at for tag, at, _ in saved_svg(page, "[data-name=origins]")
+            if tag == "rect" and at["width"] == "12"]  # fmt: skip
+    assert [at["height"] for at in bars] == ["0"]
+
+
+@pytest.mark.parametrize("height", [720, 900])
+def test_the_column_beside_is_no_higher_than_the_screen(opened, tmp_path, height):
+    """A graph above a memory of many rows."""
+    from dataclasses import replace
+
+    recording = planted_recording()
+    memory = next(each for each in recording.panels if each.name == "memory")
+    tall = replace(memory, data={**memory.data, "values": np.zeros((11, 128, 4)), "rows": None})
+    panels = [*map_sample().panels, tall]
+    held = planted_document([replace(recording, panels=panels, origins=None)])
+    page = opened(write_page(held, tmp_path / "view.html"), height=height)
+    column = page.evaluate("""() => {
+        const it = document.querySelector(".now"), box = it.getBoundingClientRect();
+        return [it.scrollHeight - it.clientHeight, box.bottom];
+    }""")  # fmt: skip
+    assert column[0] <= 0
+    assert column[1] <= height
+
+
 def test_a_wrong_bit_is_orange(opened):
     page = opened()
     page.click("#episodes button:nth-child(2)")
@@ -146,6 +195,7 @@ def test_a_wrong_bit_is_orange(opened):
 
 def test_keys_and_slider_move_through_time(opened):
     page = opened()
+    page.keyboard.press("Home")
     for key, wanted in [
         ("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", 11), ("ArrowRight", 11),
         ("Home", 1), ("ArrowLeft", 1), ("Shift+ArrowRight", 11), ("Shift+ArrowLeft", 1),
@@ -219,7 +269,7 @@ def test_a_click_on_a_write_tells_which_reads_it_came_to(opened):
     click_cell(page, "write_weights", 2, 3, rows=7)
     assert told(page).startswith("Write at step 3 went to: read at step 9: 100.0 % of that read")
     click_cell(page, "write_weights", 5, 3, rows=7)
-    assert told(page) == "Write at step 6 went to: no read so far as 0.05 % of it"
+    assert told(page) == "Write at step 6 went to: no read (less than 0.05 % of each)"
 
 
 def test_a_click_on_a_memory_cell_tells_what_made_it(opened):
@@ -254,6 +304,7 @@ def shown(opened, tmp_path):
     def show(recording, **options):
         page = opened(write_page(planted_document([recording]), tmp_path / "view.html"), **options)
         name, said = recording.panels[0].name, []
+        page.keyboard.press("Home")
         for _ in range(recording.steps):
             said.append(page.get_attribute(f"[data-name={name}] canvas.top", "aria-label"))
             page.keyboard.press("ArrowRight")
@@ -275,8 +326,54 @@ def test_a_story_goes_from_question_to_question(shown, width):
     canvas = page.locator("[data-name=story] canvas.top")
     box = canvas.bounding_box()
     top = float(page.get_attribute("[data-name=story]", "data-top"))
-    page.mouse.move(box["x"] + 60, box["y"] + top + 22 * 3.5)  # what is shortened is told whole
+    page.mouse.move(box["x"] + 60, box["y"] + top + 22 * 3.5)
     assert page.inner_text("#tip").startswith("a sentence that is far too long for the screen of")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_sentences_are_read_whole_also_in_bold(shown, width):
+    """Those that the answer rests on are bold; on a phone a long one takes several lines."""
+    page, _ = shown(bold_story_sample(), width=width)
+    parts = saved_svg(page, "[data-name=story]")
+    said = [text for text, _ in texts(parts, "13")]
+    assert " ".join(said) == " ".join(f"sandra went back to the kitchen {n}" for n in range(4))
+    # Each line ends before the first of the cells, which begin in one column.
+    cells = min(float(at["x"]) for tag, at, _ in parts if tag == "rect" and "stroke" in at)
+    widths = page.evaluate("""(lines) => {
+        const pen = document.createElement("canvas").getContext("2d");
+        pen.font = "600 13px " + getComputedStyle(document.body).fontFamily;
+        return lines.map((line) => pen.measureText(line).width);
+    }""", said)  # fmt: skip
+    assert 38 + max(widths) <= cells
+
+
+def test_names_of_rows_are_told_apart_on_a_phone(shown):
+    """Of three digits for each end of an edge; abbreviated all in the same way."""
+    page, _ = shown(digits_sample(), width=390)
+    names = [text for text, at in texts(saved_svg(page, "[data-name=inputs]"))
+             if at["text-anchor"] == "end"][1:]  # fmt: skip
+    assert names == [f"{part} {digit}s" for part in ("source", "edge", "dest.")
+                     for digit in (100, 10, 1)]  # fmt: skip
+
+
+def test_row_0_has_its_number_and_a_line_where_the_last_row_meets_it(opened, tmp_path):
+    """Rows 126, 127, 0, 1 ... 40 are in use: too close to be all numbered."""
+    from dataclasses import replace
+
+    recording = planted_recording()
+    weights = next(each for each in recording.panels if each.name == "write_weights")
+    rows = [126, 127, *range(41)]
+    wide = replace(weights, data={**weights.data, "values": np.zeros((11, 1, 128)), "rows": rows})
+    held = planted_document([replace(recording, panels=[wide], origins=None)])
+    page = opened(write_page(held, tmp_path / "view.html"))
+    parts = saved_svg(page, "[data-name=write_weights]")
+    numbers = [text for text, at in texts(parts) if at["text-anchor"] == "end"][1:]
+    assert numbers[:3] == ["0", "5", "10"]
+    band = float(page.get_attribute("[data-name=write_weights]", "data-band"))
+    across = [at for tag, at, _ in parts if tag == "path" and "stroke-dasharray" not in at]
+    heights = [{float(y) for y in re.findall(r"[ML]\S+ (\S+?)(?=[ML]|$)", at["d"])}
+               for at in across]  # fmt: skip
+    assert {round(1 + band * 2 / 43, 2)} in heights
 
 
 def test_tapes_show_heads_and_what_is_written(shown):
@@ -485,10 +582,41 @@ def test_hostile_names_are_only_text(opened, tmp_path):
 def test_the_learning_curve_is_drawn(opened):
     page = opened()
     labels = page.inner_text(".u-legend")
-    assert re.search(r"training.*validation", labels, re.S)
+    # The last of each, although nothing is pointed at, and where it counts as solved.
+    wanted = r"800.*training.*3\.75.*validation.*3\.75.*counts as solved.*0\.\d"
+    assert re.search(wanted, labels, re.S), labels
     page.select_option(".controls select >> nth=0", label="loss (nats per answered bit)")
     page.check(".controls input")
     assert page.locator(".uplot canvas").count() == 1
+
+
+def test_episodes_are_counted_and_one_of_them_comes_first(opened, tmp_path):
+    held = planted_document(
+        [planted_recording("5"), planted_recording("10")], counted="length", begin="10",
+        run="ntm/copy",
+    )  # fmt: skip
+    page = opened(write_page(held, tmp_path / "view.html"))
+    assert page.inner_text("#counted") == "length"
+    assert page.inner_text("#episodes [aria-pressed=true]") == "10"
+    assert page.inner_text("#episodes").split() == ["5", "10"]
+    assert page.inner_text("h1").split() == ["NTM-LSTM:", "Copy", "ntm/copy"]
+    assert page.title() == "NTM-LSTM: Copy · ntm/copy"
+
+
+def test_a_page_opened_before_there_is_anything_waits_without_complaint(opened):
+    """It asks again each second, and for nothing but itself: not for an icon either."""
+    server = PageServer()
+    opened.allowed.add("http")
+    late = threading.Timer(1.5, lambda: server.show(planted_document))
+    late.start()
+    try:
+        page = opened(server.address)
+        assert page.inner_text("h1") == "NTM-LSTM: Copy"
+        asked = {url.removeprefix(server.address).partition("?")[0] for url in opened.fetched}
+        assert asked <= {"", "live.json", "data:,"}
+    finally:
+        late.join()
+        server.close()
 
 
 def test_a_page_of_a_training_follows_it(opened):

@@ -48,6 +48,7 @@ def test_before_the_first_episode_the_page_says_so_and_asks_again(server):
     assert status == 200
     assert "The training begins" in text
     assert 'http-equiv="refresh"' in text
+    assert 'rel="icon" href="data:,"' in text  # else a browser asks for one, which is not there
     server.show(planted_document)
     assert data_of(get(server, "/")[1])["title"] == "NTM-LSTM: Copy"
 

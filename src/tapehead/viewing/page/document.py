@@ -17,9 +17,12 @@ MOST_ROWS = 4_000
 def document(
     *,
     title: str,
+    run: str = "",
     config: TrainConfig,
     task: Task,
     recordings: Sequence[Recording],
+    counted: str = "",
+    begin: str = "",
     rows: Sequence[Mapping[str, Any]],
     facts: Mapping[str, Any],
     result: Mapping[str, Any] | None = None,
@@ -29,6 +32,9 @@ def document(
     """Everything that a page shows.
 
     Args:
+        title: machine and task. run: what the run is called.
+        counted: what the labels of the recordings count, such as "length"; nothing: they say it.
+        begin: the label of the recording that is shown first, or that of the first.
         facts: what config.json says beside the settings: commit, versions, hardware and so on.
         result: result.json, of a run that has ended.
         files: figures of the run: name to address, from where the page is.
@@ -36,6 +42,7 @@ def document(
     """
     return {
         "title": title,
+        "run": run,
         "live": live,
         "groups": GROUPS,
         "colours": {"ink": INK_STOPS, "wrong": WRONG_STOPS},
@@ -43,6 +50,8 @@ def document(
         "settings": settings_of(config),
         "files": dict(files or {}),
         "curve": curve(task, rows),
+        "counted": counted,
+        "begin": next((n for n, each in enumerate(recordings) if each.label == begin), 0),
         "recordings": list(recordings),
     }
 
@@ -121,10 +130,17 @@ def settings_of(config: TrainConfig) -> dict[str, list[tuple[str, str]]]:
         "Training": values,
     }
     return {
-        part: [(name, str(value)) for name, value in options.items()]
+        part: [(name, _told(value)) for name, value in options.items()]
         for part, options in parts.items()
         if options
     }
+
+
+def _told(value: Any) -> str:
+    """A setting as one would write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None or value == "" else str(value)
 
 
 def linked(files: Sequence[Path], page: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ WATCHED = 6.0
 
 SOON = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="1">
 <meta name="color-scheme" content="light dark"><title>tapehead</title>
+<link rel="icon" href="data:,">
 <p style="font: 16px system-ui, sans-serif; margin: 3em">The training begins. This page follows.</p>
 """
 """What a browser gets that asks before there is a first episode; it asks again each second."""

@@ -68,7 +68,7 @@ LOOKS = {
 }
 MATRICES = {
     "memory": Look("now", "Memory", _ROW),
-    "link": Look("now", "Links: from the row written before (across) to the next (down)", _ROW),
+    "link": Look("now", "Links: from across to down", _ROW),
 }
 _NAMES = {
     "mode": ("backward", "content", "forward"),

@@ -39,8 +39,9 @@ STYLES = ("uplot/uPlot.min.css", "page.css")
 
 def page(document: dict[str, Any]) -> str:
     """The whole page as text."""
+    named = " · ".join(filter(None, (document["title"], document["run"])))
     parts = {
-        "title": html.escape(str(document["title"])),
+        "title": html.escape(named),
         "styles": "\n".join(_asset(name) for name in STYLES),
         "scripts": "\n".join(_asset(name) for name in SCRIPTS),
         "data": embedded(document),

@@ -36,7 +36,7 @@ def point_figures(
         figures["steps"] = steps_figure(pointed, title=title)
     recordings = [
         point_recording(runs[label], label=label)
-        for label in sorted(runs, key=lambda label: label != size)
+        for label in runs
         if len(runs[label].attention) <= MOST_POINTERS
     ]
     return Drawn(figures, None, recordings)

@@ -60,7 +60,7 @@ def sequence_figures(
             settings[label], *runs[label], start, label=label,
             origins=origins if label == size else None,
         )
-        for label in sorted(runs, key=lambda label: label != size)
+        for label in runs
     ]  # fmt: skip
     return Drawn(
         figures, partial(summary_figure, episode, trace) if has_memory else None, recordings

@@ -35,11 +35,11 @@ def story_figures(
     generator = randomness.generator_for(seed, randomness.Stream.TEST)
     number = int(torch.randint(len(task.stories), (), generator=generator))
     readings = readings_of(machine, task, task.stories[number])
-    recordings = [story_recording(readings, label=f"story {number + 1:,}")]
+    recordings = [story_recording(readings, label="story 1")]
     for other in range(1, STORIES):
         another = (number + other) % len(task.stories)
         told = readings_of(machine, task, task.stories[another])
-        recordings.append(story_recording(told, label=f"story {another + 1:,}"))
+        recordings.append(story_recording(told, label=f"story {other + 1}"))
     return Drawn({"story": story_figure(readings[-1], title=title)}, None, recordings)
 
 

@@ -20,10 +20,7 @@ def tape_figures(
         label: run_one(machine, task, seed=seed, label=label) for label, task in settings.items()
     }
     walks = {label: walk_of(settings[label], *run) for label, run in runs.items()}
-    recordings = [
-        tape_recording(walks[label], label=label)
-        for label in sorted(walks, key=lambda label: label != size)
-    ]
+    recordings = [tape_recording(walk, label=label) for label, walk in walks.items()]
     return Drawn({"tape": tape_figure(walks[size], title=title)}, None, recordings)
 
 

@@ -1,5 +1,7 @@
 // The learning curve: one metric over sequences or seconds, training and validation.
 
+const SOLVED = "counts as solved";
+
 class CurveView {
   constructor(curve, app) {
     Object.assign(this, { app, curve });
@@ -40,14 +42,27 @@ class CurveView {
     this.layout();
   }
 
-  // Both kinds of rows on one axis, as uPlot wants them.
+  // Where the task counts as solved, if that can be drawn.
+  get #goal() {
+    const { goal } = this.curve.metrics[this.metric];
+    return goal === null || (this.log && goal <= 0) ? null : goal;
+  }
+
+  // What the axis of values is called: that shares are in per cent its numbers say.
+  get #named() {
+    const { title, share } = this.curve.metrics[this.metric];
+    return share ? title.replace(/ \(%[^)]*\)$/, "") : title;
+  }
+
+  // Both kinds of rows on one axis, as uPlot wants them, and the goal.
   #columns() {
     const { name } = this.curve.metrics[this.metric];
     const parts = ["train", "validation"].map((kind) => {
       const { [this.over]: xs, [name]: ys = [] } = this.curve[kind];
       return [xs.map(Number), ys.map((value) => (this.log && !(value > 0) ? null : value))];
     });
-    return uPlot.join(parts.filter(([xs]) => xs.length));
+    const joined = uPlot.join(parts.filter(([xs]) => xs.length));
+    return this.#goal === null ? joined : [...joined, joined[0].map(() => this.#goal)];
   }
 
   layout() {
@@ -56,7 +71,7 @@ class CurveView {
     this.plot = null;
     if (!width || this.empty) return;
     const kinds = ["train", "validation"].filter((kind) => this.curve[kind][this.over].length);
-    const { title, goal, share } = this.curve.metrics[this.metric];
+    const { share } = this.curve.metrics[this.metric];
     const lines = { train: theme.read, validation: theme.write };
     const axis = { stroke: theme.faint, grid: { stroke: theme.line, width: 0.5 }, ticks: { stroke: theme.line, width: 0.5 }, font: `11px ${FONT}`, labelFont: `11px ${FONT}` };
     const shown = (value) => (value === null || value === undefined ? "–" : share ? percent(value) : number(value));
@@ -71,12 +86,15 @@ class CurveView {
             label: kind === "train" ? "training" : kind, stroke: lines[kind], width: 1.5, spanGaps: true,
             points: { show: this.curve[kind][this.over].length < 60, size: 5 }, value: (_, value) => shown(value),
           })),
+          ...(this.#goal === null ? [] : [{
+            label: SOLVED, stroke: theme.asked, width: 1, dash: [6, 4], points: { show: false }, value: () => shown(this.#goal),
+          }]),
         ],
         axes: [
-          { ...axis, label: this.over === "sequences" ? "sequences seen" : "training time (s)", labelSize: 18, values: (_, values) => values.map((value) => value.toLocaleString("en")) },
-          { ...axis, label: fitted(title, 200), labelSize: 18, size: 56, values: (_, values) => values.map((value) => (value === null ? "" : share ? `${Math.round(100 * value)} %` : String(+value.toPrecision(6)))) },
+          { ...axis, label: this.over === "sequences" ? "sequences seen" : "training time (s)", labelSize: 16, size: 30, values: (_, values) => values.map((value) => value.toLocaleString("en")) },
+          { ...axis, label: fitted(this.#named, 190), labelSize: 18, size: 56, values: (_, values) => values.map((value) => (value === null ? "" : share ? `${Math.round(100 * value)} %` : String(+value.toPrecision(6)))) },
         ],
-        hooks: { draw: [(plot) => this.#goal(plot, goal)] },
+        hooks: { setCursor: [(plot) => this.#tellLast(plot)], ready: [(plot) => this.#tellLast(plot)] },
       },
       this.#columns(),
       this.box,
@@ -85,21 +103,11 @@ class CurveView {
     this.note.textContent = every > 1 ? `Every ${every}th report is drawn. Drag to look closer, double click to go back.` : "Drag to look closer, double click to go back.";
   }
 
-  // A broken line where the task counts as solved.
-  #goal(plot, goal) {
-    if (goal === null || (this.log && goal <= 0)) return;
-    const y = plot.valToPos(goal, "y", true);
-    const { left, width, top, height } = plot.bbox;
-    if (!(y >= top && y <= top + height)) return;
-    const { ctx } = plot;
-    ctx.save();
-    ctx.strokeStyle = theme.asked;
-    ctx.setLineDash([6, 4]);
-    ctx.beginPath();
-    ctx.moveTo(left, y);
-    ctx.lineTo(left + width, y);
-    ctx.stroke();
-    ctx.restore();
+  // With no point under the mouse, and on a phone always, the legend tells the last of each line.
+  #tellLast(plot) {
+    if (plot.cursor.idx !== null && plot.cursor.idx !== undefined) return;
+    const last = plot.data.map((values) => values.findLastIndex((value) => value !== null && value !== undefined));
+    plot.setLegend({ idxs: last }, false);
   }
 
   // The curve as it is on the screen, that which is looked at closer too, with title and legend.
@@ -118,7 +126,6 @@ class CurveView {
 
   #paint(pen) {
     const { plot } = this;
-    const { title, goal } = this.curve.metrics[this.metric];
     const [left, top, wide, tall] = ["left", "top", "width", "height"].map((side) => plot.bbox[side] / devicePixelRatio);
     const at = (value, scale) => plot.valToPos(value, scale) + (scale === "x" ? left : top);
     // The ticks are those that uPlot found.
@@ -135,24 +142,21 @@ class CurveView {
         else pen.text(label, spot, top + tall + 14, { colour: theme.faint, align: "center" });
       });
     });
-    pen.text(plot.axes[0].label, left + wide / 2, top + tall + 34, { colour: theme.faint, align: "center" });
-    pen.text(fitted(title, tall), 10, top + tall / 2, { colour: theme.faint, align: "center", turn: -Math.PI / 2 });
+    pen.text(plot.axes[0].label, left + wide / 2, top + tall + 32, { colour: theme.faint, align: "center" });
+    pen.text(fitted(this.#named, tall), 10, top + tall / 2, { colour: theme.faint, align: "center", turn: -Math.PI / 2 });
     const entries = [];
     pen.within([left - 3, top - 3, wide + 6, tall + 6], () => {
-      plot.series.slice(1).forEach(({ label, show }, n) => {
+      plot.series.slice(1).forEach(({ label, show, width: line, dash = [] }, n) => {
         if (!show) return;
-        const colour = label === "training" ? theme.read : theme.write;
+        const colour = { training: theme.read, validation: theme.write, [SOLVED]: theme.asked }[label];
         const spots = plot.data[0].flatMap((x, place) => {
           const y = plot.data[n + 1][place];
           return y === null || y === undefined ? [] : [[at(x, "x"), at(y, "y")]];
         });
-        pen.path(spots, { stroke: colour, line: 1.5 });
-        if (spots.length < 60) for (const [x, y] of spots) pen.circle(x, y, 2.5, { fill: theme.surface, stroke: colour });
-        entries.push({ name: label, colour, line: 1.5 });
+        pen.path(spots, { stroke: colour, line, dash });
+        if (spots.length < 60 && label !== SOLVED) for (const [x, y] of spots) pen.circle(x, y, 2.5, { fill: theme.surface, stroke: colour });
+        entries.push({ name: label, colour, line, dash });
       });
-      if (goal === null || (this.log && goal <= 0)) return;
-      pen.path([[left, at(goal, "y")], [left + wide, at(goal, "y")]], { stroke: theme.asked, dash: [6, 4] });
-      entries.push({ name: "counts as solved", colour: theme.asked, line: 1, dash: [6, 4] });
     });
     legend(pen, entries, left, plot.height + 10);
   }

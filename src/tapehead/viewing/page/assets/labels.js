@@ -40,6 +40,52 @@ function placeNames(names, spots, lines, width, height, size = 10) {
   });
 }
 
+// Names of rows in the room beside them, each still told from the others: first all lose what they
+// count ("source 10s: 0–9"), then long words are abbreviated, and only then is anything cut.
+function shortened(names, room, size = 10) {
+  const fits = (name) => textWidth(name, size) <= room;
+  let told = names.every(fits) ? names : names.map((name) => name.replace(/: \S+$/, ""));
+  const long = (name) => name.split(" ").filter((word) => word.length > 6 && !word.endsWith("."));
+  for (;;) {
+    const words = told.filter((name) => !fits(name)).flatMap(long).sort((a, b) => b.length - a.length);
+    if (!words.length) return told.map((name) => fitted(name, room, size));
+    told = told.map((name) => name.split(" ").map((word) => (word === words[0] ? `${word.slice(0, 4)}.` : word)).join(" "));
+  }
+}
+
+// Where the numbers of rows go that a panel shows: round ones, the first after rows that are left
+// out, and always row 0, which gives its place to no other. `numbers`: as they are told.
+function rowLabels(rows, numbers, height, room) {
+  const every = niceStep(rows.length, room / 13);
+  const zero = numbers.indexOf(0);
+  const places = range(rows.length).filter((n) =>
+    n === 0 || n === zero || rows[n] !== rows[n - 1] + 1 || numbers[n] % every === 0);
+  let last = -Infinity;
+  return places.flatMap((n) => {
+    const y = Math.max((n + 0.5) * height, 6);
+    const beforeZero = n < zero && (zero + 0.5) * height - y < 11;
+    if ((y - last < 11 && n !== zero) || beforeZero) return [];
+    last = y;
+    return [{ text: String(numbers[n]), y }];
+  });
+}
+
+// Lines between rows: dotted where some are left out, whole where the last meets the first.
+function rowBreaks(pen, rows, total, left, width, top, height) {
+  rows.forEach((row, n) => {
+    if (!n || row === rows[n - 1] + 1) return;
+    const y = top + n * height;
+    const around = row === 0 && rows[n - 1] === total - 1;
+    pen.path([[left, y], [left + width, y]], { stroke: theme.faint, dash: around ? [] : [1, 3] });
+    if (around) pen.path([[left - 5, y], [left, y]], { stroke: theme.faint });
+  });
+}
+
+function niceStep(count, room) {
+  const least = count / Math.max(1, room);
+  return [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((step) => step >= least) ?? 1000;
+}
+
 const meet = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 
 // Whether a line goes through a box: what the box's sides leave of it.

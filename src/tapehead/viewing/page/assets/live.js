@@ -12,7 +12,8 @@ function follow(app) {
       if (answer.status === 200) {
         const held = await answer.json();
         version = held.version;
-        const { number = 0, step = 0 } = app;
+        const { number = held.begin } = app;
+        const step = app.recording ? app.step : null;
         app.held = held;
         showFacts(app);
         showEpisodes(app);

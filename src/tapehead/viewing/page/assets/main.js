@@ -21,6 +21,9 @@ function showEpisodes(app) {
   );
   box.replaceChildren(...buttons);
   box.hidden = recordings.length < 2;
+  const counted = document.getElementById("counted");
+  counted.textContent = app.held.counted;
+  counted.hidden = box.hidden || !app.held.counted;
   document.getElementById("player").hidden = !recordings.length;
 }
 
@@ -36,7 +39,8 @@ function begin() {
   const wish = matchMedia("(prefers-color-scheme: dark)");
   setTheme(kept ?? (wish.matches ? "dark" : "light"), held.colours);
   const app = new App(held);
-  document.getElementById("title").textContent = held.title;
+  const run = held.run ? [" ", element("small", {}, held.run)] : [];
+  document.getElementById("title").replaceChildren(held.title, ...run);
   document.getElementById("learning").append(app.curve.root);
   document.getElementById("learning").hidden = app.curve.empty && !held.live;
   const change = (name) => {
@@ -57,7 +61,7 @@ function begin() {
   showFacts(app);
   showEpisodes(app);
   app.listen();
-  if (held.recordings.length) app.open(0);
+  if (held.recordings.length) app.open(held.begin);
   else app.curve.layout();
   if (held.live) follow(app);
   document.getElementById("settings-box").addEventListener("toggle", () => app.curve.layout());

@@ -16,6 +16,17 @@ function fitted(text, room, size = 11, weight = 400) {
   return `${text.slice(0, end)}…`;
 }
 
+// The text in lines that fit, broken between words.
+function wrapped(text, room, size = 11, weight = 400) {
+  const lines = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length && textWidth(longer, size, weight) <= room) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 // The size, or a smaller one, at which a text fits.
 function sizeFor(text, room, size, weight = 400) {
   return size * Math.min(1, room / textWidth(text, size, weight));

@@ -27,7 +27,7 @@ class App {
   }
 
   // Show an episode; its arrays are unpacked the first time.
-  async open(number, { step = 0, keep = false } = {}) {
+  async open(number, { step = null, keep = false } = {}) {
     if (!keep) this.stop();
     this.number = number;
     const packed = this.held.recordings[number];
@@ -37,10 +37,18 @@ class App {
     this.origins = recording.origins ? new Origins(recording.origins, this) : null;
     if (!keep) this.selection = null;
     this.answerStarts = recording.asked[0] ?? null;
-    this.step = clamp(step, 0, recording.steps - 1);
+    this.step = clamp(step ?? this.#telling(), 0, recording.steps - 1);
     this.#build();
     this.layout();
     this.#tellStep();
+  }
+
+  // The step to begin at: the first answer that is due, or after it the first read of what was
+  // written.
+  #telling() {
+    const first = this.answerStarts ?? 0;
+    const later = this.origins?.firstRead(first) ?? -1;
+    return later < 0 ? first : later;
   }
 
   #build() {
@@ -59,7 +67,8 @@ class App {
       }
       // A picture as high as it is wide leaves room at its side.
       const beside = views.some(({ panel }) => panel.kind === "points") && views.length > 1 ? " beside" : "";
-      return [element("section", { class: group + beside }, element("h2", {}, title), ...figures)];
+      const hint = group === "origins" ? [this.#hint()] : [];
+      return [element("section", { class: group + beside }, element("h2", {}, title), ...hint, ...figures)];
     });
     const old = document.getElementById("episode");
     const wasOpen = old.querySelector("details")?.open;
@@ -82,6 +91,12 @@ class App {
     note.hidden = !recording.note;
   }
 
+  #hint() {
+    const what = "a read, a write or a memory cell to see where it came from or went.";
+    const told = ["Click", "Tap"].map((how, n) => element("span", { class: n ? "by-touch" : "by-mouse" }, `${how} ${what}`));
+    return element("p", { class: "note" }, ...told);
+  }
+
   layout() {
     // What stands beside a picture of points is as high as it.
     const beside = document.querySelector(".beside");
@@ -90,8 +105,23 @@ class App {
     const left = Math.min(room, Math.max(28, ...this.views.map(({ kind, overTime, panel }) =>
       panel.group === "now" || (!overTime && !kind.labelRoom) ? 0 : kind.labelRoom())));
     document.body.style.setProperty("--left", left);
+    this.#fitColumn();
     for (const view of this.views) view.layout(left);
     this.curve.layout();
+  }
+
+  // The column beside the others is no higher than the screen, as far as its pictures can be told
+  // when they are smaller.
+  #fitColumn() {
+    const column = this.views.filter(({ panel }) => panel.group === "now");
+    for (const { kind } of column) kind.most = Infinity;
+    if (innerWidth <= 1000 || !column.length) return;
+    const wished = column.map(({ kind, stage }) => kind.height(stage.clientWidth));
+    const room = innerHeight - 204 - 36 * column.length; // what stands above them, and captions
+    const least = column.map(({ kind }, n) => Math.min(kind.least, wished[n]));
+    const total = (heights) => heights.reduce((sum, height) => sum + height, 0);
+    const share = Math.max(0, room - total(least)) / (total(wished) - total(least) || 1);
+    if (total(wished) > room) column.forEach(({ kind }, n) => (kind.most = least[n] + share * (wished[n] - least[n])));
   }
 
   goTo(step) {
@@ -159,10 +189,12 @@ class App {
       this.layout();
     });
     document.addEventListener("keydown", (event) => this.#key(event));
-    let last = innerWidth;
+    // On a telephone the height changes whenever the bar of addresses comes or goes.
+    const size = () => `${innerWidth} ${innerWidth > 1000 ? innerHeight : 0}`;
+    let last = size();
     addEventListener("resize", () => {
-      if (innerWidth !== last) this.layout();
-      last = innerWidth;
+      if (size() !== last && this.recording) this.layout();
+      last = size();
     });
   }
 

@@ -51,13 +51,14 @@ class PanelView {
     this.base = element("canvas", { "aria-hidden": "true" });
     this.top = element("canvas", { class: "top", role: "img", "aria-label": panel.title });
     const save = (type) => saveButton(type, () => this.save(type));
-    const axis = panel.kind === "heat" && panel.data.axis && !panel.data.groups ? element("small", {}, `${panel.data.axis} ↓`) : "";
+    this.axisName = element("small");
     this.key = this.kind.key ? element("canvas", { class: "key", width: 64, height: 1 }) : "";
     this.ends = this.key ? [element("span"), element("span")] : [];
     const scale = panel.kind === "heat" ? "button" : "small";
     const about = { class: "scale", title: "Scale of colours: click for that of these values alone", onclick: () => this.#rescale() };
     const shown = this.key ? element(scale, scale === "button" ? about : { class: "scale" }, this.ends[0], this.key, this.ends[1]) : "";
-    this.caption = element("figcaption", {}, element("span", {}, panel.title, axis), shown, save("PNG"), save("SVG"));
+    this.heading = element("span", {}, panel.title, this.axisName);
+    this.caption = element("figcaption", {}, this.heading, shown, save("PNG"), save("SVG"));
     this.stage = element("div", { class: "stage" }, this.base, this.top);
     this.figure = element("figure", { class: "panel", "data-name": panel.name, "data-kind": panel.kind }, this.caption, this.stage);
     this.#listen();
@@ -70,6 +71,7 @@ class PanelView {
     this.frame = new Frame(width, this.app.steps, left);
     this.tall = this.kind.height(width) + (this.axis ? MARGIN.axis : 0);
     this.kind.prepare();
+    this.axisName.textContent = this.kind.axisName?.() ?? "";
     // Where the picture lies in its canvas, for whoever wants to point at it from outside.
     Object.assign(this.figure.dataset, this.kind.outline?.(this.frame) ?? {});
     if (this.key) this.#paintKey();
@@ -89,6 +91,7 @@ class PanelView {
     this.#onto(this.top, (pen) => this.kind.mark(pen, this.frame, this.app.step));
     const told = this.kind.words?.();
     if (told) this.top.setAttribute("aria-label", told);
+    if (this.kind.title) this.heading.textContent = this.kind.title();
   }
 
   #rescale() {
@@ -124,7 +127,7 @@ class PanelView {
     const width = this.frame.width;
     const height = HEAD + this.kind.height(width) + (this.overTime ? MARGIN.axis : 8);
     const paint = (pen) => {
-      const title = [this.panel.title, this.app.documentTitle].filter(Boolean).join(" · ");
+      const title = [this.kind.title?.() ?? this.panel.title, this.app.documentTitle].filter(Boolean).join(" · ");
       pen.text(fitted(title, width - (this.key ? 132 : 12), 12, 600), 6, 13, { size: 12, weight: 600 });
       if (this.key) {
         const [low, high] = this.kind.key().map(short);

@@ -1,13 +1,35 @@
 // Values over time: a column for each step, a band for each head.
 
+const USED = 0.1; // the weighting from which on a row counts as used
+
 class HeatPanel {
   constructor(panel, app) {
     Object.assign(this, panel.data, { panel, app });
     [, this.count, this.total] = this.values.shape;
+    this.few = this.rows?.length > 48 ? this.#touched() : null;
   }
 
   get shown() {
-    return this.rows && !this.app.allRows ? this.rows : range(this.total);
+    if (!this.rows || this.app.allRows) return range(this.total);
+    return this.few ?? this.rows;
+  }
+
+  // Of many rows those that these heads use, with their neighbours, where most are used by others.
+  #touched() {
+    const [steps] = this.values.shape;
+    const used = new Set();
+    for (const row of this.rows) {
+      const most = range(steps * this.count).some((n) => Math.abs(this.values.value(n * this.total + row)) >= USED);
+      if (most) for (const near of [-1, 0, 1]) used.add((row + near + this.total) % this.total);
+    }
+    const few = this.rows.filter((row) => used.has(row));
+    return few.length && few.length < 0.4 * this.rows.length ? few : null;
+  }
+
+  axisName() {
+    if (!this.axis || this.groups) return "";
+    const few = this.few && !this.app.allRows ? `: the ${this.few.length} around those in use` : "";
+    return `${this.axis} ↓${few}`;
   }
 
   get cell() {
@@ -19,7 +41,9 @@ class HeatPanel {
 
   get band() {
     const beside = this.panel.group === "answer" ? this.app.beside : 0;
-    return Math.max(clamp(this.shown.length * this.cell, 14, 320), beside);
+    // Bands of several heads share the height that one would have, as long as they can be read.
+    const most = this.count > 1 ? Math.max(96, 440 / this.count) : 320;
+    return Math.max(clamp(this.shown.length * this.cell, 14, most), beside);
   }
 
   get gap() {
@@ -60,7 +84,7 @@ class HeatPanel {
       const top = this.top(band);
       if (this.bands.length > 1) pen.text(this.bands[band], frame.left, top - 7, { size: 10, colour: theme.faint });
       pen.image(image, frame.left, top, frame.inner, this.band);
-      this.#breaks(pen, frame, top, height);
+      rowBreaks(pen, this.shown, this.total, frame.left, frame.inner, top, height);
       pen.rect(frame.left, top, frame.inner, this.band, { stroke: theme.line });
       frame.answer(pen, this.app.answerStarts, top, top + this.band);
       if (this.groups && this.total > 1) this.#groups(pen, frame, top, height);
@@ -76,24 +100,15 @@ class HeatPanel {
     }
   }
 
-  // Lines where rows are left out.
-  #breaks(pen, frame, top, height) {
-    this.shown.forEach((row, n) => {
-      if (n && row !== this.shown[n - 1] + 1 && !(row === 0 && this.shown[n - 1] === this.total - 1)) {
-        const y = top + n * height;
-        pen.path([[frame.left, y], [frame.left + frame.inner, y]], { stroke: theme.faint, dash: [1, 3] });
-      }
-    });
-  }
-
   #groups(pen, frame, top, height) {
     const ends = this.groups.map(([first, last]) => [top + first * height, top + (last + 1) * height]);
     // None over the upper or lower edge, which a group of one thin row may be at.
     const ys = apart(ends.map(([from, to]) => (from + to) / 2), 11, 6, Math.max(6, this.height() - 6));
-    this.groups.forEach(([, , label], n) => {
+    const labels = shortened(this.groups.map(([, , label]) => label), frame.left - 12);
+    labels.forEach((label, n) => {
       const [from, to] = ends[n];
       if (to - from > 3) pen.path([[frame.left - 5, from + 1], [frame.left - 5, to - 1]], { stroke: theme.faint });
-      pen.text(fitted(label, frame.left - 12, 10), frame.left - 9, ys[n], { size: 10, align: "right", colour: theme.faint });
+      pen.text(label, frame.left - 9, ys[n], { size: 10, align: "right", colour: theme.faint });
     });
   }
 
@@ -104,16 +119,10 @@ class HeatPanel {
   }
 
   #numbers(pen, frame, top, height) {
-    let last = -Infinity;
-    const every = niceStep(this.shown.length, this.band / 13);
-    this.shown.forEach((row, n) => {
-      const fresh = n && row !== this.shown[n - 1] + 1;
-      const y = top + (n + 0.5) * height;
-      if ((fresh || n === 0 || this.#said(row) % every === 0) && y - last >= 11) {
-        pen.text(String(this.#said(row)), frame.left - 5, Math.max(y, 6), { size: 10, align: "right", colour: theme.faint });
-        last = y;
-      }
-    });
+    const numbers = this.shown.map((row) => this.#said(row));
+    for (const { text, y } of rowLabels(this.shown, numbers, height, this.band)) {
+      pen.text(text, frame.left - 5, top + y, { size: 10, align: "right", colour: theme.faint });
+    }
   }
 
   // Steps and entries are counted from 1, rows of the memory from 0 as everywhere.
@@ -187,9 +196,4 @@ class HeatPanel {
     context.putImageData(image, 0, 0);
     return canvas;
   }
-}
-
-function niceStep(count, room) {
-  const least = count / Math.max(1, room);
-  return [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((step) => step >= least) ?? 1000;
 }

@@ -3,6 +3,8 @@
 class MapPanel {
   constructor(panel, app) {
     Object.assign(this, panel.data, { panel, app });
+    [this.least, this.most] = [270, Infinity]; // of its height
+    this.below = 42; // what is said under it
   }
 
   labelRoom() {
@@ -13,8 +15,12 @@ class MapPanel {
     return true;
   }
 
+  #side(width) {
+    return Math.min(width, 420, this.most - this.below);
+  }
+
   height(width) {
-    return Math.min(width, 420) + 22;
+    return this.#side(width) + this.below;
   }
 
   prepare() {
@@ -25,7 +31,7 @@ class MapPanel {
 
   // With room around for names.
   #spots(width) {
-    const side = Math.min(width, 420);
+    const side = this.#side(width);
     return this.xy.map(([x, y]) => [20 + x * (width - 40), 16 + y * (side - 32)]);
   }
 
@@ -33,17 +39,20 @@ class MapPanel {
   #places(frame, spots) {
     if (this.names.length > 60) return [];
     const lines = this.edges.map((edge) => edge.map((node) => spots[node]));
-    return (this.placed ??= placeNames(this.names, spots, lines, frame.width, this.height(frame.width) - 22));
+    return (this.placed ??= placeNames(this.names, spots, lines, frame.width, this.#side(frame.width)));
   }
 
   mark(pen, frame, step) {
     const spots = this.#spots(frame.width);
     const told = this.edges.map((_, n) => this.told[n] <= step);
+    // What is still to be told is there as a shadow, and on top of all lies what is told now.
     this.edges.forEach(([from, to], n) => {
-      if (!told[n]) return;
-      const fresh = this.told[n] === step;
-      drawArrow(pen, spots[from], spots[to], { colour: fresh ? theme.text : theme.line, line: fresh ? 2 : 1 });
+      if (!told[n]) pen.path([spots[from], spots[to]], { stroke: theme.quiet });
+      else if (this.told[n] < step) drawArrow(pen, spots[from], spots[to], { colour: theme.line, line: 1 });
     });
+    const fresh = this.edges.filter((_, n) => this.told[n] === step);
+    for (const [from, to] of fresh) drawArrow(pen, spots[from], spots[to], { colour: theme.read, line: 3 });
+    const lit = new Set(fresh.flat());
     for (const [at, asked, said] of this.walk) {
       if (at > step) break;
       const alpha = at === step ? 1 : 0.45;
@@ -54,14 +63,17 @@ class MapPanel {
     }
     const known = new Set(this.edges.flatMap((ends, n) => (told[n] ? ends : [])));
     spots.forEach(([x, y], node) => {
-      if (!known.has(node)) return;
-      pen.circle(x, y, 3.5, { fill: theme.text });
+      if (!known.has(node)) pen.circle(x, y, 2.5, { fill: theme.line });
+      else pen.circle(x, y, lit.has(node) ? 5 : 3.5, { fill: lit.has(node) ? theme.read : theme.text });
     });
     this.#places(frame, spots).forEach(([x, y], node) => {
       if (!known.has(node)) return;
-      pen.text(this.names[node], x, y, { size: 10, colour: theme.faint, align: "center", halo: theme.surface });
+      const look = lit.has(node) ? { colour: theme.text, weight: 600 } : { colour: theme.faint };
+      pen.text(this.names[node], x, y, { size: 10, ...look, align: "center", halo: theme.surface });
     });
+    pen.text(fitted(this.words(), frame.width - 8, 11), 4, this.height(frame.width) - 29, { size: 11 });
     const entries = [
+      { name: "told now", colour: theme.read },
       { name: "asked for", colour: theme.asked },
       { name: "said instead", colour: theme.error, line: 2, dash: [4, 3] },
     ];

@@ -6,6 +6,7 @@ class MatrixPanel {
     [, this.total, this.wide] = this.values.shape;
     this.beside = panel.name === "memory" ? this.#weightings() : [];
     this.bottom = 26;
+    [this.least, this.most] = [160, Infinity]; // of its height
   }
 
   // Of every head a narrow column: writes on the left, reads on the right.
@@ -42,9 +43,11 @@ class MatrixPanel {
     const heads = (side) => this.beside.filter((each) => each.side === side).length * 11;
     const left = 30 + heads("write") + (heads("write") ? 4 : 0);
     const right = heads("read") + (heads("read") ? 4 : 0) + 8;
-    const inner = Math.max(60, Math.min(width - left - right, this.columns.length * 26));
+    const room = this.most - 16 - this.bottom;
+    const wide = Math.min(width - left - right, this.columns.length * 26, this.square ? room : Infinity);
+    const inner = Math.max(60, wide);
     const cell = this.square ? inner / this.shown.length : clamp(420 / this.shown.length, 2, 15);
-    return { left, inner, top: 16, tall: Math.min(cell * this.shown.length, this.square ? inner : 520) };
+    return { left, inner, top: 16, tall: Math.min(cell * this.shown.length, this.square ? inner : Math.min(520, room)) };
   }
 
   height(width) {
@@ -64,19 +67,10 @@ class MatrixPanel {
     pen.image(this.#image(step), left, top, inner, tall);
     pen.rect(left, top, inner, tall, { stroke: theme.line });
     const height = tall / rows.length;
-    let last = -Infinity;
-    const every = niceStep(rows.length, tall / 13);
-    rows.forEach((row, n) => {
-      const fresh = n && row !== rows[n - 1] + 1;
-      const y = top + (n + 0.5) * height;
-      if (fresh && !(row === 0 && rows[n - 1] === this.total - 1)) {
-        pen.path([[left, y - height / 2], [left + inner, y - height / 2]], { stroke: theme.faint, dash: [1, 3] });
-      }
-      if ((n === 0 || fresh || row % every === 0) && y - last >= 11) {
-        pen.text(String(row), 24, y, { size: 10, align: "right", colour: theme.faint });
-        last = y;
-      }
-    });
+    rowBreaks(pen, rows, this.total, left, inner, top, height);
+    for (const { text, y } of rowLabels(rows, rows, height, tall)) {
+      pen.text(text, 24, top + y, { size: 10, align: "right", colour: theme.faint });
+    }
     this.#heads(pen, shape, step);
     const across = this.square ? this.axes[1] : `${this.axes[1]} 1 to ${columns.length}`;
     pen.text(across, left + inner / 2, top + tall + 12, { size: 10, align: "center", colour: theme.faint });

@@ -12,6 +12,24 @@ class Origins {
     return this.app.selection ?? { what: "read", step: this.app.step, head: 0 };
   }
 
+  // The first step from `first` on at which most of a read was written; -1: there is none.
+  firstRead(first) {
+    return range(this.steps).findIndex((step) =>
+      step >= first && range(this.readHeads).some((head) => this.#written(step, head) >= 0.5));
+  }
+
+  #written(step, head) {
+    return range(this.steps * this.heads).reduce((sum, index) => sum + this.reads.at(step, head, 1 + index), 0);
+  }
+
+  // What the initial memory has of a read or of a cell.
+  initialShare({ what, step, head, row, word }) {
+    if (what === "read") return this.reads.at(step, head, 0);
+    if (what === "write") return 0;
+    const value = this.app.panel("memory").data.values.at(step, row, word);
+    return value ? this.initial.at(step, row, word) / value : 0;
+  }
+
   write(index) {
     return { step: Math.floor(index / this.heads), head: index % this.heads };
   }
@@ -81,7 +99,7 @@ class Origins {
       const parts = entries.slice(0, 5).map(({ label, share, left }) => `${label}: ${percent(share)} of that read (${percent(left)} left)`);
       return {
         title: `Write at step ${step + 1}${ofSeveral(this.heads)} went to`,
-        parts: parts.length ? parts : ["no read so far as 0.05 % of it"],
+        parts: parts.length ? parts : ["no read (less than 0.05 % of each)"],
       };
     }
     const value = this.app.panel("memory").data.values.at(step, selection.row, selection.word);
@@ -140,15 +158,16 @@ class OriginsPanel {
   constructor(panel, app) {
     Object.assign(this, { panel, app });
     this.bars = 56;
-    this.head = 22;
+    this.head = 12;
+    this.start = 12; // width of the bar of the initial memory, before the first step
   }
 
   labelRoom() {
-    return textWidth("100 %", 10) + 10;
+    return textWidth("100 %", 10) + 14 + this.start;
   }
 
   height(width) {
-    return this.head + this.bars + 12 + 16 * this.#lines(width);
+    return this.head + this.bars + 18 + 16 * this.#lines(width);
   }
 
   #lines(width) {
@@ -169,6 +188,11 @@ class OriginsPanel {
 
   draw() {}
 
+  // Its caption, which a narrow screen breaks into lines.
+  title() {
+    return this.app.origins.told().title;
+  }
+
   words() {
     const { title, parts } = this.app.origins.told();
     return `${title}: ${parts.join(", ")}`;
@@ -177,18 +201,19 @@ class OriginsPanel {
   mark(pen, frame, step) {
     const { origins } = this.app;
     const { what, step: at } = origins.selection;
-    const { title, parts } = origins.told();
+    const { parts } = origins.told();
     const colour = what === "write" ? theme.read : theme.write;
     const bottom = this.head + this.bars;
-    pen.text(title, frame.left, 8, { size: 12, weight: 600 });
     const totals = new Map();
     for (const { step: from, share } of origins.found()) totals.set(from, (totals.get(from) ?? 0) + share);
-    const most = this.#most([...totals.values()]);
+    const initial = origins.initialShare(origins.selection);
+    const most = this.#most([...totals.values(), initial]);
     for (const level of [0, 1]) {
       const y = bottom - level * this.bars;
       pen.path([[frame.left, y], [frame.left + frame.inner, y]], { stroke: theme.line });
-      pen.text(`${100 * level * most} %`, frame.left - 5, y, { size: 10, align: "right", colour: theme.faint });
+      pen.text(`${100 * level * most} %`, frame.left - 9 - this.start, y, { size: 10, align: "right", colour: theme.faint });
     }
+    this.#initial(pen, frame, initial, most);
     for (const [from, share] of totals) {
       const tall = this.bars * clamp(Math.abs(share) / most, 0, 1);
       const width = Math.max(2, frame.cell - 1);
@@ -198,7 +223,17 @@ class OriginsPanel {
     const own = what === "write" ? theme.write : theme.read;
     pen.path([[x, this.head - 3], [x, bottom]], { stroke: own, line: 1.5 });
     pen.path([[x - 4, this.head - 7], [x + 4, this.head - 7], [x, this.head - 1]], { fill: own, closed: true });
-    this.#list(pen, frame, parts, bottom + 16);
+    this.#list(pen, frame, parts, bottom + 22);
+  }
+
+  // The initial memory is older than the first step.
+  #initial(pen, frame, share, most) {
+    const bottom = this.head + this.bars;
+    const x = frame.left - 4 - this.start;
+    const tall = this.bars * clamp(Math.abs(share) / most, 0, 1);
+    pen.path([[x, bottom], [x + this.start, bottom]], { stroke: theme.line });
+    pen.rect(x, bottom - tall, this.start, tall, share < 0 ? { stroke: theme.faint } : { fill: theme.faint });
+    pen.text("initial", x + this.start, bottom + 8, { size: 10, align: "right", colour: theme.faint });
   }
 
   // Parts one after the other, each whole on its line; longer ones than a line are shortened.
@@ -216,7 +251,12 @@ class OriginsPanel {
 
   tell(x, y, frame) {
     const step = frame.step(x);
-    if (step === null || y > this.head + this.bars) return null;
+    if (y > this.head + this.bars) return null;
+    const start = frame.left - 4 - this.start;
+    if (x >= start && x < start + this.start) {
+      return [`initial memory: ${percent(this.app.origins.initialShare(this.app.origins.selection))}`];
+    }
+    if (step === null) return null;
     const here = this.app.origins.found().filter((entry) => entry.step === step);
     return here.length
       ? here.slice(0, 4).map(({ label, share }) => `${label}: ${percent(share)}`)
