@@ -2,9 +2,9 @@
 
     python benchmarks/discrete_speed.py results/speed/discrete
 
-Writes result.json there. A step is all that training does with a batch: forward and backward pass
-of the estimator, and the optimiser's update; 16 or 32 sequences of 21 steps, as the recipe has
-them. One thread, and processor time, which waiting for a busy machine does not enter.
+Writes result.json and figure.png there. A step is all that training does with a batch: forward and
+backward pass of the estimator, and the optimiser's update; 16 or 32 sequences of 21 steps, as the
+recipe has them. One thread, and processor time, which waiting for a busy machine does not enter.
 """
 
 import argparse
@@ -13,12 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from matplotlib.figure import Figure
 
+from bars import paired_bars
 from dnc_speed import surroundings, times_of
 from tapehead.machines import MACHINES
 from tapehead.recipes.discrete import CHOOSERS, ESTIMATORS, SOFT, recipe
 from tapehead.tasks import make_task
 from tapehead.training.objectives import make_objective
+from tapehead.viewing.estimators import STYLES
+from tapehead.viewing.style import save
 
 
 def step_of(contestant: str, backend: str) -> Callable[[], None]:
@@ -61,11 +65,32 @@ def measure(rounds: int) -> list[dict]:
     return found
 
 
+def titled(contestant: str) -> str:
+    kind, _, estimator = contestant.rpartition(" ")
+    title = CHOOSERS[kind].title if kind in CHOOSERS else "NTM"
+    return f"{title}, {STYLES[estimator].label if estimator in STYLES else estimator}"
+
+
+def speed_figure(rows: list[dict]) -> Figure:
+    """Bars for each contestant: kernel and reference."""
+    return paired_bars(
+        {titled(row["contestant"]): (row["cpu"], row["reference"]) for row in rows},
+        ("kernel", "reference"),
+        "processor time of 1,000 training steps (s)",
+        left=66.0,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--rounds", type=int, default=9, help="of each measurement")
+    parser.add_argument("--redraw", action="store_true", help="only draw what result.json holds")
     options = parser.parse_args()
+    if options.redraw:
+        result = json.loads((options.out / "result.json").read_text())
+        save(speed_figure(result["speed"]["steps"]), options.out / "figure.png")
+        return
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     result = {
@@ -74,6 +99,7 @@ def main() -> None:
     }
     result = surroundings("speed/discrete") | {"unit": "seconds of 1,000 training steps"} | result
     (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    save(speed_figure(result["speed"]["steps"]), options.out / "figure.png")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,27 @@
 """How many problems a second a pointer network learns from: all steps of the decoder in one call,
 beside a plain loop that takes one step after the other, side by side in one process.
 
-    python benchmarks/pointer_speed.py [--points 10 50] [--batch 64] [--seconds 5]
+    python benchmarks/pointer_speed.py results/speed/pointer [--points 10 50] [--seconds 5]
 
-Both compute the same loss and the same gradients, which is looked at before anything is timed.
+Writes result.json and figure.png there. Both compute the same loss and the same gradients, which is
+checked before anything is timed.
 """
 
 import argparse
+import json
+from pathlib import Path
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
+from bars import paired_bars
+from dnc_speed import surroundings
 from tapehead.benchmark import Step, interleaved
 from tapehead.machines import PointerNetwork
 from tapehead.tasks import ConvexHull
 from tapehead.tasks.task import Batch
+from tapehead.viewing.style import save
 
 MACHINES = {
     "lstm, additive": {"encoder": "lstm", "attention": "additive", "hears": "point"},
@@ -46,43 +53,68 @@ def loop(machine: PointerNetwork, task: ConvexHull, batch: Batch) -> Tensor:
     return task.loss(torch.stack(logits, 1), batch)
 
 
+def measure(points: int, name: str, chosen: argparse.Namespace) -> dict:
+    """Problems a second in both ways, whose gradients are compared first."""
+    task = ConvexHull(min_points=points, max_points=points)
+    batch = task.batch(torch.Generator().manual_seed(0), chosen.batch)
+    batch = batch._replace(inputs=batch.inputs._replace(counts=None))
+    torch.manual_seed(0)
+    machine = PointerNetwork(**task.sizes, hidden_size=chosen.hidden, **MACHINES[name])
+    ways = {"one call": whole, "loop": loop}
+    gradients = []
+    for way in ways.values():
+        machine.zero_grad()
+        way(machine, task, batch).backward()
+        gradients.append([weight.grad.clone() for weight in machine.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+    def step_of(way) -> Step:
+        return lambda: way(machine, task, batch).backward()
+
+    steps = {name: step_of(way) for name, way in ways.items()}
+    times = interleaved(steps, seconds=chosen.seconds)
+    rates = {way: 1e3 * chosen.batch / each["median"] for way, each in times.items()}
+    row = {"machine": name, "points": points, **rates, "times": rates["one call"] / rates["loop"]}
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def speed_figure(rows: list[dict]) -> Figure:
+    """Bars for each machine and number of points: one call, and the loop."""
+    return paired_bars(
+        {
+            f"{row['machine']}, {row['points']} points": (row["one call"], row["loop"])
+            for row in rows
+        },
+        ("all steps in one call", "a plain loop"),
+        "problems a second, forward and backward pass",
+        left=44.0,
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
     parser.add_argument("--points", type=int, nargs="+", default=[10, 50])
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--redraw", action="store_true", help="only draw what result.json holds")
     chosen = parser.parse_args()
-    torch.set_num_threads(1)
-    print(f"problems a second, forward and backward, batch {chosen.batch}, one thread")
-    print(f"{'':<16}{'points':>8}{'one call':>10}{'loop':>8}{'times':>7}")
-    for points in chosen.points:
-        task = ConvexHull(min_points=points, max_points=points)
-        batch = task.batch(torch.Generator().manual_seed(0), chosen.batch)
-        batch = batch._replace(inputs=batch.inputs._replace(counts=None))
-        for name, options in MACHINES.items():
-            torch.manual_seed(0)
-            machine = PointerNetwork(**task.sizes, hidden_size=chosen.hidden, **options)
-            ways = {"one call": whole, "loop": loop}
-            gradients = []
-            for way in ways.values():
-                machine.zero_grad()
-                way(machine, task, batch).backward()
-                gradients.append([weight.grad.clone() for weight in machine.parameters()])
-            for one, other in zip(*gradients, strict=True):
-                torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
-
-            def step_of(way, machine=machine, task=task, batch=batch) -> Step:
-                return lambda: way(machine, task, batch).backward()
-
-            times = interleaved(
-                {name: step_of(way) for name, way in ways.items()}, seconds=chosen.seconds
-            )
-            rates = {way: 1e3 * chosen.batch / each["median"] for way, each in times.items()}
-            print(
-                f"{name:<16}{points:>8}{rates['one call']:>10,.0f}{rates['loop']:>8,.0f}"
-                f"{rates['one call'] / rates['loop']:>7.2f}"
-            )
+    if chosen.redraw:
+        rows = json.loads((chosen.out / "result.json").read_text())["speed"]
+    else:
+        torch.set_num_threads(1)
+        rows = [measure(points, name, chosen) for points in chosen.points for name in MACHINES]
+        result = surroundings("speed/pointer") | {
+            "unit": f"problems a second, batch {chosen.batch}",
+            "cells": [],
+            "speed": rows,
+        }
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        (chosen.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    save(speed_figure(rows), chosen.out / "figure.png")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ optimiser. Times are processor time of one thread, which waiting does not enter.
 
 import argparse
 import json
-import os
 import statistics
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bars import paired_bars
 from dnc_speed import surroundings
 from tapehead.forms import Story
 from tapehead.machines import MACHINES, Reader
@@ -28,17 +28,7 @@ from tapehead.ops.sentences import position_weights, softmax_over
 from tapehead.recipes import recipe
 from tapehead.recipes.babi import stories_of
 from tapehead.tasks import make_task
-from tapehead.viewing.style import (
-    DOUBLE,
-    FAINT,
-    READ,
-    SMALL,
-    new_figure,
-    open_frame,
-    place,
-    save,
-    styled,
-)
+from tapehead.viewing.style import save
 
 TASKS = (1, 2, 16)
 TITLES = {
@@ -195,33 +185,18 @@ def measure(rounds: int) -> list[dict]:
     return rows
 
 
-@styled
 def speed_figure(rows: list[dict]) -> Figure:
     """Bars for each machine and task: ours, and the plain version."""
-    figure = new_figure(DOUBLE, 64.0)
-    axes = place(figure, 36.0, 3.0, 130.0, 50.0)
-    kinds = {"tapehead": ("tapehead", READ), "plain": ("plain PyTorch", FAINT)}
-    names, y = [], 0.0
-    for row in rows:
-        for kind, (label, colour) in kinds.items():
-            seconds = row[f"{kind}_seconds_per_epoch"]
-            first = not any(text == label for text in axes.get_legend_handles_labels()[1])
-            axes.barh(y, seconds, 0.4, color=colour, lw=0, label=label if first else None)
-            axes.annotate(f"{seconds:.2g}", (seconds, y), (2, 0), va="center",
-                          textcoords="offset points", fontsize=SMALL)  # fmt: skip
-            y += 0.42
-        names.append((y - 0.63, f"{TITLES[row['machine']]}, task {row['task']}"))
-        y += 0.25
-    axes.set_yticks(*zip(*names, strict=True))
-    axes.invert_yaxis()
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("processor time of an epoch (s)")
-    axes.legend(loc="lower right", frameon=False)
-    open_frame(axes)
-    return figure
-
-
-LOAD = os.getloadavg()[0]
+    return paired_bars(
+        {
+            f"{TITLES[row['machine']]}, task {row['task']}": [
+                row[f"{kind}_seconds_per_epoch"] for kind in ("tapehead", "plain")
+            ]
+            for row in rows
+        },
+        ("tapehead", "plain PyTorch"),
+        "processor time of an epoch (s)",
+    )
 
 
 def main() -> None:
@@ -236,9 +211,7 @@ def main() -> None:
         return
     options.out.mkdir(parents=True, exist_ok=True)
     rows = measure(options.rounds)
-    result = surroundings() | {
-        "experiment": "speed/readers",
-        "load_before": LOAD,
+    result = surroundings("speed/readers") | {
         "unit": "seconds of processor time an epoch, forward and backward",
         "cells": [],
         "speed": rows,

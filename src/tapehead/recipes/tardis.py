@@ -32,7 +32,7 @@ CONTESTANTS: dict[str, dict[str, Any]] = {
     | {
         "objective_options": {"estimator": "reinforce", "entropy": 0.0005},
         # About as much time as the other estimator takes on its slowest seeds.
-        "max_sequences": 60_000,
+        "max_sequences": 120_000,
     },
     "lstm": {"machine": "lstm", "machine_options": {"hidden_size": 128, "num_layers": 1}},
     "ntm": {"machine": "ntm", "machine_options": {"memory_size": 64, "memory_init": "uniform"}},
