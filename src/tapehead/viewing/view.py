@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from tapehead.checks import listed, shown
 from tapehead.files import clear_errors
@@ -132,11 +132,24 @@ def machine_name(config: TrainConfig) -> str:
     return f"ntm-{config.machine_options.get('controller', 'lstm')}"
 
 
+class Heading(TypedDict):
+    """What a page says above everything, see `document`: machine and task; what the run is called;
+    what its episodes are counted by, and which comes first."""
+
+    title: str
+    run: str
+    counted: str
+    begin: str
+
+
 def headed(
     config: TrainConfig, task: Task, settings: Mapping[str, Task], path: Path | None = None
-) -> dict[str, str]:
-    """What a page says above everything: machine and task, also which of the tasks of that name,
-    and what the run is called; then what its episodes are counted by, and which comes first."""
+) -> Heading:
+    """The heading of a page, with the task's variant and the sizes of training.
+
+    Args:
+        path: run directory; None: it has none that is worth naming.
+    """
     name, varied = machine_name(config), varied_size(task)
     title = f"{machine_styles([name])[name].label}: {task.title}"
     if task.variant:
