@@ -54,6 +54,7 @@ CROSSING = {
     "test_extending.py": "docs/extending.md",
     "test_gallery.py": "docs/examples/",
     "test_site.py": "docs/conf.py and docs/_site/",
+    "test_site_build.py": "the site whole, as `make docs` builds it",
     "test_task_pages.py": "docs/_site/task_pages.py",
     "recipes/test_paper_settings.py": "docs/departures.md, beside the recipes",
     "fuzz/test_fuzz.py": "the campaigns beside it, which call everything",

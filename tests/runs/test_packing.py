@@ -66,7 +66,7 @@ def test_its_card_tells_of_the_machine_that_is_packed(run, packed):
     assert f"| as trained | {best['bit_errors']:.3f} |" in card
     assert f"{read_result(run)['scores']['bit_errors']:.3f}" not in card
     assert "It does not solve the task" in " ".join(card.split())
-    assert "| again | `do it again` |" in card
+    assert "| again, in a checkout | `do it again` |" in card
     assert max(map(len, card.splitlines())) < 200
 
 
