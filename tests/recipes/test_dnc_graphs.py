@@ -73,10 +73,13 @@ def test_one_curriculum_from_training_to_the_table(tmp_path, monkeypatch):
     assert lesson["begun"] == [{"1": 32}]
     assert [cell["test"] for cell in accuracies] == [
         "inference, lesson reached",
+        "inference, lesson reached, each answer",
         "inference, final lesson",
+        "inference, final lesson, each answer",
         "inference, family tree",
+        "inference, family tree, each answer",
     ]
-    assert [cell["published"] for cell in accuracies] == [None, 95.5, 81.8]
+    assert [cell["published"] for cell in accuracies] == [None, None, 95.5, None, 81.8, None]
     assert all(0 <= cell["values"][0] <= 100 for cell in accuracies)
     assert (tmp_path / "figure.png").stat().st_size > 1000
     with pytest.raises(TapeheadError, match="already holds a run: --resume goes on with it"):
@@ -122,13 +125,16 @@ def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypa
 
     def look(machine, task, *, sequences):
         asked[task] = machine.memory_size
-        return {"solved": 0.25}
+        return {"solved": 0.25, "step_errors": 1.5}  # of three answers
 
     monkeypatch.setattr(runs, "evaluate", look)
     found = dnc_graphs.judged_run(tmp_path / "run", data=None, sequences=3)
     assert found["lesson"] == 3
     assert found["climb"] == [(32, 3)]
-    assert set(found["accuracy"].values()) == {25.0}
+    by_answer = {name: value for name, value in found["accuracy"].items() if "each" in name}
+    assert len(by_answer) == len(found["accuracy"]) - len(by_answer) == 3
+    assert set(by_answer.values()) == {50.0}
+    assert {found["accuracy"][name.removesuffix(", each answer")] for name in by_answer} == {25.0}
     assert set(asked.values()) == {128}
     assert next(iter(asked)) == TASKS["inference"](recall=1.0).at_lesson(3)
 

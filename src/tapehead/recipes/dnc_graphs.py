@@ -213,7 +213,9 @@ def judge(contest: Contest) -> list[dict[str, Any]]:
             | {
                 "test": f"{task}, {test}",
                 "metric": "accuracy",
-                "unit": "% of sequences without an error",
+                "unit": "% of single answers that are right"
+                if test.endswith(EACH_ANSWER)
+                else "% of sequences without an error",
                 "values": [one["accuracy"][test] for one in judged],
                 "published": published,
                 "source": source if published is not None else None,
@@ -227,9 +229,11 @@ def judged_run(path: Path, *, data: str | None, sequences: int) -> dict[str, Any
 
     Returns:
         `lesson`: the last it was at; `climb`: (sequences, lesson) of every report; `finished`,
-        `sequences`, `seconds`; `accuracy`: per cent of sequences without an error, by test.
+        `sequences`, `seconds`; `accuracy`: per cent of sequences without an error, by test, and
+        of single answers where a sequence has several that do not depend on each other.
     """
     from tapehead.runs import evaluate, load_run, read_metrics, read_result
+    from tapehead.tasks import Inference
     from tapehead.tasks.graphs.task import GraphTask
 
     config, machine, task = load_run(path, step="latest")
@@ -246,10 +250,13 @@ def judged_run(path: Path, *, data: str | None, sequences: int) -> dict[str, Any
         machine.set_rows(max(machine.settable_rows, PAPER_ROWS[config.task]))
     tests: dict[str, Task] = {LESSON: task.at_lesson(lesson)}
     tests |= dataclasses.replace(task, data=data or "").test_settings()
-    accuracy = {
-        label: round(100 * evaluate(machine, setting, sequences=sequences)["solved"], 2)
-        for label, setting in tests.items()
-    }
+    accuracy = {}
+    for label, setting in tests.items():
+        scores = evaluate(machine, setting, sequences=sequences)
+        accuracy[label] = round(100 * scores["solved"], 2)
+        if isinstance(setting, Inference):
+            right = 1 - scores["step_errors"] / setting.queries
+            accuracy[f"{label}, {EACH_ANSWER}"] = round(100 * right, 2)
     return {
         "lesson": lesson,
         "climb": climb,
@@ -260,6 +267,7 @@ def judged_run(path: Path, *, data: str | None, sequences: int) -> dict[str, Any
     }
 
 
+EACH_ANSWER = "each answer"
 PAPER_ROWS = {task: curriculum.paper[1]["memory_size"] for task, curriculum in CURRICULA.items()}
 
 
