@@ -131,7 +131,7 @@ def test_a_run_is_judged_at_its_lesson_with_the_papers_memory(tmp_path, monkeypa
     found = dnc_graphs.judged_run(tmp_path / "run", data=None, sequences=3)
     assert found["lesson"] == 3
     assert found["climb"] == [(32, 3)]
-    by_answer = {name: value for name, value in found["accuracy"].items() if "each" in name}
+    by_answer = {name: value for name, value in found["accuracy"].items() if "each answer" in name}
     assert len(by_answer) == len(found["accuracy"]) - len(by_answer) == 3
     assert set(by_answer.values()) == {50.0}
     assert {found["accuracy"][name.removesuffix(", each answer")] for name in by_answer} == {25.0}
