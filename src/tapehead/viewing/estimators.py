@@ -26,7 +26,7 @@ STYLES = {
 }
 """The look of each estimator in every figure."""
 
-Dashes = str | tuple[float, tuple[float, ...]]
+Dashes = str | tuple[int | float, tuple[int | float, ...]]
 Points = tuple[Sequence[int | float], Sequence[int | float]]
 
 
