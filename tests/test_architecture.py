@@ -146,6 +146,30 @@ def test_a_test_elsewhere_or_of_another_name_is_noticed(wrong):
     assert all(map(mirrors, right))
 
 
+def given_twice(tree: ast.Module) -> set[str]:
+    """Names that a module gives to more than one thing."""
+    names = [
+        name.id
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for name in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(name, ast.Name)
+    ]
+    names += [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not any(ast.unparse(each) == "overload" for each in node.decorator_list)
+    ]
+    return {name for name in names if names.count(name) > 1}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_name_of_a_module_stands_for_one_thing(path):
+    """Type checkers take the later one in silence, and readers the first."""
+    assert not given_twice(ast.parse(path.read_text()))
+
+
 def asked_kinds(tree: ast.AST) -> set[str]:
     """Names of all that code asks `isinstance` or `issubclass` of, or matches as `case Name()`."""
     asked: list[ast.AST] = []

@@ -56,13 +56,10 @@ UNIFORM = {"memory_init": "uniform"}
 # a longer copy fills the memory. Trained with few rows to spare they do not, and can be given as
 # many as they need. A start in which all rows are alike leaves them nothing else to go by, such as
 # how one of them looks (docs/why-runs-fail.md).
-COPY = RMSPROP | {
-    "max_sequences": 64_000,
+COPYING = RMSPROP | {
+    "max_sequences": 32_000,
     # Most runs have solved it by then; those that take longer copy in a way that does not last.
     "restart_after": 8_000,
-    # What is solved goes on while the rate falls, however late it was solved: else one seed of
-    # twenty makes mistakes in sequences of more than twice the length.
-    "cooldown": 24_000,
     "machine_options": {"memory_size": 24},
     "test_memory_size": 128,
 }
@@ -73,7 +70,7 @@ REPEATS = BOUNDED | {"max_sequences": 150_000, "machine_options": UNIFORM}
 # can mark them. Heads that move by one row a step stay among the twenty rows or so around the first
 # one; these start anywhere, and reach far.
 PLACES = {"memory_init": "learned", "head_init": "random", "shift_range": 10}
-NGRAMS = RMSPROP | {
+COUNTING = RMSPROP | {
     "learning_rate": 4e-4,
     "clip_value": None,
     "clip_norm": 1.0,
@@ -91,8 +88,8 @@ SORT = RMSPROP | {
 }
 FAST: dict[str, dict[str, dict[str, Any]]] = {
     "copy": {
-        "ntm-lstm": COPY,
-        "ntm-feedforward": COPY,
+        "ntm-lstm": COPYING,
+        "ntm-feedforward": COPYING,
         "lstm": ADAM | {"max_sequences": 60_000},
     },
     "repeat-copy": {
@@ -121,10 +118,10 @@ FAST: dict[str, dict[str, dict[str, Any]]] = {
         "lstm": ADAM | {"max_sequences": 20_000},
     },
     "ngrams": {
-        "ntm-lstm": NGRAMS,
+        "ntm-lstm": COUNTING,
         # A second read head, and a closer cut than for the LSTM controller, which has another way
         # to remember. It is still getting better when its sequences end.
-        "ntm-feedforward": NGRAMS
+        "ntm-feedforward": COUNTING
         | {
             "learning_rate": 5e-4,
             "batch_size": 4,
